@@ -8,6 +8,7 @@ OS := $(shell uname -s)
 ifneq ($(V),1)
   Q := @
 endif
+comma := ,
 say = @printf '  %-7s %s\n' $(1) $(2)
 
 .DEFAULT_GOAL := all
@@ -139,10 +140,12 @@ $(foreach flavour,$(UNIT_FLAVOURS),$(eval $(call unit_rules,$(flavour))))
 UNIT_PROGRAMS := $(foreach flavour,$(UNIT_FLAVOURS),$(addprefix build/$(flavour)/unit/,$(UNIT_TESTS)))
 STRICT := $(foreach cc,$(COMPILERS),build/strict-$(cc)/$(notdir $(LIBRARY)))
 
-.PHONY: check strict ubsan unit-programs unit e2e report lint bench
+.PHONY: check built-check strict ubsan unit-programs unit e2e report
 check: ## install what is missing, build with -Werror, run every test, end with a count
 	@python3 src/setup/ensure.py check
-	@$(MAKE) --no-print-directory all strict ubsan unit-programs
+	@$(MAKE) --no-print-directory built-check
+built-check: all strict ubsan unit-programs
+	@$(if $(filter darwin,$(HOST)),,$(if $(ZIG),$(MAKE) --no-print-directory darwin))
 	@$(PYTHON) tests/run.py
 
 strict: $(STRICT) ## build with every compiler here, warnings are errors
@@ -155,3 +158,68 @@ e2e: all ubsan ## tests of the whole: programs run under crunch
 	@$(PYTHON) tests/run.py e2e
 report: ## tests of the report
 	@$(PYTHON) tests/run.py report
+
+LINT_FILES = $(shell find src tests -name '*.[ch]')
+LINT_SOURCES = $(addprefix src/tracker/,$(SOURCES))
+# $(1): tool, $(2): arguments
+lint_with = $(call say,LINT,$(1)); if command -v $(1) >/dev/null; then $(1) $(2); else echo "  $(1) is not here: skipped"; fi
+
+.PHONY: lint bench
+lint: ## clang-format, cppcheck and clang-tidy, as far as they are here
+	$(if $(LINT_FILES),,$(error no C file found to look at))
+	$(call lint_with,clang-format,--dry-run -Werror $(LINT_FILES))
+	$(call lint_with,cppcheck,--quiet --std=c11 --error-exitcode=1 --inline-suppr --suppress=missingIncludeSystem \
+	    --enable=warning$(comma)performance$(comma)portability -D__linux__ -D__x86_64__ -Isrc/tracker $(LINT_SOURCES))
+	$(call lint_with,clang-tidy,--quiet $(LINT_SOURCES) -- $(COMMON) $($(HOST)_CFLAGS))
+
+bench: all ## time and memory against the bare programs
+	@$(PYTHON) tests/bench/bench.py
+
+# ---- macOS library from any machine ----------------------------------------------------------------------------------
+
+.PHONY: darwin
+ifeq ($(HOST),darwin)
+darwin: all
+else
+
+ZIG = $(eval ZIG := $$(shell $(PYTHON) -c 'import ziglang' 2>/dev/null && echo $(PYTHON) -m ziglang cc))$(ZIG)
+arm64_TARGET := aarch64-macos.11.0
+x86_64_TARGET := x86_64-macos.10.13
+
+# $(1): architecture. Nothing but dyld refers to __interpose, so the linker must not look for dead code.
+define darwin_rules
+$(call compile_rules,darwin/$(1),$$(ZIG) -target $($(1)_TARGET),$(OPTIMISE) $(darwin_CFLAGS) -Werror,$(DARWIN_SOURCES))
+build/darwin/$(1)/libcrunch.dylib: $(call objects,darwin/$(1),$(DARWIN_SOURCES))
+	$$(call say,LINK,$$@)
+	$$(Q)$$(ZIG) -target $($(1)_TARGET) -g $$^ $(darwin_LDFLAGS) -Wl,--no-gc-sections -o $$@
+endef
+$(foreach arch,arm64 x86_64,$(eval $(call darwin_rules,$(arch))))
+
+darwin: build/darwin/libcrunch.dylib ## the universal macOS library, cross-built with zig
+build/darwin/libcrunch.dylib: build/darwin/x86_64/libcrunch.dylib build/darwin/arm64/libcrunch.dylib src/setup/universal.py
+	$(call say,UNITE,$@)
+	$(Q)$(PYTHON) src/setup/universal.py $@ $(filter %.dylib,$^)
+endif
+
+# ---- for people ------------------------------------------------------------------------------------------------------
+
+.PHONY: demo built-demo install clean
+demo: ## install what is missing, build, run the README's example under crunch
+	@python3 src/setup/ensure.py demo
+	@$(MAKE) --no-print-directory built-demo
+# The example ends by SIGSEGV, and so crunch by 128 + 11.
+built-demo: all build/demo/a.out
+	@cd build/demo && status=0; python3 ../../crunch.py a.out || status=$$?; \
+	if [ $$status != 139 ]; then echo "demo: crunch ended with status $$status, not 139"; exit 1; fi
+	@echo; echo "demo: the report is $(CURDIR)/build/demo/crunch_out/report.html"
+
+build/demo/a.out: tests/targets/example.c
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) -g -O0 $< -o $@
+
+install: ## install crunch, asking where
+	@python3 install.py
+
+clean: ## remove what was built
+	@rm -rf build

@@ -1,0 +1,176 @@
+"""Installs what `make demo` or `make check` lacks, or says the exact command that would.
+
+usage: ensure.py demo | check      install what the goal needs; status 1 when something required is still missing
+       ensure.py --python          print the python that can run crunch and its tests
+
+Programs, headers and Python modules come from the system's packages (apt-get as root or by a sudo that asks nothing;
+brew). Python modules that are not there come from PyPI into .venv at the repository's root, which sees the system's
+modules too. A run that finds everything present installs nothing and asks no network.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import List, Tuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import needs as wanted  # noqa: E402
+from needs import GOALS, MAC, ROOT, RUN, VENV_PYTHON, Need  # noqa: E402
+
+
+def say(text: str) -> None:
+    print(f"setup: {text}", flush=True)
+
+
+def run(command: List[str], quiet: bool = False) -> bool:
+    """Whether it succeeded; what it says goes to a log, the end of which is shown when it fails."""
+    environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive", PIP_DISABLE_PIP_VERSION_CHECK="1")
+    try:
+        done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, universal_newlines=True, errors="replace", check=False)
+    except OSError as error:
+        done = subprocess.CompletedProcess(command, 127, f"{error}\n")
+    if done.returncode != 0 and not quiet:
+        tail = "\n".join(done.stdout.splitlines()[-5:])
+        say(f"this failed with status {done.returncode}: {' '.join(command)}\n{tail}")
+    return done.returncode == 0
+
+
+# ---- the system's packages -------------------------------------------------------------------------------------------
+
+
+def package(need: Need) -> str:
+    return need.brew if MAC else need.debian
+
+
+def installer() -> List[str]:
+    """The command that installs packages without asking, as far as this user may; empty when not."""
+    if MAC:
+        return ["brew", "install", "--quiet"] if shutil.which("brew") else []
+    if not shutil.which("apt-get"):
+        return []
+    apt = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends"]
+    if os.geteuid() == 0:
+        return apt
+    return ["sudo", "-n", *apt] if shutil.which("sudo") and run(["sudo", "-n", "true"], quiet=True) else []
+
+
+def install_packages(packages: List[str]) -> None:
+    command = installer()
+    packages = sorted(set(packages))
+    if not command or not packages:
+        return
+    say(f"installing {' '.join(packages)}")
+    if run([*command, *packages], quiet=True):
+        return
+    if not MAC:  # a machine that never asked for the lists has none
+        run([*command[:command.index("apt-get")], "apt-get", "update", "--quiet"])
+        if run([*command, *packages], quiet=True):
+            return
+    for name in packages:  # one that is not to be had must not keep the others away
+        run([*command, name])
+
+
+def command_for(needs: List[Need]) -> str:
+    """What a person types to install them."""
+    packages = " ".join(sorted({package(need) for need in needs if package(need)}))
+    if MAC:
+        tools = any(need.header == "stdlib.h" or "cc" in need.commands or "make" in need.commands for need in needs)
+        steps = (["xcode-select --install"] if tools else []) + ([f"brew install {packages}"] if packages else [])
+        return " && ".join(steps)
+    return f"sudo apt-get install {packages}" if packages else ""
+
+
+# ---- .venv -----------------------------------------------------------------------------------------------------------
+
+
+def requirement(module: str) -> str:
+    """The line of the requirements files that names the module's package, with its version."""
+    lines = (ROOT / "requirements.txt").read_text().split() + (ROOT / "requirements-dev.txt").read_text().split()
+    return next(line for line in lines if line.startswith(module))
+
+
+def make_venv(base: str, folder: Path) -> bool:
+    """A virtual environment that sees the base's own modules; with pip where that is to be had."""
+    plain = [base, "-m", "venv", "--system-site-packages", "--clear"]
+    if run([*plain, str(folder)], quiet=True):
+        return True
+    if shutil.which("virtualenv") and run(["virtualenv", "-q", "--system-site-packages", "-p", base, str(folder)], True):
+        return True
+    if not MAC:
+        install_packages(["python3-venv"])
+        if run([*plain, str(folder)], quiet=True):
+            return True
+    return run([*plain, "--without-pip", str(folder)])
+
+
+def pip_install(modules: List[str]) -> bool:
+    packages = [requirement(module) for module in modules]
+    say(f"installing {' '.join(packages)} into {VENV_PYTHON.parents[1].relative_to(ROOT)}")
+    return run([str(VENV_PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--retries", "1", *packages])
+
+
+def ensure_modules(needs: Tuple[Need, ...]) -> None:
+    """Leaves a python that has the required modules of the goal, and as many of the others as can be had.
+
+    crunch.py runs in the caller's python3 or, where that lacks a module, in .venv: a .venv is made also when all that
+    is missing is in a python that is not the caller's python3."""
+    python, lacking = wanted.best_python(needs)
+    caller = shutil.which("python3") or ""
+    modules_to_run = [need.module for need in RUN]
+    if not lacking and (python == str(VENV_PYTHON) or not wanted.lacking(caller, modules_to_run)):
+        return
+    fresh = not VENV_PYTHON.exists()
+    if fresh and not make_venv(python, VENV_PYTHON.parents[1]):
+        return
+    lacking = wanted.lacking(str(VENV_PYTHON), [need.module for need in needs if need.module]) or []
+    required = [need.module for need in needs if need.required and need.module in lacking]
+    if required:
+        pip_install(required)
+    for need in needs:
+        if need.module in lacking and not need.required:
+            pip_install([need.module])
+    # Half a .venv would be preferred to a python that is whole.
+    if fresh and wanted.lacking(str(VENV_PYTHON), modules_to_run) != []:
+        shutil.rmtree(VENV_PYTHON.parents[1])
+
+
+# ---- the goal --------------------------------------------------------------------------------------------------------
+
+
+def ensure(goal: str) -> int:
+    needs = GOALS[goal]
+    absent = wanted.missing(needs)
+    if absent:
+        install_packages([package(need) for need in absent if package(need)])
+    ensure_modules(needs)
+    absent = wanted.missing(needs) if absent else []
+    for need in absent:
+        if not need.required:
+            say(f"no {need.name}: tests that want it are skipped")
+    required = [need for need in absent if need.required]
+    if not required:
+        return 0
+    names = ", ".join(need.name for need in required)
+    command = command_for(required)
+    if command:
+        say(f"{names} missing and not to be installed from here; run this, then make {goal} again:\n    {command}")
+    else:
+        say(f"{names} missing: install with this system's packages, then make {goal} again.")
+    return 1
+
+
+def main(arguments: List[str]) -> int:
+    if arguments == ["--python"]:
+        print(wanted.best_python(GOALS["check"])[0])
+        return 0
+    if len(arguments) == 1 and arguments[0] in GOALS:
+        return ensure(arguments[0])
+    print(__doc__, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
