@@ -25,7 +25,7 @@ def say(text: str) -> None:
 
 
 def run(command: List[str], quiet: bool = False) -> bool:
-    """Whether it succeeded; what it says goes to a log, the end of which is shown when it fails."""
+    """Whether it succeeded; of what it says, the last line is shown when it fails."""
     environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive", PIP_DISABLE_PIP_VERSION_CHECK="1")
     try:
         done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -33,8 +33,8 @@ def run(command: List[str], quiet: bool = False) -> bool:
     except OSError as error:
         done = subprocess.CompletedProcess(command, 127, f"{error}\n")
     if done.returncode != 0 and not quiet:
-        tail = "\n".join(done.stdout.splitlines()[-5:])
-        say(f"this failed with status {done.returncode}: {' '.join(command)}\n{tail}")
+        last = (done.stdout.splitlines() or [f"status {done.returncode}"])[-1]
+        say(f"this failed: {' '.join(command)}\n    {last}")
     return done.returncode == 0
 
 
@@ -55,6 +55,16 @@ def installer() -> List[str]:
     if os.geteuid() == 0:
         return apt
     return ["sudo", "-n", *apt] if shutil.which("sudo") and run(["sudo", "-n", "true"], quiet=True) else []
+
+
+def wants_packages(needs: Tuple[Need, ...], absent: List[Need]) -> List[Need]:
+    """What of it the system's packages can bring. Their modules are the system python's, and one python must have all."""
+    wants = [need for need in absent if package(need) and not need.module]
+    if any(need.module and need.required for need in absent):
+        modules = [need.module for need in needs if need.module]
+        modules = wanted.lacking(wanted.SYSTEM_PYTHON, modules) or []
+        wants += [need for need in needs if need.module in modules and package(need)]
+    return wants
 
 
 def install_packages(packages: List[str]) -> None:
@@ -109,7 +119,8 @@ def make_venv(base: str, folder: Path) -> bool:
 def pip_install(modules: List[str]) -> bool:
     packages = [requirement(module) for module in modules]
     say(f"installing {' '.join(packages)} into {VENV_PYTHON.parents[1].relative_to(ROOT)}")
-    return run([str(VENV_PYTHON), "-m", "pip", "install", "--quiet", "--no-input", "--retries", "1", *packages])
+    return run([str(VENV_PYTHON), "-m", "pip", "install", "--quiet", "--no-input",
+                "--retries", "1", "--timeout", "30", *packages])
 
 
 def ensure_modules(needs: Tuple[Need, ...]) -> None:
@@ -144,7 +155,7 @@ def ensure(goal: str) -> int:
     needs = GOALS[goal]
     absent = wanted.missing(needs)
     if absent:
-        install_packages([package(need) for need in absent if package(need)])
+        install_packages([package(need) for need in wants_packages(needs, absent)])
     ensure_modules(needs)
     absent = wanted.missing(needs) if absent else []
     for need in absent:
@@ -154,7 +165,7 @@ def ensure(goal: str) -> int:
     if not required:
         return 0
     names = ", ".join(need.name for need in required)
-    command = command_for(required)
+    command = command_for(wants_packages(needs, required))
     if command:
         say(f"{names} missing and not to be installed from here; run this, then make {goal} again:\n    {command}")
     else:

@@ -10,6 +10,7 @@ from typing import List, Optional, Tuple
 
 ROOT = Path(__file__).resolve().parents[2]
 VENV_PYTHON = ROOT / ".venv/bin/python3"
+SYSTEM_PYTHON = "/usr/bin/python3"  # the one that the system's packages are for
 MAC = sys.platform == "darwin"
 
 
@@ -91,7 +92,7 @@ def lacking(python: str, modules: List[str]) -> Optional[List[str]]:
 def pythons() -> List[str]:
     """The pythons that may run crunch, in order of preference."""
     found = [str(VENV_PYTHON)] if VENV_PYTHON.exists() else []
-    return list(dict.fromkeys(found + [p for p in (shutil.which("python3"), "/usr/bin/python3") if p]))
+    return list(dict.fromkeys(found + [p for p in (shutil.which("python3"), SYSTEM_PYTHON) if p]))
 
 
 def best_python(needs: Tuple[Need, ...]) -> Tuple[str, List[str]]:
