@@ -1,0 +1,175 @@
+#!/usr/bin/env python3
+"""crunch runs a program and tells what its heap did.
+
+Usage:
+  crunch [options] [--] <program> [<arguments>...]
+  crunch [options] --report <folder>
+  crunch --help | --version
+
+Everything after the program's name belongs to the program. The exit status is the program's, 128 + n after signal n;
+125 means that crunch itself failed, 126 that the program cannot be executed, 127 that there is none.
+
+Options:
+  -n --no-report        Only the summary on the terminal; no output folder is written.
+  -i <file>             Read the program's standard input from a file.
+  -o <file>             Write the program's standard output to a file.
+  --out <folder>        Where the results go [default: crunch_out].
+  --no-heap             Keep no contents of blocks: they may hold secrets.
+  --heap-limit <size>   Contents kept in all, in at most 10,000 files [default: 256M].
+  --no-children         Do not record the program's child processes.
+  --max-listed <n>      Remaining blocks named on the terminal [default: 20].
+  -q --quiet            Print nothing but crunch's own failures.
+  --open                Open the report in the browser.
+  --report <folder>     Make the report of a finished run again.
+  -h --help             Show this text.
+  --version             Show the version.
+"""
+
+import os
+import sys
+import warnings
+from pathlib import Path
+from typing import List, Optional
+
+VERSION = "0.1.0"
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT / "src"))
+
+from launcher import folder, inject, options, program, run, terminal  # noqa: E402 (found through the line above)
+from report import run as runs  # noqa: E402
+from report import summary  # noqa: E402
+from report.errors import EXIT_FAILED, CrunchError  # noqa: E402
+from report.words import printable  # noqa: E402
+
+
+def main(arguments: List[str]) -> int:
+    """Runs crunch; returns its exit status."""
+    try:
+        chosen = parse(arguments)
+        return remake(chosen) if chosen.report_folder else record(chosen)
+    except CrunchError as error:
+        say([f"crunch: {error.message}"])
+        return error.exit_status
+    except KeyboardInterrupt:
+        say(["crunch: interrupted; 'crunch --report <folder>' makes the report of a run that is complete"])
+        return 130
+
+
+def parse(arguments: List[str]) -> options.Options:
+    """The command line; CrunchError if it is none."""
+    docopt = needed("docopt")
+    try:
+        return options.from_docopt(docopt.docopt(__doc__, arguments, version=f"crunch {VERSION}", options_first=True))
+    except docopt.DocoptExit:
+        raise CrunchError("usage: crunch [options] [--] <program> [<arguments>...]; 'crunch --help' explains") from None
+
+
+def record(chosen: options.Options) -> int:
+    """Runs the program under the tracker and reports."""
+    library = inject.library(ROOT)
+    path = program.find(chosen.program or "", os.environ)
+    program.check(path, os.environ)
+    if not chosen.no_report:
+        needed("jinja2", only_look=True)
+    streams = [run.open_stream(name, flags) if name else None for name, flags in (
+        (chosen.stdin, os.O_RDONLY), (chosen.stdout, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))]
+    claimed = folder.temporary() if chosen.no_report else folder.claim(chosen.out)
+    try:
+        with inject.preloadable(library) as name:
+            limit = 0 if chosen.no_report else chosen.heap_limit
+            environment = inject.environment(os.environ, name, claimed.path, limit, chosen.children)
+            typed = path if path.startswith("./") else chosen.program or path
+            ended = run.run(path, [typed, *chosen.arguments], environment, *streams)
+        try:
+            report(chosen, claimed.path, ended)
+        except CrunchError as error:  # the program has run, so its exit status stands
+            say([f"crunch: {error.message}"])
+    finally:
+        claimed.give_back() if chosen.no_report else claimed.keep()
+    return ended.exit_status
+
+
+def report(chosen: options.Options, path: Path, ended: run.Ended) -> None:
+    """Completes the run folder, prints the summary and writes the page."""
+    if not summary.complete(path, ended.end, ended.max_rss):
+        say([f"crunch: {printable(chosen.program or '')} was not recorded: the tracker did not start in it"])
+        return
+    started = runs.load(path)
+    last = runs.became(started) or started
+    failure = "" if chosen.no_report else written_page(path)
+    kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
+                         chosen.max_listed, len(runs.children(path)))
+    if not chosen.quiet:
+        say(terminal.lines(started, last, kept))
+    if failure:
+        say([f"crunch: {failure}"])
+    elif chosen.open and not chosen.no_report:
+        show(path)
+
+
+def remake(chosen: options.Options) -> int:
+    """Makes `stats` and the report of a finished run again."""
+    path = Path(os.path.abspath(chosen.report_folder or ""))
+    summary.complete(path)
+    write_page(path)
+    if not chosen.quiet:
+        say([f"crunch report written to {printable(str(path / 'report.html'))}"])
+    if chosen.open:
+        show(path)
+    return 0
+
+
+def written_page(path: Path) -> str:
+    """Writes the page; returns why it could not, so that the summary is printed all the same."""
+    try:
+        write_page(path)
+        return ""
+    except CrunchError as error:
+        return error.message
+
+
+def write_page(path: Path) -> None:
+    """Writes report.html, for the run and its children."""
+    needed("jinja2")
+    from report import build
+
+    build.reports(path, ROOT / "templates", f"crunch {VERSION}")
+
+
+def show(path: Path) -> None:
+    """Opens the report in the browser."""
+    import webbrowser
+
+    webbrowser.open((path / "report.html").as_uri())
+
+
+def say(lines: List[str]) -> None:
+    """Prints to standard error, which may be closed."""
+    try:
+        sys.stderr.write("".join(line + "\n" for line in lines))
+        sys.stderr.flush()
+    except (AttributeError, OSError, ValueError):
+        pass
+
+
+def needed(module: str, only_look: bool = False) -> Optional[object]:
+    """Imports one of the two packages crunch needs, if need be with the Python of its own .venv."""
+    import importlib
+    import importlib.util
+
+    try:
+        if only_look and importlib.util.find_spec(module):
+            return None
+        with warnings.catch_warnings():  # docopt's old string literals are no concern of crunch's users
+            warnings.simplefilter("ignore")
+            return importlib.import_module(module)
+    except ImportError:
+        own = ROOT / ".venv"
+        if (own / "bin" / "python3").exists() and Path(sys.prefix).resolve() != own.resolve():
+            os.execv(own / "bin" / "python3", [str(own / "bin" / "python3"), str(ROOT / "crunch.py"), *sys.argv[1:]])
+        raise CrunchError(f"the Python package {module} is missing; install it with 'python3 -m pip install {module}', or "
+                          f"run 'python3 {ROOT / 'install.py'}'") from None
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
