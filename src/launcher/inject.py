@@ -1,0 +1,66 @@
+"""The environment that makes the loader put the tracker into the program."""
+
+import os
+import shutil
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Dict, Iterator, Mapping
+
+from report.errors import CrunchError
+
+MACOS = sys.platform == "darwin"
+LIBRARY = "libcrunch.dylib" if MACOS else "libcrunch.so"
+VARIABLE = "DYLD_INSERT_LIBRARIES" if MACOS else "LD_PRELOAD"
+SEPARATORS = ":" if MACOS else " :"
+UNSAFE = SEPARATORS if MACOS else SEPARATORS + "$"  # ld.so expands $ORIGIN and its like
+
+
+def library(root: Path) -> Path:
+    """The tracker: built in place, or installed beside crunch.py."""
+    for folder in ("build", "lib"):
+        candidate = root / folder / LIBRARY
+        if candidate.is_file():
+            return candidate
+    raise CrunchError(f"{LIBRARY} is missing in {root / 'build'}; build it with 'make -C {root}'")
+
+
+@contextmanager
+def preloadable(path: Path) -> Iterator[str]:
+    """A name of the library that the loader's list can hold; a private link where the real one cannot."""
+    if not any(char in str(path) for char in UNSAFE):
+        yield str(path)
+        return
+    base = None if not any(char in tempfile.gettempdir() for char in UNSAFE) else "/tmp"
+    folder = tempfile.mkdtemp(prefix="crunch-", dir=base)
+    try:
+        link = os.path.join(folder, LIBRARY)
+        os.symlink(path, link)
+        yield link
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def environment(old: Mapping[str, str], name: str, run_folder: Path, heap_limit: int, children: bool) -> Dict[str, str]:
+    """The program's environment: `old` with the tracker first in the loader's list, and this run's settings."""
+    new = dict(old)
+    new[VARIABLE] = ":".join([name] + _others(old.get(VARIABLE, ""), name))
+    new["CRUNCH_OUT"] = str(run_folder)
+    new["CRUNCH_HEAP_LIMIT"] = str(heap_limit)
+    new.pop("CRUNCH_CHILDREN", None)
+    if not children:
+        new["CRUNCH_CHILDREN"] = "0"
+    return new
+
+
+def _others(libraries: str, name: str) -> list:
+    """The user's own libraries in their order, without crunch's."""
+    for separator in SEPARATORS:
+        libraries = libraries.replace(separator, ":")
+    ours = os.path.realpath(name)
+    found = []
+    for entry in libraries.split(":"):
+        if entry and entry not in found and os.path.realpath(entry) != ours and os.path.basename(entry) != LIBRARY:
+            found.append(entry)
+    return found

@@ -1,0 +1,65 @@
+"""The command line as values; every mistake in it is one sentence."""
+
+import re
+from dataclasses import dataclass
+from typing import Any, List, Mapping, Optional
+
+from report.errors import CrunchError
+from report.words import printable
+
+UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `crunch --help` describes."""
+
+    program: Optional[str]
+    arguments: List[str]
+    report_folder: Optional[str]  # --report: make the report of a finished run again
+    no_report: bool
+    stdin: Optional[str]
+    stdout: Optional[str]
+    out: str
+    heap_limit: int  # bytes; 0: no contents
+    heap_limit_text: str
+    children: bool
+    max_listed: int
+    quiet: bool
+    open: bool
+
+
+def from_docopt(values: Mapping[str, Any]) -> Options:
+    """Options from docopt's dictionary."""
+    limit = values["--heap-limit"]
+    return Options(
+        program=values["<program>"],
+        arguments=values["<arguments>"],
+        report_folder=values["--report"],
+        no_report=values["--no-report"],
+        stdin=values["-i"],
+        stdout=values["-o"],
+        out=values["--out"],
+        heap_limit=0 if values["--no-heap"] else size(limit, "--heap-limit"),
+        heap_limit_text=limit,
+        children=not values["--no-children"],
+        max_listed=number(values["--max-listed"], "--max-listed"),
+        quiet=values["--quiet"],
+        open=values["--open"],
+    )
+
+
+def size(text: str, option: str) -> int:
+    """Bytes from '64k', '256M', '1G' (units of 1,024)."""
+    match = re.fullmatch(r"(\d{1,18})([kmgt]?)(i?b)?", text, re.IGNORECASE | re.ASCII)
+    value = int(match[1]) * UNITS[match[2].lower()] if match else -1
+    if not 0 <= value < 2**63:
+        raise CrunchError(f"{option} takes a size like 64k, 256M or 1G, not '{printable(text)}'")
+    return value
+
+
+def number(text: str, option: str) -> int:
+    """A count."""
+    if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
+        raise CrunchError(f"{option} takes a number, not '{printable(text)}'")
+    return int(text)

@@ -1,0 +1,100 @@
+"""What crunch says on the terminal after the program's end; the caller prints it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import List
+
+from report.run import Run
+from report.words import plural, printable, size
+
+HEAP_FILES = "10,000"
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What of the run stays on disk, and how many blocks are listed."""
+
+    folder: Path  # the top run folder
+    report: bool  # False: nothing stays
+    heap_limit: str  # as the user wrote it; empty: no contents wanted
+    max_listed: int
+    children: int
+
+
+def lines(started: Run, ended: Run, kept: Kept) -> List[str]:
+    """The whole text. `ended` is `started`, unless exec replaced the program on the way."""
+    groups = [_end(ended), _crash_info(ended) if kept.report else [], _notes(started, ended),
+              ["=== crunch ===", *_remaining(ended, kept)], _files(ended, kept) if kept.report else []]
+    text: List[str] = []
+    for group in filter(None, groups):
+        text += ([""] if text else []) + group
+    return text
+
+
+def _end(run: Run) -> List[str]:
+    if run.signal is None:
+        return []
+    if run.crashed and run.fatal:
+        return [f"crunch: {printable(run.fatal.line)}"]
+    return [f"crunch: {run.ended_by()}"]
+
+
+def _crash_info(run: Run) -> List[str]:
+    if not run.crashed:
+        return []
+    return ["writing crash info...", f"crash info written to {printable(str(run.folder / 'fatal'))}"]
+
+
+def _notes(started: Run, ended: Run) -> List[str]:
+    notes = []
+    if ended is not started:
+        notes.append(f"crunch: {printable(started.name)} became {printable(ended.name)} by exec; what follows is "
+                     f"{printable(ended.name)}'s heap")
+    elif started.end == "exec":
+        notes.append(f"crunch: {printable(started.name)} was replaced by exec with a program that is not recorded; what "
+                     f"follows is the heap before that")
+    if ended.message:
+        notes.append(f"crunch: {printable(ended.message)}")
+    return notes
+
+
+def _remaining(run: Run, kept: Kept) -> List[str]:
+    text = [f"{run.remaining_blocks} remaining heap allocations"]
+    if run.blocks is None:
+        if run.remaining_blocks:
+            text.append(f"  {size(run.remaining_bytes)} in all, the runtime's own included; {missing_because(run)}")
+        return text
+    listed = run.blocks.largest(kept.max_listed)
+    text += [f"  0x{block.address:x} : {block.size} {'byte' if block.size == 1 else 'bytes'}" for block in listed]
+    more = run.remaining_blocks - len(listed)
+    if more > 0:
+        text.append(f"  … and {more:,} more" + (" in report.html" if kept.report else ""))
+    runtime = run.count("runtime_blocks")
+    if runtime:
+        text.append(f"  and {runtime:,} of the runtime's own")
+    return text
+
+
+def missing_because(run: Run) -> str:
+    """Why there is no list of blocks and no contents."""
+    if run.signal == "SIGKILL":
+        return "SIGKILL leaves a program no time to list its blocks and keep their contents"
+    return "the program ended in a way that left no time to list its blocks and keep their contents"
+
+
+def _files(run: Run, kept: Kept) -> List[str]:
+    text = []
+    if run.count("heap_files"):
+        text += ["dumping heap...", f"heap contents written to {printable(str(run.folder / 'heap'))}"]
+    left_out = run.count("heap_left_out_files")
+    if left_out and run.blocks is not None:
+        amount = f"{plural(left_out, 'block')} ({size(run.count('heap_left_out_bytes'))})"
+        why = f"--heap-limit {kept.heap_limit}, at most {HEAP_FILES} files" if kept.heap_limit else "--no-heap"
+        text.append(f"heap contents of {amount} left out: {printable(why)}")
+    if kept.children:
+        noun = "child process" if kept.children == 1 else "child processes"
+        text.append(f"{kept.children:,} {noun} recorded in {printable(str(kept.folder / 'children'))}")
+    page = kept.folder / "report.html"
+    if page.exists():
+        text.append(f"crunch report written to {printable(str(page))}")
+    return text

@@ -1,0 +1,85 @@
+"""Writes the pages of a run and of the processes below it.
+
+The work is bounded whatever the number of processes: the ones with most remaining bytes get a page, the others a line,
+and the page says what is left out and how to get it.
+"""
+
+import os
+from pathlib import Path
+from typing import Callable, List, Optional, Tuple
+
+from . import model, render, summary
+from . import run as runs
+from .errors import CrunchError
+from .model import ChildList
+from .run import Run
+
+READ_CHILDREN = 2000
+RENDERED_CHILDREN = 40
+PAGE = "report.html"
+
+
+def reports(folder: Path, templates: Path, version: str) -> None:
+    """Writes report.html in `folder` and in its children; CrunchError if its own files are damaged."""
+    run = runs.load(folder)
+    successor = runs.became(run)
+    followed = successor.folder if successor and successor is not run else None
+
+    def write_child(child: Run) -> None:
+        _write(child.folder, model.page(child, version, parent=f"../../{PAGE}"), templates)
+
+    children = _children(folder, followed, write_child)
+    _write(folder, model.page(run, version, children, successor=_link(followed) if followed else ""), templates)
+
+
+def _children(folder: Path, followed: Optional[Path], write: Callable[[Run], None]) -> Optional[ChildList]:
+    """The table of children, after the pages it links to are written; `followed` gets one in any case."""
+    folders = runs.children(folder)
+    if not folders:
+        return None
+    read = [(child, *_read(child)) for child in folders[:READ_CHILDREN]]
+    read.sort(key=lambda entry: (entry[0] != followed, -entry[1].remaining_bytes if entry[1] else 1))
+    rows = []
+    for number, (child, run, state) in enumerate(read):
+        link = ""
+        if run and number < RENDERED_CHILDREN:
+            try:
+                write(run)
+                link = _link(child)
+            except CrunchError as error:
+                run, state = None, error.message
+        rows.append(model.child_row(child, run, state, link))
+    return ChildList(len(folders), rows, _notes(len(folders), len(read), min(len(read), RENDERED_CHILDREN)))
+
+
+def _read(child: Path) -> Tuple[Optional[Run], str]:
+    """A child's run; else None, and why in words."""
+    try:
+        return (runs.load(child), "") if summary.complete(child) else (None, "still running")
+    except CrunchError as error:
+        return None, error.message
+
+
+def _notes(total: int, read: int, rendered: int) -> List[str]:
+    found = []
+    if read < total:
+        found.append(f"{total - read:,} more processes are not listed; their folders are under 'children'.")
+    if rendered < read:
+        found.append(f"The {rendered:,} processes with most remaining bytes have a page. For another one, run "
+                     f"'crunch --report' on its folder under 'children'.")
+    return found
+
+
+def _link(child: Path) -> str:
+    return f"children/{child.name}/{PAGE}"
+
+
+def _write(folder: Path, page: model.Page, templates: Path) -> None:
+    """Writes a page so that it is there completely or not at all."""
+    unfinished = folder / f".{PAGE}.new"
+    try:
+        unfinished.write_text(render.html(page, templates), "utf-8")
+        os.replace(unfinished, folder / PAGE)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise CrunchError(f"{folder / PAGE} cannot be written: {error.strerror}") from None

@@ -1,0 +1,301 @@
+"""Run folders as facts: the Python side of src/tracker/base/format.h and docs/format.md.
+
+Everything read is checked; a file that does not hold what it should raises CrunchError with one sentence, never anything
+else. A file that is not there is None: which files a folder must have depends on how the program ended.
+"""
+
+import heapq
+import mmap
+import os
+import struct
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Dict, Iterator, List, Optional, Tuple, Union
+
+from .errors import CrunchError
+
+FORMAT_VERSION = 1
+MARKER = ".crunch"
+
+HEADER_BYTES = 4096
+MAX_CHUNKS = 120
+CHUNK_THREADS, CHUNK_META = 1, 2
+RUNNING, EXITED, SIGNALLED, EXECED = 0, 1, 2, 3
+FORKED, CHILD, STOPPED = 1, 2, 4
+BLOCK_RUNTIME, BLOCK_INHERITED, BLOCK_CONTENTS = 1, 2, 4
+KINDS = ("malloc", "calloc", "realloc", "aligned", "new", "new[]", "zone")
+
+HEADER = struct.Struct("<8sIIQIIII" + "QQQQQQQ" + "QQ" + "qq" + "QQ" + "qq" + "QQQQQQ" + "256s256x")
+CHUNK = struct.Struct("<IIQQ")
+SLOT = struct.Struct("<6Q4q48x")
+BLOCKS_HEADER = struct.Struct("<8sIIQQ32x")
+BLOCK = struct.Struct("<QQQIIBB6x")
+UNFINISHED = 2**64 - 1
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One thread's counters (struct cr_slot)."""
+
+    allocations: int
+    frees: int
+    reallocations: int
+    bytes_allocated: int
+    bytes_freed: int
+    untracked_frees: int
+    handed_bytes: int
+    handed_blocks: int
+    high_bytes: int
+    high_blocks: int
+
+
+@dataclass(frozen=True)
+class Recording:
+    """The file `recording`."""
+
+    state: int
+    end_detail: int
+    flags: int
+    pid: int
+    ppid: int
+    start_wall_ns: int
+    start_ns: int
+    end_ns: int
+    max_rss: int
+    threads: int
+    inherited_bytes: int
+    inherited_blocks: int
+    shared_bytes: int
+    shared_blocks: int
+    peak_bytes: int
+    peak_blocks: int
+    heap_bytes_left: int
+    heap_files_left: int
+    runtime_bytes: int
+    runtime_blocks: int
+    heap_files: int
+    heap_bytes: int
+    heap_left_out_files: int
+    heap_left_out_bytes: int
+    message: str  # why the tracker recorded less than it should, or nothing
+    slots: Tuple[Slot, ...]
+    facts: Dict[str, str]
+    arguments: Tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """One live block (struct cr_block_entry)."""
+
+    address: int
+    size: int
+    time_ns: int
+    site: int
+    thread: int
+    kind: int
+    flags: int
+
+    @property
+    def runtime(self) -> bool:
+        return bool(self.flags & BLOCK_RUNTIME)
+
+
+@dataclass(frozen=True)
+class Fatal:
+    """The file `fatal`: its first line, and its key value lines."""
+
+    line: str
+    values: Dict[str, str] = field(default_factory=dict)
+
+
+StatValue = Union[int, float, str, None]
+
+
+def read_recording(folder: Path) -> Optional[Recording]:
+    """Reads `recording`, of a finished, a killed or a still running program."""
+    data = _bytes_of(folder / "recording")
+    if data is None:
+        return None
+    damage = f"{folder / 'recording'} is damaged"
+    if len(data) < HEADER_BYTES or data[:8] != b"crunch-r":
+        raise CrunchError(f"{damage}: it is no recording of crunch")
+    (_, version, header_bytes, file_bytes, chunk_count, state, end_detail, flags, pid, ppid, *rest, message) = HEADER.unpack_from(data)
+    if version != FORMAT_VERSION:
+        raise CrunchError(f"{folder / 'recording'} has format version {version}; this crunch reads version {FORMAT_VERSION}")
+    if header_bytes != HEADER_BYTES or file_bytes > len(data) or chunk_count > MAX_CHUNKS or state > EXECED:
+        raise CrunchError(f"{damage}: its header makes no sense")
+    slots: List[Slot] = []
+    facts: Dict[str, str] = {}
+    arguments: List[str] = []
+    for number in range(chunk_count):
+        kind, used, offset, size = CHUNK.unpack_from(data, HEADER.size + number * CHUNK.size)
+        if offset < HEADER_BYTES or offset + size > len(data):
+            raise CrunchError(f"{damage}: its part {number} lies outside the file")
+        if kind == CHUNK_THREADS:
+            slots.extend(_slots(data, offset, size))
+        elif kind == CHUNK_META:
+            if used > size:
+                raise CrunchError(f"{damage}: its part {number} uses more than it has")
+            _read_facts(bytes(data[offset:offset + used]), facts, arguments)
+    text = os.fsdecode(message.split(b"\0")[0])
+    return Recording(state, end_detail, flags, pid, ppid, *rest, text, tuple(slots), facts, tuple(arguments))
+
+
+def _slots(data: "Bytes", offset: int, size: int) -> Iterator[Slot]:
+    whole = size - size % SLOT.size
+    for values in SLOT.iter_unpack(data[offset:offset + whole]):
+        if any(values):
+            yield Slot(*values)
+
+
+def _read_facts(data: bytes, facts: Dict[str, str], arguments: List[str]) -> None:
+    for entry in data.split(b"\0"):
+        key, equals, value = os.fsdecode(entry).partition("=")
+        if key == "arg" and equals:
+            arguments.append(value)
+        elif equals:
+            facts[key] = value
+
+
+class Blocks:
+    """The file `blocks`, mapped: ten million records are looked at without making ten million objects."""
+
+    def __init__(self, path: Path, data: "Bytes") -> None:
+        damage = f"{path} is damaged"
+        if len(data) < BLOCKS_HEADER.size or data[:8] != b"crunch-b":
+            raise CrunchError(f"{damage}: it is no list of blocks of crunch")
+        _, version, record_bytes, count, _ = BLOCKS_HEADER.unpack_from(data)
+        if version != FORMAT_VERSION or record_bytes != BLOCK.size:
+            raise CrunchError(f"{path} has format version {version}; this crunch reads version {FORMAT_VERSION}")
+        if count == UNFINISHED:
+            raise CrunchError(f"{path} was not written to its end")
+        if BLOCKS_HEADER.size + count * BLOCK.size > len(data):
+            raise CrunchError(f"{damage}: it says it lists {count} blocks and is too short for them")
+        self.path = path
+        self._count = count
+        self._data = data
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __getitem__(self, number: int) -> Block:
+        block = Block(*BLOCK.unpack_from(self._data, BLOCKS_HEADER.size + number * BLOCK.size))
+        if block.kind >= len(KINDS):
+            raise CrunchError(f"{self.path} is damaged: its block {number} is of an unknown kind")
+        return block
+
+    def _column(self, word: int) -> "memoryview":
+        """One of the five 64-bit words of every record."""
+        start = BLOCKS_HEADER.size
+        words = memoryview(self._data)[start:start + self._count * BLOCK.size].cast("Q")
+        return words[word::BLOCK.size // 8]
+
+    def runtime_numbers(self) -> List[int]:
+        """The record numbers of the runtime's own blocks."""
+        bit = BLOCK_RUNTIME << 8  # the last word holds kind and flags
+        return [number for number, word in enumerate(self._column(4)) if word & bit]
+
+    def largest(self, limit: int) -> List[Block]:
+        """The program's own blocks, largest first, at most `limit`."""
+        runtime = self.runtime_numbers()
+        top = heapq.nlargest(limit + len(runtime), zip(self._column(1), range(0, -self._count, -1)))
+        skip = frozenset(runtime)
+        return [self[-number] for _, number in top if -number not in skip][:limit]
+
+    def runtime(self, limit: int) -> List[Block]:
+        """The runtime's own blocks, largest first, at most `limit`."""
+        return sorted(map(self.__getitem__, self.runtime_numbers()), key=lambda block: -block.size)[:limit]
+
+
+Bytes = Union[bytes, mmap.mmap]
+
+
+def read_blocks(folder: Path) -> Optional[Blocks]:
+    """Reads `blocks`."""
+    path = folder / "blocks"
+    data = _bytes_of(path)
+    return None if data is None else Blocks(path, data)
+
+
+NUMBERS = (
+    "pid", "ppid", "allocations", "frees", "reallocations", "bytes_allocated", "bytes_freed", "peak_bytes", "peak_blocks",
+    "live_bytes", "live_blocks", "runtime_bytes", "runtime_blocks", "inherited_bytes", "inherited_blocks",
+    "untracked_frees", "threads", "max_rss", "heap_files", "heap_bytes", "heap_left_out_files", "heap_left_out_bytes",
+)
+
+
+def read_stats(folder: Path) -> Optional[Dict[str, StatValue]]:
+    """Reads `stats`: counts as int, wall_seconds as float or None where nobody knows it, the rest as text."""
+    path = folder / "stats"
+    data = _bytes_of(path)
+    if data is None:
+        return None
+    pairs = dict(_key_value(line) for line in os.fsdecode(bytes(data)).splitlines())
+    if pairs.get("format") != str(FORMAT_VERSION):
+        raise CrunchError(f"{path} is damaged or of another version than {FORMAT_VERSION}")
+    stats: Dict[str, StatValue] = {"end": pairs.get("end", "unknown"), "tracking": pairs.get("tracking", "complete")}
+    try:
+        for key in NUMBERS:
+            stats[key] = int(pairs[key])
+        wall = pairs["wall_seconds"]
+        stats["wall_seconds"] = None if wall == "unknown" else float(wall)
+    except (KeyError, ValueError) as error:
+        raise CrunchError(f"{path} is damaged: {error.args[0]}") from None
+    return stats
+
+
+def read_fatal(folder: Path) -> Optional[Fatal]:
+    """Reads `fatal`."""
+    path = folder / "fatal"
+    data = _bytes_of(path)
+    if data is None:
+        return None
+    lines = os.fsdecode(bytes(data)).splitlines()
+    if not lines or not lines[0].strip():
+        raise CrunchError(f"{path} is damaged: it is empty")
+    return Fatal(lines[0], dict(_key_value(line) for line in lines[1:] if line.strip()))
+
+
+def read_contents(folder: Path, block: Block, limit: int) -> Optional[bytes]:
+    """The first `limit` bytes of a block's contents; None where they were not kept."""
+    if not block.flags & BLOCK_CONTENTS:
+        return None
+    try:
+        with open(folder / "heap" / f"0x{block.address:x}", "rb") as file:
+            return file.read(min(limit, block.size))
+    except OSError:
+        return None
+
+
+def alive(pid: int) -> bool:
+    """Whether a process with this number exists."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return pid > 0 and pid < 2**31
+    return True
+
+
+def still_running(recording: Recording) -> bool:
+    """Whether the recorded process goes on writing."""
+    return recording.state == RUNNING and 0 < recording.pid < 2**31 and alive(recording.pid)
+
+
+def _key_value(line: str) -> Tuple[str, str]:
+    key, _, value = line.partition(" ")
+    return key, value
+
+
+def _bytes_of(path: Path) -> Optional[Bytes]:
+    """A file's bytes, mapped where that pays; None if there is no such file."""
+    try:
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size < 65536:
+                return file.read()
+            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CrunchError(f"{path} cannot be read: {error.strerror}") from None

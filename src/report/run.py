@@ -1,0 +1,108 @@
+"""A run as a whole: the files of one run folder together, its children, and what exec made of it."""
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Dict, List, Optional
+
+from . import reader, summary
+from .errors import CrunchError
+from .reader import Blocks, Fatal, Recording, StatValue
+
+CRASHES = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP", "SIGSYS")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A complete run folder."""
+
+    folder: Path
+    stats: Dict[str, StatValue]
+    recording: Optional[Recording]  # None where the disk could not hold it
+    fatal: Optional[Fatal]
+
+    @cached_property
+    def blocks(self) -> Optional[Blocks]:
+        """The remaining blocks, opened when asked for; None after an end the tracker did not see."""
+        return reader.read_blocks(self.folder)
+
+    def count(self, key: str) -> int:
+        """One of the counts of `stats`."""
+        value = self.stats[key]
+        return value if isinstance(value, int) else 0
+
+    @property
+    def end(self) -> str:
+        return str(self.stats["end"])
+
+    @property
+    def remaining_blocks(self) -> int:
+        """Blocks the program itself left."""
+        return self.count("live_blocks") - self.count("runtime_blocks")
+
+    @property
+    def remaining_bytes(self) -> int:
+        return self.count("live_bytes") - self.count("runtime_bytes")
+
+    @property
+    def signal(self) -> Optional[str]:
+        """The signal that ended the process."""
+        return self.end[len("signal "):] if self.end.startswith("signal ") else None
+
+    @property
+    def crashed(self) -> bool:
+        return self.signal in CRASHES
+
+    @property
+    def name(self) -> str:
+        """The program's name, for people; not yet escaped."""
+        if self.recording is None:
+            return "the program"
+        arguments = self.recording.arguments
+        return os.path.basename(arguments[0] if arguments else self.recording.facts.get("exe", "")) or "the program"
+
+    @property
+    def message(self) -> str:
+        """Why the tracker recorded less than it should; usually nothing."""
+        return self.recording.message if self.recording else "the recording could not be kept on disk"
+
+    def ended_by(self) -> str:
+        """'ended by SIGTERM, sent by process 12'."""
+        sender = self.fatal.values.get("sender", "") if self.fatal else ""
+        by = f", sent by process {int(sender)}" if sender.isdigit() else ""
+        if self.signal == "SIGKILL":
+            by = " (by a kill command, or by the system when memory ran out)"
+        return f"ended by {self.signal}{by}"
+
+
+def load(folder: Path) -> Run:
+    """Reads a run folder that is complete; CrunchError if it is not, or is damaged."""
+    stats = reader.read_stats(folder)
+    if stats is None:
+        if not (folder / reader.MARKER).exists() and not (folder / "recording").exists():
+            raise CrunchError(f"{folder} is no run folder of crunch")
+        raise CrunchError(f"{folder} is not complete: its program still runs, or was never recorded")
+    return Run(folder, stats, reader.read_recording(folder), reader.read_fatal(folder))
+
+
+def children(folder: Path) -> List[Path]:
+    """The run folders of all processes below this one, in the order of their numbers."""
+    try:
+        found = [entry.name for entry in os.scandir(folder / "children") if entry.name.replace(".", "").isdigit()]
+    except OSError:
+        return []
+    return [folder / "children" / name for name in sorted(found, key=lambda name: [int(part) for part in name.split(".") if part])]
+
+
+def became(run: Run) -> Optional[Run]:
+    """What the process was at its end, where exec replaced the program in it; None if it was not recorded."""
+    if run.end != "exec":
+        return run
+    for folder in reversed(children(run.folder)):
+        if folder.name.split(".")[0] == str(run.count("pid")):
+            summary.complete(folder)
+            last = load(folder) if (folder / "stats").exists() else None
+            if last and last.end != "exec":
+                return last
+    return None
