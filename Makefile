@@ -45,13 +45,12 @@ ifeq ($(UTHASH_H),)
   UTHASH_H := $(wildcard $(shell brew --prefix 2>/dev/null)/include/uthash.h)
 endif
 INSTALL_UTHASH := $(if $(filter darwin,$(HOST)),brew install uthash,apt-get install uthash-dev)
-# Naming /usr/include again would put it before the compiler's own headers.
-UTHASH = $(if $(UTHASH_H),$(addprefix -isystem ,$(filter-out /usr/include,$(patsubst %/,%,$(dir $(UTHASH_H))))),\
-    $(error uthash.h is not found: install it with "$(INSTALL_UTHASH)", or say UTHASH_DIR=<its folder>))
 
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes
 # -fno-builtin: the compiler must not turn a hook's body into a call of the function it stands for.
-COMMON = -std=gnu11 -g -fPIC -fvisibility=hidden -fno-builtin $(WARNINGS) -Isrc/tracker $(UTHASH)
+# No fortified macros: they would stand for functions that the tracker bans.
+COMMON = -std=gnu11 -g -fPIC -fvisibility=hidden -fno-builtin -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=0 $(WARNINGS) \
+    -Isrc/tracker -isystem build/include
 OPTIMISE := -O2
 linux_CFLAGS := -D_GNU_SOURCE -ftls-model=initial-exec -pthread
 linux_LDFLAGS := -shared -Wl,-soname,libcrunch.so -Wl,-z,now,-z,relro -Wl,--no-undefined -pthread -ldl
@@ -67,7 +66,7 @@ endif
 
 # $(1): flavour, $(2): compiler, $(3): flags, $(4): sources
 define compile_rules
-build/$(1)/%.o: src/tracker/%.c build/$(1)/flags
+build/$(1)/%.o: src/tracker/%.c build/$(1)/flags | build/include/uthash.h
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$@)
 	$$(Q)$(2) $$(COMMON) $(3) -MMD -MP -c $$< -o $$@
@@ -91,6 +90,12 @@ endef
 
 .PHONY: FORCE
 FORCE:
+
+# A folder with nothing else in it: beside uthash.h lie headers of the building machine, wrong for another system.
+build/include/uthash.h:
+	$(if $(UTHASH_H),,$(error uthash.h is not found: install it with "$(INSTALL_UTHASH)", or say UTHASH_DIR=<its folder>))
+	@mkdir -p $(@D)
+	@ln -sf $(abspath $(UTHASH_H)) $@
 
 # ---- the library -----------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,127 @@
+"""The macOS library, as built: what dyld will find in the file, for both architectures."""
+
+import importlib.util
+import re
+import struct
+import sys
+from pathlib import Path
+
+import pytest
+
+from macho import Image, read_library, signature_errors
+
+ROOT = Path(__file__).resolve().parents[2]
+LIBRARY = ROOT / ("build/libcrunch.dylib" if sys.platform == "darwin" else "build/darwin/libcrunch.dylib")
+HOOK_LIST = ROOT / "src/tracker/entry/hook_list.h"
+ARCHITECTURES = ("x86_64", "arm64")
+NEWER_THAN_MINIMUM = {"x86_64": {"_aligned_alloc"}, "arm64": set()}  # macOS 10.15
+
+
+@pytest.fixture(scope="session")
+def images():
+    if not LIBRARY.exists() and sys.platform != "darwin" and not importlib.util.find_spec("ziglang"):
+        pytest.skip("zig is not here, so the macOS library was not built")
+    assert LIBRARY.exists(), "make darwin builds the library"
+    return read_library(LIBRARY)
+
+
+@pytest.fixture(params=ARCHITECTURES)
+def image(images, request) -> Image:
+    assert request.param in images, f"the library has {' and '.join(images)} only"
+    return images[request.param]
+
+
+def hooks() -> set:
+    """Names in the hook list that are for macOS."""
+    listed = re.findall(r"^\s*X\((BOTH|LINUX|DARWIN), [^,]+, (\w+), \(", HOOK_LIST.read_text(), re.MULTILINE)
+    return {name for system, name in listed if system != "LINUX"}
+
+
+def pairs(image: Image) -> list:
+    """(replacement, replaced) of every interposing tuple, by name."""
+    section = image.section("__DATA", "__interpose")
+    assert section, "there is no section __DATA,__interpose"
+    assert section.size and section.size % 16 == 0
+    addresses = range(section.address, section.address + section.size, 16)
+    return [(image.symbol_at(image.rebases[at]), image.binds[at + 8]) for at in addresses]
+
+
+def functions(image: Image) -> list:
+    """(name, code) of every function."""
+    section = image.section("__TEXT", "__text")
+    inside = {s.address: s.name for s in image.symbols
+              if s.defined and section.address <= s.address < section.address + section.size}
+    starts = sorted(inside)
+    code = image.contents(section)
+    ends = starts[1:] + [section.address + section.size]
+    return [(inside[a], code[a - section.address:b - section.address]) for a, b in zip(starts, ends)]
+
+
+def test_both_architectures_are_there(images):
+    assert sorted(images) == sorted(ARCHITECTURES)
+
+
+def test_every_hook_is_interposed_once(image):
+    expected = {f"_{name}" for name in hooks()}
+    assert len(expected) > 10, "the hook list was not understood"
+    replaced = [old for _, old in pairs(image)]
+    assert sorted(replaced) == sorted(expected)
+
+
+def test_every_hook_is_replaced_by_its_own_function(image):
+    wrong = [(new, old) for new, old in pairs(image) if new == old or not new.endswith(old)]
+    assert not wrong
+    assert len({new for new, _ in pairs(image)}) == len(pairs(image))
+
+
+def test_only_intended_symbols_are_exported(image):
+    assert [name for name in image.exports if not name.startswith("_crunch_")] == []
+    external = [s.name for s in image.symbols if s.external and s.defined]
+    assert sorted(external) == sorted(image.exports)
+
+
+def test_only_libsystem_is_linked(image):
+    assert image.libraries == ["/usr/lib/libSystem.B.dylib"]
+    assert image.install_name == "@rpath/libcrunch.dylib"
+
+
+def test_minimum_os(image):
+    assert image.minimum_os == {"x86_64": (10, 13), "arm64": (11, 0)}[image.architecture]
+
+
+def test_what_the_oldest_os_lacks_is_imported_weakly(image):
+    imported = set(image.binds.values())
+    assert imported
+    assert NEWER_THAN_MINIMUM[image.architecture] & imported <= image.weak_imports
+
+
+def test_signature_is_ad_hoc_and_right(image):
+    if sys.platform == "darwin" and not image.signature:
+        pytest.skip("the system's linker signs arm64 only")
+    assert signature_errors(image) == []
+
+
+def test_changed_code_does_not_pass_as_signed(image):
+    if not image.signature:
+        pytest.skip("not signed")
+    changed = bytearray(image.data)
+    changed[image.section("__TEXT", "__text").offset] ^= 1
+    assert signature_errors(Image(bytes(changed), signature=image.signature)) != []
+
+
+def test_optimised_code_keeps_frame_pointers(image):
+    """Every function that calls another saves and sets the frame pointer, for the unwinder."""
+    framed, without = 0, []
+    for name, code in functions(image):
+        if image.architecture == "arm64":
+            words = struct.unpack(f"<{len(code) // 4}I", code[:len(code) // 4 * 4])
+            calls = any(word & 0xFC000000 == 0x94000000 for word in words)  # bl
+            frame = any(word & 0xFFC07FFF == 0xA9807BFD or word & 0xFFC07FFF == 0xA9007BFD for word in words)
+        else:
+            frame = b"\x55\x48\x89\xe5" in code[:32]  # push %rbp; mov %rsp, %rbp
+            calls = not frame
+        framed += frame
+        if calls and not frame:
+            without.append(name)
+    assert framed > 20
+    assert without == []
