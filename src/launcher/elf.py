@@ -45,7 +45,7 @@ def parse(data: bytes) -> Optional[Elf]:
         segments = _segments(data)
         loader = next((_text(data, s.offset, s.file_bytes) for s in segments if s.kind == PT_INTERP), None)
         soname, defines_malloc = _dynamic(data, segments)
-    except (struct.error, ZeroDivisionError):
+    except (struct.error, ZeroDivisionError, OverflowError):
         return None
     return Elf(bits, machine, loader, soname, defines_malloc)
 

@@ -46,7 +46,7 @@ def parse(data: bytes) -> List[Slice]:
     """The programs in a thin or fat file; empty if its headers make no sense."""
     try:
         return [_slice(data[offset:offset + size]) for offset, size in _slices(data)]
-    except (struct.error, ValueError):
+    except (struct.error, ValueError, OverflowError):
         return []
 
 

@@ -14,6 +14,8 @@ from .words import plural, printable, seconds, size
 
 PAGE_ROWS = 10_000
 RUNTIME_ROWS = 200
+FATAL_NAMES = {"signal": "Signal", "number": "Number", "code": "Code", "cause": "Cause", "address": "Address",
+               "sender": "Sent by process", "pid": "Process", "thread": "Thread"}
 META_NAMES = {"exe": "Program", "cwd": "Working folder", "machine": "Machine", "tracker": "Tracker"}
 
 
@@ -194,7 +196,8 @@ def fatal(run: Run) -> Optional[FatalView]:
     """The fatal file as a table."""
     if run.fatal is None:
         return None
-    return FatalView(printable(run.fatal.line), [(printable(key), printable(value)) for key, value in run.fatal.values.items()])
+    return FatalView(printable(run.fatal.line), [
+        (printable(FATAL_NAMES.get(key, key)), printable(value)) for key, value in run.fatal.values.items()])
 
 
 def block_list(run: Run, shown: List[Block], own: List[Block], kept: Contents) -> BlockList:

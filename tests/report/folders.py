@@ -1,0 +1,80 @@
+"""Run folders made by hand: a small writer of src/tracker/base/format.h's files."""
+
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence, Tuple
+
+from report import reader
+
+LIVE = 1 << 22  # a process number that no Linux or macOS system gives out
+
+DEFAULTS = dict(
+    state=reader.EXITED, end_detail=0, flags=0, pid=LIVE, ppid=1, start_wall_ns=1_700_000_000 * 10**9, start_ns=10**9,
+    end_ns=3 * 10**9, max_rss=1 << 20, threads=1, inherited_bytes=0, inherited_blocks=0, shared_bytes=0, shared_blocks=0,
+    peak_bytes=0, peak_blocks=0, heap_bytes_left=0, heap_files_left=0, runtime_bytes=0, runtime_blocks=0, heap_files=0,
+    heap_bytes=0, heap_left_out_files=0, heap_left_out_bytes=0, message=b"")
+
+
+def slot(**values: int) -> bytes:
+    """One struct cr_slot."""
+    return reader.SLOT.pack(*(values.get(name, 0) for name in reader.Slot.__dataclass_fields__))
+
+
+def recording(slots: Sequence[bytes] = (), arguments: Sequence[bytes] = (b"prog",), facts: Optional[Dict[str, bytes]] = None,
+              **values: object) -> bytes:
+    """A whole `recording` with one chunk of slots and one of facts."""
+    fields = {**DEFAULTS, **values}
+    entries = [key.encode() + b"=" + value for key, value in (facts or {"exe": b"/opt/prog", "cwd": b"/tmp"}).items()]
+    meta = b"".join(entry + b"\0" for entry in entries + [b"arg=" + argument for argument in arguments])
+    threads = b"".join(slots) or slot()
+    first, second = reader.HEADER_BYTES, reader.HEADER_BYTES + len(threads)
+    total = second + len(meta)
+    head = reader.HEADER.pack(
+        b"crunch-r", reader.FORMAT_VERSION, reader.HEADER_BYTES, total, 2,
+        *(fields[name] for name in DEFAULTS))
+    chunks = reader.CHUNK.pack(reader.CHUNK_THREADS, len(slots), first, len(threads))
+    chunks += reader.CHUNK.pack(reader.CHUNK_META, len(meta), second, len(meta))
+    return (head + chunks).ljust(reader.HEADER_BYTES, b"\0") + threads + meta
+
+
+def blocks(entries: Sequence[Tuple[int, int, int]], pid: int = LIVE) -> bytes:
+    """A `blocks` file of (address, size, flags)."""
+    head = reader.BLOCKS_HEADER.pack(b"crunch-b", reader.FORMAT_VERSION, reader.BLOCK.size, len(entries), pid)
+    return head + b"".join(reader.BLOCK.pack(address, size, 1500, 0, 1, 0, flags) for address, size, flags in entries)
+
+
+def stats(**values: object) -> str:
+    """A `stats` file."""
+    fields: Dict[str, object] = {"format": 1, "pid": LIVE, "ppid": 1, "end": "exit 0"}
+    fields.update({key: 0 for key in reader.NUMBERS if key not in fields})
+    fields.update({"threads": 1, "wall_seconds": "0.250000", "max_rss": 1 << 20, "tracking": "complete"})
+    fields.update(values)
+    return "".join(f"{key} {value}\n" for key, value in fields.items())
+
+
+def run_folder(path: Path, entries: Sequence[Tuple[int, int, int]] = (), contents: Optional[Dict[int, bytes]] = None,
+               fatal: str = "", arguments: Sequence[bytes] = (b"./prog", b"x"), message: bytes = b"", **values: object) -> Path:
+    """A complete run folder whose totals agree with its blocks."""
+    path.mkdir(parents=True)
+    (path / reader.MARKER).write_text("run folder of crunch, written by process 1\n")
+    runtime = [size for _, size, flags in entries if flags & reader.BLOCK_RUNTIME]
+    kept = contents or {}
+    totals = dict(
+        allocations=len(entries), bytes_allocated=sum(size for _, size, _ in entries), live_blocks=len(entries),
+        live_bytes=sum(size for _, size, _ in entries), runtime_blocks=len(runtime), runtime_bytes=sum(runtime),
+        peak_bytes=sum(size for _, size, _ in entries), peak_blocks=len(entries), heap_files=len(kept),
+        heap_bytes=sum(map(len, kept.values())))
+    (path / "recording").write_bytes(recording(
+        [slot(allocations=len(entries), bytes_allocated=totals["bytes_allocated"])], arguments, message=message))
+    flagged = [(address, size, flags | (reader.BLOCK_CONTENTS if address in kept else 0)) for address, size, flags in entries]
+    (path / "blocks").write_bytes(blocks(flagged))
+    (path / "stats").write_text(stats(**{**totals, **values}))
+    if fatal:
+        (path / "fatal").write_text(fatal)
+    for address, data in kept.items():
+        (path / "heap").mkdir(exist_ok=True)
+        (path / "heap" / f"0x{address:x}").write_bytes(data)
+    return path
+
+
+def lines_of(path: Path) -> List[str]:
+    return path.read_text().splitlines()
