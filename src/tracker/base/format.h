@@ -1,0 +1,151 @@
+/* format.h - the bytes of a run folder's binary files, as the tracker writes them and src/report/reader.py reads them.
+ *
+ * This header and docs/format.md are the one contract between C and Python; change both together, and the version.
+ * All integers are little endian (every platform crunch runs on is); offsets are in bytes from the start of the file.
+ * May include nothing but standard headers. */
+#ifndef CR_BASE_FORMAT_H
+#define CR_BASE_FORMAT_H
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#define CR_FORMAT_VERSION 1u
+#define CR_RECORDING_MAGIC "crunch-r" /* 8 bytes, no terminator in the file */
+#define CR_BLOCKS_MAGIC "crunch-b"
+
+/* ---- recording: one header page, then chunks ------------------------------------------------------------------ */
+
+#define CR_HEADER_BYTES 4096u
+#define CR_MAX_CHUNKS 120u
+
+enum cr_chunk_kind {
+    CR_CHUNK_THREADS = 1, /* an array of struct cr_slot; slots never used are all zero */
+    CR_CHUNK_META = 2,    /* "key=value\0" entries: exe, cwd, arg (one per argument), system, release, machine */
+};
+
+struct cr_chunk {
+    uint32_t kind; /* enum cr_chunk_kind */
+    uint32_t used; /* META: bytes in use; THREADS: slots in use */
+    uint64_t offset;
+    uint64_t bytes;
+};
+
+enum cr_run_state {
+    CR_RUN_RUNNING = 0,   /* or killed in a way nobody could see: look whether the process still exists */
+    CR_RUN_EXITED = 1,    /* end_detail is the exit status */
+    CR_RUN_SIGNALLED = 2, /* end_detail is the signal's number */
+    CR_RUN_EXECED = 3,    /* the image was replaced by exec */
+};
+
+enum cr_run_flags {
+    CR_RUN_FORKED = 1u << 0, /* a child of fork: its heap began as a copy of its parent's */
+    CR_RUN_CHILD = 1u << 1,  /* the folder is children/PID of another run folder */
+    CR_RUN_STOPPED = 1u << 2 /* tracking turned itself off before the end (out of memory); the counters stand still since */
+};
+
+struct cr_header {
+    char magic[8];
+    uint32_t version;
+    uint32_t header_bytes;
+    uint64_t file_bytes;
+    _Atomic uint32_t chunk_count;
+    _Atomic uint32_t state; /* enum cr_run_state */
+    uint32_t end_detail;
+    uint32_t flags; /* enum cr_run_flags */
+    uint64_t pid;
+    uint64_t ppid;
+    uint64_t start_wall_ns; /* since 1970-01-01 UTC */
+    uint64_t start_ns;      /* monotonic clock, the zero of every time_ns in the folder */
+    uint64_t end_ns;        /* monotonic clock; 0 while running */
+    uint64_t max_rss_bytes; /* written at the end */
+    _Atomic uint64_t threads; /* threads that ever used the heap */
+    /* A forked child starts with its parent's live blocks; its own counters start at zero. */
+    uint64_t inherited_bytes;
+    uint64_t inherited_blocks;
+    /* Live bytes and blocks as far as threads have handed them in (see struct cr_slot), and the peak of those. */
+    _Atomic int64_t shared_bytes;
+    _Atomic int64_t shared_blocks;
+    _Atomic uint64_t peak_bytes;
+    _Atomic uint64_t peak_blocks; /* live blocks at the moment of peak_bytes */
+    /* What may still be kept of block contents, by this process and all its children together. */
+    _Atomic int64_t heap_bytes_left;
+    _Atomic int64_t heap_files_left;
+    /* Written at the end, with the blocks file. */
+    uint64_t runtime_bytes; /* live blocks that are the C and C++ runtimes' own */
+    uint64_t runtime_blocks;
+    uint64_t heap_files; /* contents kept under heap/ */
+    uint64_t heap_bytes;
+    uint64_t heap_left_out_files; /* remaining blocks whose contents were not kept, for whatever reason */
+    uint64_t heap_left_out_bytes;
+    char message[256]; /* why the tracker turned itself off or recorded less, one line; empty: nothing to say */
+    uint64_t reserved[32];
+    struct cr_chunk chunks[CR_MAX_CHUNKS];
+};
+static_assert(sizeof(struct cr_header) <= CR_HEADER_BYTES, "the header is one page");
+
+/* One per thread at a time (reused after a thread's end), written by that thread alone, so exact at every moment:
+ *   live bytes  = header.inherited_bytes  + sum over slots of (bytes_allocated - bytes_freed)
+ *   live blocks = header.inherited_blocks + sum over slots of (allocations - frees)
+ * The peak is found without a shared counter on the fast path: a thread hands its part in only when its live bytes have
+ * moved by more than a small step since the last time, and remembers the highest point in between:
+ *   handed_*  what of this slot's live bytes/blocks is contained in header.shared_*
+ *   high_*    live bytes/blocks of this slot at its highest point since it was last handed in.
+ * A reader of a killed run's recording completes the peak with
+ *   max(header.peak_bytes, shared_bytes + sum over slots of (live - handed) with one slot's live replaced by its high). */
+struct cr_slot {
+    _Atomic uint64_t allocations; /* blocks that came into being, realloc of an existing block not counted */
+    _Atomic uint64_t frees;
+    _Atomic uint64_t reallocations;
+    _Atomic uint64_t bytes_allocated; /* requested; a realloc adds its new size here and its old size to bytes_freed */
+    _Atomic uint64_t bytes_freed;
+    _Atomic uint64_t untracked_frees; /* frees of addresses crunch never saw allocated */
+    _Atomic int64_t handed_bytes;
+    _Atomic int64_t handed_blocks;
+    _Atomic int64_t high_bytes;
+    _Atomic int64_t high_blocks;
+    uint64_t reserved[6];
+};
+static_assert(sizeof(struct cr_slot) == 128, "two cache lines");
+
+/* ---- blocks: a header, then count records, in no particular order ---------------------------------------------- */
+
+struct cr_blocks_header {
+    char magic[8];
+    uint32_t version;
+    uint32_t record_bytes;
+    uint64_t count; /* UINT64_MAX while the file is being written */
+    uint64_t pid;
+    uint64_t reserved[4];
+};
+static_assert(sizeof(struct cr_blocks_header) == 64, "");
+
+enum cr_kind { /* which function the block came from */
+    CR_KIND_MALLOC = 0,
+    CR_KIND_CALLOC = 1,
+    CR_KIND_REALLOC = 2,
+    CR_KIND_ALIGNED = 3, /* memalign, posix_memalign, aligned_alloc, valloc, pvalloc */
+    CR_KIND_NEW = 4,
+    CR_KIND_NEW_ARRAY = 5,
+    CR_KIND_ZONE = 6, /* macOS malloc_zone_* on another zone than the default */
+};
+
+enum cr_block_flags {
+    CR_BLOCK_RUNTIME = 1u << 0,   /* belongs to the C or C++ runtime or the loader */
+    CR_BLOCK_INHERITED = 1u << 1, /* allocated by the parent, before fork */
+    CR_BLOCK_CONTENTS = 1u << 2,  /* heap/0x<address> holds its bytes */
+};
+
+struct cr_block_entry {
+    uint64_t address;
+    uint64_t size;    /* requested bytes */
+    uint64_t time_ns; /* of allocation, since header.start_ns; as coarse as the system's coarse clock */
+    uint32_t site;    /* 0: unknown */
+    uint32_t thread;  /* 1, 2, ... in order of first use of the heap */
+    uint8_t kind;     /* enum cr_kind */
+    uint8_t flags;    /* enum cr_block_flags */
+    uint8_t reserved[6];
+};
+static_assert(sizeof(struct cr_block_entry) == 40, "");
+
+#endif

@@ -1,0 +1,32 @@
+/* lock.h - the tracker's mutexes and compiler hints.
+ *
+ * Lock order, taken in this order by fork (entry/lifecycle.c) and released in the reverse one:
+ *   thread pool > regions > records > recording > arena. No lock is held while the program's allocator is called.
+ * In a signal handler only cr_lock_try may be used. */
+#ifndef CR_BASE_LOCK_H
+#define CR_BASE_LOCK_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#define CR_LIKELY(x) __builtin_expect(!!(x), 1)
+#define CR_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define CR_COLD __attribute__((cold, noinline))
+
+struct cr_lock {
+    pthread_mutex_t mutex;
+};
+
+#define CR_LOCK_INIT                                                                                                   \
+    {                                                                                                                  \
+        PTHREAD_MUTEX_INITIALIZER                                                                                      \
+    }
+
+static inline void cr_lock(struct cr_lock *lock) { pthread_mutex_lock(&lock->mutex); }
+static inline bool cr_lock_try(struct cr_lock *lock) { return pthread_mutex_trylock(&lock->mutex) == 0; }
+static inline void cr_unlock(struct cr_lock *lock) { pthread_mutex_unlock(&lock->mutex); }
+
+/* In a forked child: the lock is free again, whoever held it. */
+static inline void cr_lock_renew(struct cr_lock *lock) { pthread_mutex_init(&lock->mutex, NULL); }
+
+#endif

@@ -1,0 +1,77 @@
+/* crash.c - see crash.h. The handler runs on the thread's alternate stack (state/thread.c), with every signal blocked, writes the run
+ * folder, and then lets the default action happen, so that the parent sees the signal the program would have died of. */
+#include "entry/crash.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "entry/hooks.h"
+#include "events/run_folder.h"
+#include "events/signal_words.h"
+#include "base/banned.h"
+
+static bool watching;
+
+static void handle(int number, siginfo_t *info, void *context);
+
+bool cr_crash_is_handler(const struct sigaction *action)
+{
+    return action->sa_flags & SA_SIGINFO && action->sa_sigaction == handle;
+}
+
+bool cr_crash_is_function(void (*handler)(int)) { return (uintptr_t)handler == (uintptr_t)handle; }
+
+/* A fault happens again when its instruction is run again, with all its details; anything else is sent once more. */
+static bool repeats_itself(const siginfo_t *info)
+{
+    if (cr_signal_sent(info))
+        return false;
+    switch (info->si_signo) {
+    case SIGSEGV:
+    case SIGBUS:
+    case SIGILL:
+    case SIGFPE: return true;
+    default: return false;
+    }
+}
+
+static void handle(int number, siginfo_t *info, void *context)
+{
+    (void)context;
+    int saved = errno;
+    struct cr_thread *thread = cr_tls_get();
+    if ((uintptr_t)thread > CR_THREAD_BUSY)
+        thread->inside = 1;
+    struct cr_end end = {CR_RUN_SIGNALLED, number, info};
+    cr_run_folder_write(&end);
+
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    CR_REAL(sigaction)(number, &standard, NULL);
+    if (!repeats_itself(info))
+        raise(number);
+    errno = saved;
+}
+
+static void install(int number)
+{
+    struct sigaction ours = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
+    sigfillset(&ours.sa_mask);
+    CR_REAL(sigaction)(number, &ours, NULL);
+}
+
+void cr_crash_rearm(int number)
+{
+    if (watching && cr_signal_find(number))
+        install(number);
+}
+
+void cr_crash_start(void)
+{
+    watching = true;
+    for (int i = 0; i < cr_signal_count; i++) {
+        struct sigaction present;
+        if (!CR_REAL(sigaction)(cr_signals[i].number, NULL, &present) && !(present.sa_flags & SA_SIGINFO) &&
+            present.sa_handler == SIG_DFL)
+            install(cr_signals[i].number);
+    }
+}

@@ -1,0 +1,19 @@
+/* crash.h - the handler of signals that end the process, and which signals it watches.
+ *
+ * It is installed only where the disposition is the default one, so the program's own handlers win, and it is hidden from the
+ * program by the hooks of signals.c. */
+#ifndef CR_ENTRY_CRASH_H
+#define CR_ENTRY_CRASH_H
+
+#include <signal.h>
+#include <stdbool.h>
+
+/* Installs the handler for every watched signal whose disposition is the default. */
+void cr_crash_start(void);
+/* The program has set a signal to its default action: watch it (again), if crunch watches it at all. */
+void cr_crash_rearm(int number);
+/* Whether this is crunch's handler. */
+bool cr_crash_is_handler(const struct sigaction *action);
+bool cr_crash_is_function(void (*handler)(int));
+
+#endif

@@ -1,0 +1,105 @@
+/* hooks.c - the allocation functions that both systems have.
+ *
+ * All have one shape: enter, call the real function, tell the recorder, leave; a freed block is told before the real call, since
+ * another thread may get its address right after. */
+#include "entry/hooks.h"
+
+#include <errno.h>
+
+struct cr_real cr_real;
+
+/* Until start-up is complete every address is suspected, and looked up. */
+struct cr_os_range cr_hooks_suspects = {0, UINTPTR_MAX};
+static bool started;
+
+void cr_hooks_started(void)
+{
+    cr_hooks_suspects = cr_os_find_loader();
+    started = true;
+}
+
+bool cr_hooks_is_runtime(const void *return_address) { return started || cr_os_is_runtime(return_address); }
+
+CR_HOOK(void *, malloc, (size_t size))
+{
+    struct cr_thread *thread = cr_hook_enter();
+    if (CR_UNLIKELY(!thread))
+        return cr_pass_malloc(size);
+    void *block = CR_CALL(malloc)(size);
+    CR_FINISH(thread, block, size, CR_KIND_MALLOC);
+    return block;
+}
+
+CR_HOOK(void *, calloc, (size_t count, size_t size))
+{
+    struct cr_thread *thread = cr_hook_enter();
+    if (CR_UNLIKELY(!thread))
+        return cr_pass_calloc(count, size);
+    void *block = CR_CALL(calloc)(count, size);
+    CR_FINISH(thread, block, count * size, CR_KIND_CALLOC);
+    return block;
+}
+
+CR_HOOK(void, free, (void *block))
+{
+    struct cr_thread *thread = cr_hook_enter();
+    if (CR_UNLIKELY(!thread)) {
+        cr_pass_free(block);
+        return;
+    }
+    if (CR_LIKELY(cr_on_free(thread, block)))
+        CR_CALL(free)(block);
+    else
+        cr_pass_free(block);
+    cr_leave(thread);
+}
+
+CR_HOOK(void *, realloc, (void *block, size_t size))
+{
+    struct cr_thread *thread = cr_hook_enter();
+    if (CR_UNLIKELY(!thread))
+        return cr_pass_realloc(block, size);
+    if (!block) {
+        block = CR_CALL(realloc)(NULL, size);
+        CR_FINISH(thread, block, size, CR_KIND_REALLOC);
+        return block;
+    }
+    uint32_t index = cr_on_resize_begin(thread, block);
+    void *result = index ? CR_CALL(realloc)(block, size) : cr_pass_realloc(block, size);
+    int saved = errno;
+    cr_on_resize_end(thread, index, block, result, size, CR_TAG(thread, CR_KIND_REALLOC));
+    cr_leave(thread);
+    errno = saved;
+    return result;
+}
+
+CR_HOOK(int, posix_memalign, (void **result, size_t align, size_t size))
+{
+    struct cr_thread *thread = cr_hook_enter();
+    if (CR_UNLIKELY(!thread))
+        return CR_REAL(posix_memalign)(result, align, size);
+    int error = CR_CALL(posix_memalign)(result, align, size);
+    void *block = error ? NULL : *result;
+    CR_FINISH(thread, block, size, CR_KIND_ALIGNED);
+    return error;
+}
+
+CR_HOOK(void *, aligned_alloc, (size_t align, size_t size))
+{
+    struct cr_thread *thread = cr_hook_enter();
+    if (CR_UNLIKELY(!thread))
+        return CR_REAL(aligned_alloc)(align, size);
+    void *block = CR_CALL(aligned_alloc)(align, size);
+    CR_FINISH(thread, block, size, CR_KIND_ALIGNED);
+    return block;
+}
+
+CR_HOOK(void *, valloc, (size_t size))
+{
+    struct cr_thread *thread = cr_hook_enter();
+    if (CR_UNLIKELY(!thread))
+        return CR_REAL(valloc)(size);
+    void *block = CR_CALL(valloc)(size);
+    CR_FINISH(thread, block, size, CR_KIND_ALIGNED);
+    return block;
+}

@@ -1,0 +1,104 @@
+/* hooks.h - how hooks are written: the list of them as C declarations, and the way to the real functions.
+ *
+ * Every hook leaves errno, the return value and the allocation rules of C as the real function has them. A hook that gets NULL
+ * from cr_enter passes the call on through cr_pass_* (allocation) or CR_REAL (the rest) and does nothing else. */
+#ifndef CR_ENTRY_HOOKS_H
+#define CR_ENTRY_HOOKS_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <unistd.h>
+
+#include "base/lock.h"
+#include "events/recorder.h"
+#include "platform/interpose.h" /* CR_HOOK, CR_CALL, CR_IF_LINUX, CR_IF_DARWIN */
+#include "state/thread.h"
+
+typedef void (*cr_signal_handler)(int);
+
+#include "entry/hook_list.h"
+
+/* Starts the tracker up if nobody has yet, and enters. */
+struct cr_thread *cr_lifecycle_enter_first(void);
+
+/* Enters, as cr_enter does, and starts the tracker up in the process's first hook. NULL: pass the call on. */
+static inline struct cr_thread *cr_hook_enter(void)
+{
+    struct cr_thread *thread = cr_enter();
+    return CR_LIKELY(thread != NULL) ? thread : cr_lifecycle_enter_first();
+}
+
+/* The real functions; all NULL until cr_real_find has run, some for ever (functions this system does not have). On macOS, where
+ * the interposing library's own calls are never interposed, CR_CALL names the function itself and the table is empty. */
+#define CR_REAL_MEMBER(system, type, name, parameters) CR_REAL_FIELD_##system(type, name, parameters)
+struct cr_real {
+    CR_HOOK_LIST(CR_REAL_MEMBER)
+    bool found;
+};
+extern struct cr_real cr_real;
+
+/* Fills cr_real. Reached again from within (dlsym may allocate), it returns at once. */
+void cr_real_find(void);
+
+/* The real functions, also before they are found: from a small buffer then. `caller` unset. */
+void *cr_pass_malloc(size_t size);
+void *cr_pass_calloc(size_t count, size_t size);
+void *cr_pass_realloc(void *block, size_t size);
+void cr_pass_free(void *block);
+/* Whether a block is of that small buffer. */
+bool cr_is_early(const void *block);
+
+/* The real function of this name, for all that is not malloc. */
+#define CR_REAL(name) (cr_real.found ? (void)0 : cr_real_find(), CR_CALL(name))
+
+/* Return addresses in here may be the loader's or, before the tracker's constructor has run, anything's. */
+extern struct cr_os_range cr_hooks_suspects;
+bool cr_hooks_is_runtime(const void *return_address);
+
+/* The tag of a block that the calling hook has just got, and forgets what operator new said. A macro: it takes the return address
+ * of the hook it stands in. */
+#define CR_TAG(thread, default_kind) cr_hooks_tag(thread, default_kind, __builtin_return_address(0))
+static inline unsigned cr_hooks_tag(struct cr_thread *thread, unsigned default_kind, const void *return_address)
+{
+    unsigned kind = thread->kind;
+    thread->kind = CR_KIND_MALLOC;
+    if (CR_UNLIKELY(kind != CR_KIND_MALLOC))
+        return kind;
+    if (CR_UNLIKELY((uintptr_t)return_address - cr_hooks_suspects.base < cr_hooks_suspects.bytes) &&
+        cr_hooks_is_runtime(return_address))
+        return default_kind | CR_TAG_RUNTIME;
+    return default_kind;
+}
+
+/* What nearly all allocation hooks do after the real call. In the hook itself, for its return address. */
+#define CR_FINISH(thread, block, size, kind)                                                                           \
+    do {                                                                                                               \
+        unsigned tag_ = CR_TAG(thread, kind);                                                                          \
+        if (CR_LIKELY((block) != NULL))                                                                                \
+            cr_on_alloc(thread, block, size, tag_);                                                                    \
+        cr_leave(thread);                                                                                              \
+    } while (0)
+
+/* ---- lifecycle.c, for the hooks ---- */
+
+/* Start-up is complete: from here on only the loader's blocks are the runtime's. */
+void cr_hooks_started(void);
+/* A process is about to end without exit handlers, or to exec: write the run folder, unless this is a vfork child. */
+void cr_lifecycle_ends(int status);
+void cr_lifecycle_execs(void);
+/* exec came back. */
+void cr_lifecycle_exec_failed(void);
+/* The body of an exec hook: the call comes back only if it failed. */
+#define CR_EXEC(call)                                                                                                  \
+    do {                                                                                                               \
+        cr_lifecycle_execs();                                                                                          \
+        int result_ = (call);                                                                                          \
+        cr_lifecycle_exec_failed();                                                                                    \
+        return result_;                                                                                                \
+    } while (0)
+/* A child was made in a way that runs no fork handlers. */
+void cr_lifecycle_forked(void);
+
+#endif

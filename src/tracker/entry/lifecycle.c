@@ -1,0 +1,146 @@
+/* lifecycle.c - the tracker's start, forks and ends.
+ *
+ * Start: the process's first hook, which may come from the loader or from another library's constructor, begins the recording;
+ * our constructor, which runs after those of all libraries and before the program's, does what needs a complete libc.
+ * End: whichever comes first of exit handlers, _exit, exec and a signal writes the run folder. */
+#include <errno.h>
+#include <unistd.h>
+
+#include "base/fmt.h"
+#include "entry/crash.h"
+#include "entry/hooks.h"
+#include "events/run_folder.h"
+#include "services/arena.h"
+#include "services/options.h"
+#include "services/recording.h"
+#include "base/banned.h"
+
+/* ---- fork ---- */
+
+static struct cr_lock *const locks[] = {&cr_threads_lock, &cr_regions_lock, &cr_records_lock, &cr_recording_lock, &cr_arena_lock};
+#define LOCKS (sizeof locks / sizeof *locks)
+
+static void before_fork(void)
+{
+    for (size_t i = 0; i < LOCKS; i++)
+        cr_lock(locks[i]);
+}
+
+static void after_fork_in_parent(void)
+{
+    for (size_t i = LOCKS; i-- > 0;)
+        cr_unlock(locks[i]);
+}
+
+static void after_fork_in_child(void)
+{
+    int saved = errno;
+    for (size_t i = 0; i < LOCKS; i++)
+        cr_lock_renew(locks[i]);
+    if (atomic_load(&cr_active))
+        cr_run_folder_fork();
+    errno = saved;
+}
+
+void cr_lifecycle_forked(void) { after_fork_in_child(); }
+
+/* ---- start ---- */
+
+/* One line where it may be seen, since without a recording there is no other place for it. */
+static void complain(int error)
+{
+    char bytes[CR_PATH_BYTES + 128];
+    struct cr_text text = CR_TEXT(bytes);
+    cr_text_string(&text, "crunch: cannot record into ");
+    cr_text_string(&text, cr_options.out);
+    cr_text_string(&text, " (error ");
+    cr_text_signed(&text, -error);
+    cr_text_string(&text, "): this process runs unrecorded\n");
+    ssize_t ignored = write(STDERR_FILENO, bytes, text.length);
+    (void)ignored;
+}
+
+/* Begins the recording, once. Whether it is (now) on. */
+static bool start(void)
+{
+    static _Atomic bool begun;
+    if (atomic_load(&begun) || atomic_exchange(&begun, true))
+        return false;
+    cr_real_find();
+    if (!cr_options_read()) {
+        atomic_store(&begun, false);
+        return false;
+    }
+    if (!cr_options.out[0])
+        return false;
+    int error = cr_run_folder_start();
+    if (!error)
+        error = cr_threads_start();
+    if (error) {
+        if (error != -ENOENT)
+            complain(error);
+        return false;
+    }
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+    atomic_store(&cr_active, true);
+    return true;
+}
+
+struct cr_thread *cr_lifecycle_enter_first(void)
+{
+    if (atomic_load_explicit(&cr_active, memory_order_relaxed) || cr_tls_get())
+        return NULL;
+    int saved = errno;
+    bool on = start();
+    errno = saved;
+    return on ? cr_enter() : NULL;
+}
+
+/* ---- ends ---- */
+
+static void end_with(int status)
+{
+    struct cr_end end = {CR_RUN_EXITED, status, NULL};
+    struct cr_thread *thread = cr_tls_get();
+    if ((uintptr_t)thread > CR_THREAD_BUSY)
+        thread->inside = 1;
+    cr_run_folder_write(&end);
+}
+
+static void at_exit(int status)
+{
+    end_with(status);
+    atomic_store(&cr_active, false); /* libc still gives back what is its own: the recording shall agree with stats */
+}
+
+void cr_lifecycle_ends(int status) { end_with(status); }
+
+void cr_lifecycle_execs(void)
+{
+    int saved = errno;
+    struct cr_end end = {CR_RUN_EXECED, 0, NULL};
+    cr_run_folder_write(&end);
+    errno = saved;
+}
+
+void cr_lifecycle_exec_failed(void)
+{
+    int saved = errno;
+    cr_run_folder_reopen();
+    errno = saved;
+}
+
+__attribute__((constructor)) static void construct(void)
+{
+    int saved = errno;
+    start();
+    if (atomic_load(&cr_active)) {
+        cr_os_at_exit(at_exit);
+        cr_crash_start();
+        struct cr_thread *thread = cr_enter(); /* gives the main thread its alternate stack */
+        if (thread)
+            cr_leave(thread);
+    }
+    cr_hooks_started();
+    errno = saved;
+}

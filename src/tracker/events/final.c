@@ -1,0 +1,183 @@
+/* final.c - fatal and stats, and the order of it all. */
+#include "events/final.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/fmt.h"
+#include "events/signal_words.h"
+#include "platform/platform.h"
+#include "services/options.h"
+#include "services/recording.h"
+#include "services/writer.h"
+#include "base/banned.h"
+
+const char *cr_final_path(const char *folder, const char *name)
+{
+    static char bytes[CR_PATH_BYTES];
+    struct cr_text path = CR_TEXT(bytes);
+    cr_text_string(&path, folder);
+    cr_text_char(&path, '/');
+    cr_text_string(&path, name);
+    return path.cut ? NULL : bytes;
+}
+
+/* ---- fatal ---- */
+
+static void headline(struct cr_text *text, const struct cr_signal *signal, const siginfo_t *info)
+{
+    cr_text_string(text, signal->name);
+    cr_text_char(text, ' ');
+    cr_text_string(text, signal->words);
+    if (!signal->address || cr_signal_sent(info))
+        return;
+    cr_text_string(text, ": address ");
+#ifdef SI_KERNEL
+    if (info->si_code == SI_KERNEL) {
+        cr_text_string(text, "unknown");
+        return;
+    }
+#endif
+    cr_text_hex(text, (uintptr_t)info->si_addr);
+}
+
+static void pair(struct cr_text *text, const char *key, int64_t value)
+{
+    cr_text_string(text, key);
+    cr_text_char(text, ' ');
+    cr_text_signed(text, value);
+    cr_text_char(text, '\n');
+}
+
+static void write_fatal(const char *folder, const siginfo_t *info)
+{
+    const struct cr_signal *signal = cr_signal_find(info->si_signo);
+    const char *path = cr_final_path(folder, "fatal");
+    char bytes[1024];
+    struct cr_text text = CR_TEXT(bytes);
+    if (!signal || !path)
+        return;
+    headline(&text, signal, info);
+    cr_text_string(&text, "\nsignal ");
+    cr_text_string(&text, signal->name);
+    cr_text_char(&text, '\n');
+    pair(&text, "number", info->si_signo);
+    pair(&text, "code", info->si_code);
+    cr_text_string(&text, "cause ");
+    cr_text_string(&text, cr_signal_cause(info));
+    cr_text_char(&text, '\n');
+    if (signal->address && !cr_signal_sent(info)) {
+        cr_text_string(&text, "address ");
+        cr_text_hex(&text, (uintptr_t)info->si_addr);
+        cr_text_char(&text, '\n');
+    }
+    if (cr_signal_sent(info))
+        pair(&text, "sender", info->si_pid);
+    pair(&text, "pid", getpid());
+    pair(&text, "thread", (int64_t)cr_os_thread_id());
+
+    struct cr_writer writer;
+    cr_writer_open(&writer, path);
+    cr_writer_string(&writer, bytes);
+    int error = cr_writer_close(&writer);
+    if (error)
+        cr_recording_say("cannot write ", "fatal", error);
+}
+
+/* ---- stats ---- */
+
+static void write_end(struct cr_writer *writer, const struct cr_end *end)
+{
+    char bytes[64];
+    struct cr_text text = CR_TEXT(bytes);
+    if (end->state == CR_RUN_EXECED)
+        cr_text_string(&text, "exec");
+    else if (end->state == CR_RUN_SIGNALLED) {
+        const struct cr_signal *signal = cr_signal_find(end->detail);
+        cr_text_string(&text, "signal ");
+        if (signal)
+            cr_text_string(&text, signal->name);
+        else
+            cr_text_signed(&text, end->detail);
+    } else if (end->detail >= 0) {
+        cr_text_string(&text, "exit ");
+        cr_text_signed(&text, end->detail & 0xff);
+    } else
+        cr_text_string(&text, "unknown"); /* macOS does not tell an exit handler the status: the launcher knows it */
+    cr_writer_line(writer, "end", bytes);
+}
+
+static void write_counters(struct cr_writer *writer)
+{
+    struct cr_totals totals = cr_recording_totals();
+    const struct cr_header *header = cr_recording;
+    cr_writer_pair(writer, "allocations", totals.allocations);
+    cr_writer_pair(writer, "frees", totals.frees);
+    cr_writer_pair(writer, "reallocations", totals.reallocations);
+    cr_writer_pair(writer, "bytes_allocated", totals.bytes_allocated);
+    cr_writer_pair(writer, "bytes_freed", totals.bytes_freed);
+    cr_writer_pair(writer, "peak_bytes", header->peak_bytes);
+    cr_writer_pair(writer, "peak_blocks", header->peak_blocks);
+    cr_writer_pair(writer, "live_bytes", totals.live_bytes);
+    cr_writer_pair(writer, "live_blocks", totals.live_blocks);
+    cr_writer_pair(writer, "runtime_bytes", header->runtime_bytes);
+    cr_writer_pair(writer, "runtime_blocks", header->runtime_blocks);
+    cr_writer_pair(writer, "inherited_bytes", header->inherited_bytes);
+    cr_writer_pair(writer, "inherited_blocks", header->inherited_blocks);
+    cr_writer_pair(writer, "untracked_frees", totals.untracked_frees);
+    cr_writer_pair(writer, "threads", header->threads);
+}
+
+static void write_stats(const char *folder, const struct cr_end *end)
+{
+    const struct cr_header *header = cr_recording;
+    char seconds[32], temporary[CR_PATH_BYTES];
+    struct cr_text elapsed = CR_TEXT(seconds), copy = CR_TEXT(temporary);
+    cr_text_seconds(&elapsed, cr_os_now_ns() - header->start_ns);
+    cr_text_string(&copy, folder);
+    cr_text_string(&copy, "/stats.part");
+
+    struct cr_writer writer;
+    cr_writer_open(&writer, temporary);
+    cr_writer_pair(&writer, "format", CR_FORMAT_VERSION);
+    cr_writer_pair(&writer, "pid", header->pid);
+    cr_writer_pair(&writer, "ppid", header->ppid);
+    write_end(&writer, end);
+    write_counters(&writer);
+    cr_writer_line(&writer, "wall_seconds", seconds);
+    cr_writer_pair(&writer, "max_rss", header->max_rss_bytes);
+    cr_writer_pair(&writer, "heap_files", header->heap_files);
+    cr_writer_pair(&writer, "heap_bytes", header->heap_bytes);
+    cr_writer_pair(&writer, "heap_left_out_files", header->heap_left_out_files);
+    cr_writer_pair(&writer, "heap_left_out_bytes", header->heap_left_out_bytes);
+    cr_writer_line(&writer, "tracking", header->flags & CR_RUN_STOPPED ? "stopped" : "complete");
+    int error = cr_writer_close(&writer);
+    const char *path = cr_final_path(folder, "stats");
+    if (!error && path && rename(temporary, path))
+        error = -errno;
+    if (error) {
+        unlink(temporary);
+        cr_recording_say("cannot write ", "stats", error);
+    }
+}
+
+static void hand_in(void *context, struct cr_slot *slot)
+{
+    (void)context;
+    cr_recording_hand_in(slot);
+}
+
+void cr_final_write(const char *folder, const struct cr_end *end)
+{
+    struct cr_header *header = cr_recording;
+    cr_recording_each_slot(hand_in, NULL);
+    header->max_rss_bytes = cr_os_max_rss();
+    header->runtime_bytes = header->runtime_blocks = 0;
+    header->heap_files = header->heap_bytes = header->heap_left_out_files = header->heap_left_out_bytes = 0;
+    if (end->signal)
+        write_fatal(folder, end->signal);
+
+    cr_final_write_blocks(folder);
+    write_stats(folder, end);
+}

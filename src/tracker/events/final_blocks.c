@@ -1,0 +1,263 @@
+/* final_blocks.c - heap/ and blocks. Two passes over all live blocks: the first counts and picks the blocks whose contents are
+ * kept (the largest, as many as the limits allow, skipping those that do not fit any more), the second writes the list. */
+#include "events/final.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fmt.h"
+#include "platform/platform.h"
+#include "services/options.h"
+#include "services/recording.h"
+#include "services/writer.h"
+#include "state/block_table.h"
+#include "state/thread.h"
+#include "base/banned.h"
+
+/* A block as it was when first looked at: its record may change under our eyes. */
+struct pick {
+    uint64_t address, size;
+};
+
+static struct {
+    struct pick pick[CR_CONTENTS_MOST_FILES]; /* a binary heap, the smallest on top; later sorted */
+    size_t count, most;
+    const void *stream_buffer[3];
+    size_t stream_buffers;
+} survey;
+
+static bool inherited(const struct cr_record *record)
+{
+    return record->thread && record->thread <= cr_threads_base;
+}
+
+static bool is_runtime(const struct cr_record *record)
+{
+    for (size_t i = 0; i < survey.stream_buffers; i++)
+        if (record->address == (uintptr_t)survey.stream_buffer[i])
+            return true;
+    return cr_record_tag(record) & CR_TAG_RUNTIME;
+}
+
+/* ---- a heap of picks; both orders are needed: by size while picking, by address while writing the list ---- */
+
+typedef bool order(const struct pick *a, const struct pick *b);
+
+static bool by_size(const struct pick *a, const struct pick *b) { return a->size < b->size; }
+static bool by_address_down(const struct pick *a, const struct pick *b) { return a->address > b->address; }
+
+static void swap(struct pick *a, struct pick *b)
+{
+    struct pick copy = *a;
+    *a = *b;
+    *b = copy;
+}
+
+static void sift_down(size_t count, size_t at, order *less)
+{
+    struct pick *heap = survey.pick;
+    for (size_t child; (child = 2 * at + 1) < count; at = child) {
+        if (child + 1 < count && less(&heap[child + 1], &heap[child]))
+            child++;
+        if (!less(&heap[child], &heap[at]))
+            return;
+        swap(&heap[at], &heap[child]);
+    }
+}
+
+static void heapify(order *less)
+{
+    for (size_t i = survey.count / 2; i-- > 0;)
+        sift_down(survey.count, i, less);
+}
+
+/* Sorts from the greatest to the least of the order. */
+static void sort_picks(order *less)
+{
+    heapify(less);
+    for (size_t left = survey.count; left > 1; left--) {
+        swap(&survey.pick[0], &survey.pick[left - 1]);
+        sift_down(left - 1, 0, less);
+    }
+}
+
+static void offer(struct pick pick)
+{
+    if (survey.count < survey.most) {
+        survey.pick[survey.count++] = pick;
+        if (survey.count == survey.most)
+            heapify(by_size);
+    } else if (survey.most && by_size(&survey.pick[0], &pick)) {
+        survey.pick[0] = pick;
+        sift_down(survey.count, 0, by_size);
+    }
+}
+
+static void survey_block(void *context, struct cr_record *record)
+{
+    (void)context;
+    struct pick pick = {record->address, cr_record_size(record)};
+    if (!pick.address || inherited(record))
+        return;
+    if (is_runtime(record)) {
+        cr_recording->runtime_blocks++;
+        cr_recording->runtime_bytes += pick.size;
+        return;
+    }
+    cr_recording->heap_left_out_files++; /* until it is kept */
+    cr_recording->heap_left_out_bytes += pick.size;
+    offer(pick);
+}
+
+/* ---- heap/ ---- */
+
+/* The budget all processes of a run share lies in the main program's recording. NULL: not to be had, so nothing is kept. */
+static struct cr_header *shared_budget(void)
+{
+    if (!(cr_recording->flags & CR_RUN_CHILD))
+        return cr_recording;
+    const char *path = cr_final_path(cr_options.out, "recording");
+    int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
+    struct stat status;
+    struct cr_header *budget = NULL;
+    if (fd >= 0 && !fstat(fd, &status) && status.st_size >= (off_t)CR_HEADER_BYTES)
+        budget = cr_os_map_file(fd, 0, CR_HEADER_BYTES, NULL);
+    if (fd >= 0)
+        close(fd);
+    return budget;
+}
+
+static int write_contents(const char *folder, const struct pick *pick)
+{
+    char name[32];
+    struct cr_text text = CR_TEXT(name);
+    cr_text_string(&text, "heap/");
+    cr_text_hex(&text, pick->address);
+    const char *path = cr_final_path(folder, name);
+    return path ? cr_write_memory(path, (const void *)(uintptr_t)pick->address, pick->size) : -ENAMETOOLONG;
+}
+
+/* Writes what the budget allows; the picks that were kept remain. */
+static void write_picks(const char *folder, struct cr_header *budget)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < survey.count; i++) {
+        struct pick pick = survey.pick[i];
+        if (!cr_recording_claim(budget, pick.size))
+            continue;
+        int error = write_contents(folder, &pick);
+        if (!error) {
+            survey.pick[kept++] = pick;
+            cr_recording->heap_files++;
+            cr_recording->heap_bytes += pick.size;
+            cr_recording->heap_left_out_files--;
+            cr_recording->heap_left_out_bytes -= pick.size;
+        } else if (error != -EFAULT) { /* EFAULT: the block's memory is protected or gone, its own affair */
+            cr_recording_say("cannot write all of ", "heap/", error);
+            break;
+        }
+    }
+    survey.count = kept;
+}
+
+static void write_heap(const char *folder)
+{
+    struct cr_header *budget = cr_options.heap_limit ? shared_budget() : NULL;
+    const char *path = cr_final_path(folder, "heap");
+    int error = budget && path && mkdir(path, 0777) && errno != EEXIST ? -errno : 0;
+    if (error)
+        cr_recording_say("cannot make ", "heap/", error);
+    if (!budget || !path || error) {
+        survey.count = 0;
+        return;
+    }
+    sort_picks(by_size);
+    write_picks(folder, budget);
+    if (budget != cr_recording)
+        cr_os_unmap(budget, CR_HEADER_BYTES);
+}
+
+/* ---- blocks ---- */
+
+/* The picks are sorted by address. */
+static bool contents_kept(uint64_t address)
+{
+    size_t low = 0, high = survey.count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (survey.pick[middle].address < address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < survey.count && survey.pick[low].address == address;
+}
+
+struct blocks_file {
+    struct cr_writer writer;
+    uint64_t count;
+};
+
+static void write_block(void *context, struct cr_record *record)
+{
+    struct blocks_file *file = context;
+    uint64_t start = cr_recording->start_ns;
+    bool old = inherited(record);
+    struct cr_block_entry entry = {
+        .address = record->address,
+        .size = cr_record_size(record),
+        .time_ns = record->time_ns > start ? record->time_ns - start : 0,
+        .site = record->node,
+        .thread = record->thread - (old || !record->thread ? 0 : cr_threads_base),
+        .kind = cr_record_tag(record) & CR_TAG_KIND,
+    };
+    if (!entry.address)
+        return;
+    if (old)
+        entry.flags |= CR_BLOCK_INHERITED;
+    if (is_runtime(record))
+        entry.flags |= CR_BLOCK_RUNTIME;
+    if (!old && contents_kept(entry.address))
+        entry.flags |= CR_BLOCK_CONTENTS;
+    cr_writer_put(&file->writer, &entry, sizeof entry);
+    file->count++;
+}
+
+static void write_list(const char *folder)
+{
+    const char *path = cr_final_path(folder, "blocks");
+    if (!path)
+        return;
+    struct blocks_file file = {.count = 0};
+    struct cr_blocks_header header = {
+        .version = CR_FORMAT_VERSION,
+        .record_bytes = sizeof(struct cr_block_entry),
+        .count = UINT64_MAX,
+        .pid = (uint64_t)getpid(),
+    };
+    memcpy(header.magic, CR_BLOCKS_MAGIC, sizeof header.magic);
+    cr_writer_open(&file.writer, path);
+    cr_writer_put(&file.writer, &header, sizeof header);
+    cr_block_each(write_block, &file);
+    header.count = file.count;
+    cr_writer_patch(&file.writer, &header, sizeof header);
+    int error = cr_writer_close(&file.writer);
+    if (error) {
+        unlink(path);
+        cr_recording_say("cannot write ", "blocks", error);
+    }
+}
+
+void cr_final_write_blocks(const char *folder)
+{
+    survey.count = 0;
+    survey.most = cr_options.heap_limit ? CR_CONTENTS_MOST_FILES : 0;
+    survey.stream_buffers = cr_os_stream_buffers(survey.stream_buffer, 3);
+    cr_block_each(survey_block, NULL);
+    write_heap(folder);
+    sort_picks(by_address_down);
+    write_list(folder);
+}

@@ -1,0 +1,27 @@
+/* recorder.h - what happens to the heap. The only place that updates the state: hooks translate calls into these events.
+ *
+ * All are called by a thread that has entered (state/thread.h). None calls the program's allocator. errno may change: hooks
+ * restore it. Order matters with other threads: a block is taken out before the real free, entered after the real malloc, since
+ * another thread may get the same address in between. */
+#ifndef CR_EVENTS_RECORDER_H
+#define CR_EVENTS_RECORDER_H
+
+#include <stddef.h>
+
+#include "state/thread.h"
+
+/* A block came into being. tag: enum cr_kind, maybe with CR_TAG_RUNTIME. */
+void cr_on_alloc(struct cr_thread *thread, void *block, size_t size, unsigned tag);
+
+/* A block is about to be freed. NULL and addresses never seen are fine: false for those. */
+bool cr_on_free(struct cr_thread *thread, void *block);
+
+/* The same for operator delete, where an unknown address is nothing to count: false. */
+bool cr_on_delete(struct cr_thread *thread, void *block);
+
+/* realloc of a block, in two steps around the real call. The first returns a record index (0: block unknown). */
+uint32_t cr_on_resize_begin(struct cr_thread *thread, void *block);
+/* result NULL: the real call failed and the old block lives on. */
+void cr_on_resize_end(struct cr_thread *thread, uint32_t index, void *block, void *result, size_t size, unsigned tag);
+
+#endif

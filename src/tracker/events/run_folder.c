@@ -1,0 +1,145 @@
+/* run_folder.c - finds this process's run folder and keeps its one life: started, written once, maybe forked. What is written is
+ * in final.c. */
+#include "events/run_folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fmt.h"
+#include "events/final.h"
+#include "platform/platform.h"
+#include "services/options.h"
+#include "services/recording.h"
+#include "state/block_table.h"
+#include "state/thread.h"
+#include "base/banned.h"
+
+
+#define SAME_PID_MOST 1000
+
+static struct {
+    char path[CR_PATH_BYTES]; /* empty: nothing is written */
+    pid_t owner;              /* the process it belongs to; a vfork child is another one in the same memory */
+    _Atomic int writing;      /* the thread that writes, by the system's number; 0: nobody yet */
+    _Atomic bool written;
+} folder;
+
+/* ---- finding it ---- */
+
+/* An image that was forked and has execed since left nothing worth keeping: what it became takes its place. */
+static bool take_over(const char *path)
+{
+    char name[CR_PATH_BYTES];
+    struct cr_text text = CR_TEXT(name);
+    cr_text_string(&text, path);
+    cr_text_string(&text, "/recording");
+    struct cr_header header;
+    int fd = open(name, O_RDONLY | O_CLOEXEC);
+    bool whole = fd >= 0 && read(fd, &header, sizeof header) == (ssize_t)sizeof header;
+    if (fd >= 0)
+        close(fd);
+    if (!whole || header.pid != (uint64_t)getpid() || !(header.flags & CR_RUN_FORKED) || header.state != CR_RUN_EXECED)
+        return false;
+    return unlink(name) == 0;
+}
+
+/* Makes children/PID, or PID.2 and so on when there is one already. 0 or -errno; folder.path is set. */
+static int make_child_folder(void)
+{
+    struct cr_text path = CR_TEXT(folder.path);
+    cr_text_string(&path, cr_options.out);
+    cr_text_string(&path, "/children");
+    if (mkdir(folder.path, 0777) && errno != EEXIST)
+        return -errno;
+    cr_text_char(&path, '/');
+    cr_text_decimal(&path, (uint64_t)getpid());
+    size_t stem = path.length;
+    for (unsigned n = 2; n < SAME_PID_MOST; n++) {
+        if (path.cut)
+            return -ENAMETOOLONG;
+        if (!mkdir(folder.path, 0777) || (errno == EEXIST && take_over(folder.path)))
+            return 0;
+        if (errno != EEXIST)
+            return -errno;
+        path.length = stem;
+        cr_text_char(&path, '.');
+        cr_text_decimal(&path, n);
+    }
+    return -EEXIST;
+}
+
+int cr_run_folder_start(void)
+{
+    struct cr_text path = CR_TEXT(folder.path);
+    cr_text_string(&path, cr_options.out);
+    folder.owner = getpid();
+    int error = cr_recording_start(folder.path, cr_options.heap_limit, CR_CONTENTS_MOST_FILES, 0);
+    if (error != -EEXIST)
+        return error;
+    if (!cr_options.children)
+        return -ENOENT;
+    error = make_child_folder();
+    return error ? error : cr_recording_start(folder.path, 0, 0, CR_RUN_CHILD);
+}
+
+void cr_run_folder_fork(void)
+{
+    folder.owner = getpid();
+    folder.writing = 0;
+    folder.written = false;
+    uint64_t parent_threads = cr_recording->threads;
+    if (!cr_options.children || !folder.path[0] || make_child_folder())
+        folder.path[0] = '\0';
+    if (cr_recording_fork(folder.path[0] ? folder.path : NULL))
+        folder.path[0] = '\0';
+    cr_threads_fork(parent_threads);
+}
+
+/* ---- writing it ---- */
+
+/* Another thread writes and the process ends when it is done: wait, but not for ever if that thread hangs. */
+static void wait_for_writer(void)
+{
+    struct timespec pause = {0, 10000000};
+    for (int i = 0; i < 6000 && !atomic_load(&folder.written); i++)
+        nanosleep(&pause, NULL);
+}
+
+void cr_run_folder_write(const struct cr_end *end)
+{
+    if (!folder.path[0] || folder.owner != getpid())
+        return;
+    int nobody = 0, self = (int)cr_os_thread_id();
+    if (!atomic_compare_exchange_strong(&folder.writing, &nobody, self)) {
+        if (nobody != self)
+            wait_for_writer();
+        return;
+    }
+    /* Signals wait: one that ends the process must find the folder complete, and a full disk must not raise SIGXFSZ. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &before);
+    struct cr_header *header = cr_recording;
+    bool forked_and_gone = end->state == CR_RUN_EXECED && header->flags & CR_RUN_FORKED;
+    if (!forked_and_gone)
+        cr_final_write(folder.path, end);
+    header->end_ns = cr_os_now_ns();
+    header->end_detail = (uint32_t)end->detail;
+    atomic_store(&header->state, (uint32_t)end->state);
+    atomic_store(&folder.written, true);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void cr_run_folder_reopen(void)
+{
+    if (folder.owner != getpid() || !folder.path[0] || folder.writing != (int)cr_os_thread_id())
+        return;
+    cr_recording->end_ns = 0;
+    atomic_store(&cr_recording->state, CR_RUN_RUNNING);
+    folder.written = false;
+    folder.writing = 0;
+}

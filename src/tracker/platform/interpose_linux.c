@@ -1,0 +1,266 @@
+/* interpose_linux.c - the real functions by dlsym, and the hooks that only Linux has: glibc's extra allocation functions and
+ * operator new and delete.
+ *
+ * operator new only marks the kind of the malloc it is about to make and calls the next definition, so that exceptions and
+ * new-handlers stay the library's. It is not "inside" meanwhile. */
+#include "platform/interpose.h"
+
+#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "entry/hooks.h"
+#include "events/recorder.h"
+
+/* ---- the real functions ---- */
+
+/* What is asked for before the real malloc is known: dlsym itself may allocate. Never freed; each block has its size in front. */
+#define EARLY_BYTES (64 * 1024)
+static struct {
+    _Alignas(16) char bytes[EARLY_BYTES];
+    size_t used;
+} early;
+
+bool cr_is_early(const void *block) { return (uintptr_t)block - (uintptr_t)early.bytes < sizeof early.bytes; }
+
+static void *early_alloc(size_t size)
+{
+    size_t needed = ((size + 15) & ~(size_t)15) + 16;
+    if (size > EARLY_BYTES || needed > EARLY_BYTES - early.used) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    char *block = early.bytes + early.used + 16;
+    memcpy(block - 16, &size, sizeof size);
+    early.used += needed;
+    return block;
+}
+
+static size_t early_size(const void *block)
+{
+    size_t size;
+    memcpy(&size, (const char *)block - 16, sizeof size);
+    return size;
+}
+
+void cr_real_find(void)
+{
+    static bool finding;
+    if (cr_real.found || finding)
+        return;
+    finding = true;
+    struct cr_real real;
+#define FIND_BOTH(name) *(void **)(void *)&real.name = cr_os_next_function(#name, NULL);
+#define FIND_LINUX(name) FIND_BOTH(name)
+#define FIND_DARWIN(name)
+#define FIND(system, type, name, parameters) FIND_##system(name)
+    CR_HOOK_LIST(FIND)
+    real.found = true;
+    cr_real = real;
+    finding = false;
+}
+
+void *cr_pass_malloc(size_t size) { return CR_REAL(malloc) ? CR_CALL(malloc)(size) : early_alloc(size); }
+
+void *cr_pass_calloc(size_t count, size_t size)
+{
+    if (CR_REAL(calloc))
+        return CR_CALL(calloc)(count, size);
+    size_t bytes;
+    return __builtin_mul_overflow(count, size, &bytes) ? NULL : early_alloc(bytes); /* never used before: zeroed */
+}
+
+void *cr_pass_realloc(void *block, size_t size)
+{
+    if (!cr_is_early(block))
+        return CR_REAL(realloc) ? CR_CALL(realloc)(block, size) : early_alloc(size);
+    void *result = cr_pass_malloc(size);
+    size_t old_size = early_size(block);
+    return result ? memcpy(result, block, old_size < size ? old_size : size) : NULL;
+}
+
+void cr_pass_free(void *block)
+{
+    if (!cr_is_early(block) && CR_REAL(free))
+        CR_CALL(free)(block);
+}
+
+/* ---- glibc's and C23's other functions ---- */
+
+CR_HOOK(void *, reallocarray, (void *block, size_t count, size_t size))
+{
+    size_t bytes;
+    if (__builtin_mul_overflow(count, size, &bytes)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return realloc(block, bytes);
+}
+
+CR_HOOK(void *, memalign, (size_t align, size_t size))
+{
+    struct cr_thread *thread = cr_hook_enter();
+    if (CR_UNLIKELY(!thread))
+        return CR_REAL(memalign)(align, size);
+    void *block = CR_CALL(memalign)(align, size);
+    CR_FINISH(thread, block, size, CR_KIND_ALIGNED);
+    return block;
+}
+
+CR_HOOK(void *, pvalloc, (size_t size))
+{
+    struct cr_thread *thread = cr_hook_enter();
+    if (CR_UNLIKELY(!thread))
+        return CR_REAL(pvalloc)(size);
+    void *block = CR_CALL(pvalloc)(size);
+    CR_FINISH(thread, block, size, CR_KIND_ALIGNED);
+    return block;
+}
+
+CR_HOOK(size_t, malloc_usable_size, (void *block))
+{
+    return cr_is_early(block) ? early_size(block) : CR_REAL(malloc_usable_size)(block);
+}
+
+CR_HOOK(void, cfree, (void *block)) { free(block); }
+
+CR_HOOK(void, free_sized, (void *block, size_t size))
+{
+    (void)size;
+    free(block);
+}
+
+CR_HOOK(void, free_aligned_sized, (void *block, size_t align, size_t size))
+{
+    (void)align, (void)size;
+    free(block);
+}
+
+/* ---- processes ---- */
+
+CR_HOOK(int, execvpe, (const char *file, char *const argv[], char *const envp[]))
+{
+    CR_EXEC(CR_REAL(execvpe)(file, argv, envp));
+}
+
+CR_HOOK(int, fexecve, (int fd, char *const argv[], char *const envp[])) { CR_EXEC(CR_REAL(fexecve)(fd, argv, envp)); }
+
+CR_HOOK(int, execveat, (int folder, const char *path, char *const argv[], char *const envp[], int flags))
+{
+    if (!CR_REAL(execveat)) {
+        errno = ENOSYS;
+        return -1;
+    }
+    CR_EXEC(CR_CALL(execveat)(folder, path, argv, envp, flags));
+}
+
+CR_HOOK(void, quick_exit, (int status))
+{
+    cr_os_quick_exit_status = status;
+    CR_REAL(quick_exit)(status);
+    __builtin_unreachable();
+}
+
+CR_HOOK(pid_t, _Fork, (void))
+{
+    if (!CR_REAL(_Fork)) {
+        errno = ENOSYS;
+        return -1;
+    }
+    pid_t pid = CR_CALL(_Fork)();
+    if (pid == 0)
+        cr_lifecycle_forked();
+    return pid;
+}
+
+/* ---- operator new ---- */
+
+/* A C++ plug-in of a C program brings its runtime along: found only when it first calls. */
+static CR_COLD void *find_late(void **real, const char *name, const void *caller)
+{
+    *real = cr_os_next_function(name, caller);
+    return *real;
+}
+
+#define FOUND(name)                                                                                                    \
+    (CR_REAL(name) || find_late((void **)(void *)&cr_real.name, #name, __builtin_return_address(0)))
+
+/* The thread's state while it may be marked, else NULL. */
+static struct cr_thread *markable(void)
+{
+    struct cr_thread *thread = cr_tls_get();
+    return (uintptr_t)thread > CR_THREAD_BUSY && !thread->inside ? thread : NULL;
+}
+
+/* The mark is still there: the allocator got the memory past the hooks (its own operator new, as jemalloc has). */
+static void unmark(struct cr_thread *thread, void *block, size_t size)
+{
+    if (CR_LIKELY(thread->kind == CR_KIND_MALLOC))
+        return;
+    struct cr_thread *entered = cr_hook_enter();
+    if (entered)
+        CR_FINISH(entered, block, size, CR_KIND_NEW);
+    thread->kind = CR_KIND_MALLOC;
+}
+
+#define NEW(name, kind_, parameters, arguments)                                                                        \
+    CR_HOOK(void *, name, parameters)                                                                                  \
+    {                                                                                                                  \
+        if (CR_UNLIKELY(!FOUND(name)))                                                                                 \
+            return malloc(size); /* no C++ runtime anywhere: whoever calls this cannot expect exceptions */            \
+        struct cr_thread *thread = markable();                                                                         \
+        if (CR_LIKELY(thread != NULL))                                                                                 \
+            thread->kind = kind_;                                                                                      \
+        void *block = CR_CALL(name) arguments;                                                                         \
+        if (CR_LIKELY(thread != NULL))                                                                                 \
+            unmark(thread, block, size);                                                                               \
+        return block;                                                                                                  \
+    }
+
+#define SIZE size_t size
+#define ALIGN size_t align
+#define NOTHROW const void *nothrow
+
+NEW(_Znwm, CR_KIND_NEW, (SIZE), (size))
+NEW(_Znam, CR_KIND_NEW_ARRAY, (SIZE), (size))
+NEW(_ZnwmRKSt9nothrow_t, CR_KIND_NEW, (SIZE, NOTHROW), (size, nothrow))
+NEW(_ZnamRKSt9nothrow_t, CR_KIND_NEW_ARRAY, (SIZE, NOTHROW), (size, nothrow))
+NEW(_ZnwmSt11align_val_t, CR_KIND_NEW, (SIZE, ALIGN), (size, align))
+NEW(_ZnamSt11align_val_t, CR_KIND_NEW_ARRAY, (SIZE, ALIGN), (size, align))
+NEW(_ZnwmSt11align_val_tRKSt9nothrow_t, CR_KIND_NEW, (SIZE, ALIGN, NOTHROW), (size, align, nothrow))
+NEW(_ZnamSt11align_val_tRKSt9nothrow_t, CR_KIND_NEW_ARRAY, (SIZE, ALIGN, NOTHROW), (size, align, nothrow))
+
+/* ---- operator delete ---- */
+
+/* A known block is told to the recorder here and the real delete runs "inside": whichever free it ends in, it is counted once. An
+ * unknown one may be the inner part of a block of the program's own operator new, whose free will be seen. */
+#define DELETE(name, parameters, arguments)                                                                            \
+    CR_HOOK(void, name, parameters)                                                                                    \
+    {                                                                                                                  \
+        if (CR_UNLIKELY(!FOUND(name))) {                                                                               \
+            free(block);                                                                                               \
+            return;                                                                                                    \
+        }                                                                                                              \
+        struct cr_thread *thread = block ? cr_hook_enter() : NULL;                                                          \
+        if (thread && !cr_on_delete(thread, block)) {                                                                  \
+            cr_leave(thread);                                                                                          \
+            thread = NULL;                                                                                             \
+        }                                                                                                              \
+        CR_CALL(name) arguments;                                                                                       \
+        if (thread)                                                                                                    \
+            cr_leave(thread);                                                                                          \
+    }
+
+DELETE(_ZdlPv, (void *block), (block))
+DELETE(_ZdaPv, (void *block), (block))
+DELETE(_ZdlPvRKSt9nothrow_t, (void *block, NOTHROW), (block, nothrow))
+DELETE(_ZdaPvRKSt9nothrow_t, (void *block, NOTHROW), (block, nothrow))
+DELETE(_ZdlPvm, (void *block, SIZE), (block, size))
+DELETE(_ZdaPvm, (void *block, SIZE), (block, size))
+DELETE(_ZdlPvSt11align_val_t, (void *block, ALIGN), (block, align))
+DELETE(_ZdaPvSt11align_val_t, (void *block, ALIGN), (block, align))
+DELETE(_ZdlPvSt11align_val_tRKSt9nothrow_t, (void *block, ALIGN, NOTHROW), (block, align, nothrow))
+DELETE(_ZdaPvSt11align_val_tRKSt9nothrow_t, (void *block, ALIGN, NOTHROW), (block, align, nothrow))
+DELETE(_ZdlPvmSt11align_val_t, (void *block, SIZE, ALIGN), (block, size, align))
+DELETE(_ZdaPvmSt11align_val_t, (void *block, SIZE, ALIGN), (block, size, align))

@@ -1,0 +1,64 @@
+/* platform.h - the seam to the operating system. Everything that differs between Linux and macOS is behind it, in
+ * platform_posix.c (what they share), platform_linux.c and platform_darwin.c.
+ *
+ * Unless said otherwise a function allocates nothing from the heap, takes no lock of the loader's, leaves errno as it
+ * pleases (callers in hooks save it) and may be called from a signal handler. Errors are -errno. */
+#ifndef CR_PLATFORM_PLATFORM_H
+#define CR_PLATFORM_PLATFORM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- memory ---- */
+
+/* Zeroed private memory that costs nothing until touched; NULL if there is none. Keeps errno. */
+void *cr_os_map(size_t bytes);
+void cr_os_unmap(void *memory, size_t bytes);
+/* Maps bytes of fd from offset, shared, and at `at` (replacing what is there) unless that is NULL. fd -1: fresh zeroed private
+ * memory instead. NULL if it can't be had. */
+void *cr_os_map_file(int fd, uint64_t offset, size_t bytes, void *at);
+/* Makes the file hold offset + bytes, the space really allocated on disk. Raises no SIGXFSZ (the caller blocks signals). */
+int cr_os_allocate(int fd, uint64_t offset, uint64_t bytes);
+
+/* ---- time ---- */
+
+uint64_t cr_os_now_ns(void);    /* monotonic */
+uint64_t cr_os_coarse_ns(void); /* the same clock, cheap: a few ns to read, a few ms coarse */
+uint64_t cr_os_wall_ns(void);   /* since 1970 */
+
+/* ---- process and threads ---- */
+
+uint64_t cr_os_max_rss(void);   /* bytes */
+uint64_t cr_os_thread_id(void); /* the system's number of the calling thread */
+/* Ends the process at once, without any handler. */
+_Noreturn void cr_os_exit_now(int status);
+/* Calls fn(status) at exit, after all handlers and destructors of the program and its libraries if called early enough; status
+ * is -1 where the system does not tell it. Not from a signal handler. 0 or -errno. */
+int cr_os_at_exit(void (*fn)(int status));
+/* The status at quick_exit, whose handlers are not told it; set by the hook. */
+extern int cr_os_quick_exit_status;
+
+/* Facts for the recording, each through emit(context, key, value): exe, cwd, arg ..., machine. Not from a signal handler. */
+void cr_os_describe_process(void (*emit)(void *context, const char *key, const char *value), void *context);
+
+/* ---- the runtimes' own blocks ---- */
+
+/* The address range of the dynamic loader, whose blocks are its own. */
+struct cr_os_range {
+    uintptr_t base, bytes;
+};
+struct cr_os_range cr_os_find_loader(void);
+/* Whether a return address lies in the loader or in a C or C++ runtime library; takes the loader's lock, so only for the time
+ * before the tracker's constructor has run. */
+bool cr_os_is_runtime(const void *return_address);
+/* Addresses of blocks that the C library holds for the standard streams: writes at most `most`, returns how many. */
+size_t cr_os_stream_buffers(const void **addresses, size_t most);
+
+/* ---- real functions ---- */
+
+/* The next definition of a function after the tracker's own in the search order, or NULL. `caller`, an address in the code that
+ * asks, or NULL, helps where the function is known only to libraries of a plug-in. Takes the loader's lock. */
+void *cr_os_next_function(const char *name, const void *caller);
+
+#endif

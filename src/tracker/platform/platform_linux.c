@@ -1,0 +1,181 @@
+/* platform_linux.c - platform.h for Linux with glibc. */
+#include "platform/platform.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <link.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "platform/tls.h"
+#include "base/banned.h"
+
+/* ---- memory ---- */
+
+int cr_os_allocate(int fd, uint64_t offset, uint64_t bytes)
+{
+    int error;
+    do
+        error = posix_fallocate(fd, (off_t)offset, (off_t)bytes);
+    while (error == EINTR);
+    return -error;
+}
+
+/* ---- time ---- */
+
+uint64_t cr_os_coarse_ns(void)
+{
+    struct timespec t = {0, 0};
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+/* ---- process and threads ---- */
+
+__thread void *cr_tls_value __attribute__((tls_model("initial-exec")));
+pthread_key_t cr_tls_key;
+
+int cr_tls_start(void (*at_thread_end)(void *value)) { return -pthread_key_create(&cr_tls_key, at_thread_end); }
+void cr_tls_at_end(void *value) { pthread_setspecific(cr_tls_key, value); }
+
+uint64_t cr_os_max_rss(void)
+{
+    struct rusage usage;
+    return getrusage(RUSAGE_SELF, &usage) ? 0 : (uint64_t)usage.ru_maxrss * 1024;
+}
+
+uint64_t cr_os_thread_id(void) { return (uint64_t)syscall(SYS_gettid); }
+
+_Noreturn void cr_os_exit_now(int status)
+{
+    for (;;)
+        syscall(SYS_exit_group, status);
+}
+
+int cr_os_quick_exit_status;
+static void (*at_exit_function)(int status);
+
+static void run_at_exit(int status, void *unused)
+{
+    (void)unused;
+    at_exit_function(status);
+}
+
+static void run_at_quick_exit(void) { at_exit_function(cr_os_quick_exit_status); }
+
+int cr_os_at_exit(void (*fn)(int status))
+{
+    /* Handlers run last in, first out, and the loader's own, which runs all libraries' destructors, is registered after the
+     * constructors: registered in ours, this one runs after everything else. on_exit, unlike atexit, is tied to no library
+     * and tells the status. */
+    at_exit_function = fn;
+    return on_exit(run_at_exit, NULL) || at_quick_exit(run_at_quick_exit) ? -ENOMEM : 0;
+}
+
+/* Emits every argument; the kernel allows none longer than the buffer. */
+static void emit_arguments(void (*emit)(void *, const char *, const char *), void *context)
+{
+    static char chunk[(128 << 10) + 1];
+    int fd = open("/proc/self/cmdline", O_RDONLY | O_CLOEXEC);
+    size_t held = 0;
+    ssize_t n;
+    while (fd >= 0 && (n = read(fd, chunk + held, sizeof chunk - 1 - held)) > 0) {
+        held += (size_t)n;
+        size_t done = 0, length;
+        while (done < held && (length = strnlen(chunk + done, held - done)) < held - done) {
+            emit(context, "arg", chunk + done);
+            done += length + 1;
+        }
+        held -= done;
+        memmove(chunk, chunk + done, held);
+    }
+    if (fd >= 0)
+        close(fd);
+}
+
+void cr_os_describe_process(void (*emit)(void *context, const char *key, const char *value), void *context)
+{
+    static char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof path - 1);
+    path[n > 0 ? n : 0] = '\0';
+    emit(context, "exe", path);
+    n = syscall(SYS_getcwd, path, sizeof path);
+    emit(context, "cwd", n > 0 ? path : "");
+    emit_arguments(emit, context);
+    struct utsname name;
+    if (!uname(&name)) {
+        emit(context, "system", name.sysname);
+        emit(context, "release", name.release);
+        emit(context, "machine", name.machine);
+    }
+}
+
+/* ---- the runtimes' own blocks ---- */
+
+struct cr_os_range cr_os_find_loader(void)
+{
+    struct cr_os_range range = {(uintptr_t)getauxval(AT_BASE), 0};
+    if (!range.base)
+        return range;
+    const ElfW(Ehdr) *header = (const ElfW(Ehdr) *)range.base;
+    const ElfW(Phdr) *segment = (const ElfW(Phdr) *)(range.base + header->e_phoff);
+    for (int i = 0; i < header->e_phnum; i++)
+        if (segment[i].p_type == PT_LOAD && segment[i].p_vaddr + segment[i].p_memsz > range.bytes)
+            range.bytes = segment[i].p_vaddr + segment[i].p_memsz;
+    return range;
+}
+
+bool cr_os_is_runtime(const void *return_address)
+{
+    static const char *const names[] = {"libc.so", "libstdc++.so", "libc++.so", "libc++abi.so", "libgcc_s.so", "libpthread", "ld-linux"};
+    Dl_info info;
+    if (!dladdr(return_address, &info) || !info.dli_fname)
+        return false;
+    const char *slash = strrchr(info.dli_fname, '/');
+    const char *name = slash ? slash + 1 : info.dli_fname;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strncmp(name, names[i], strlen(names[i])))
+            return true;
+    return false;
+}
+
+size_t cr_os_stream_buffers(const void **addresses, size_t most)
+{
+    FILE *const streams[] = {stdin, stdout, stderr};
+    size_t n = 0;
+    for (size_t i = 0; i < 3; i++)
+        if (streams[i] && streams[i]->_IO_buf_base && n < most)
+            addresses[n++] = streams[i]->_IO_buf_base;
+    return n;
+}
+
+/* ---- real functions ---- */
+
+/* A C++ plug-in of a C program: its runtime is known to the plug-in alone, so ask in the plug-in's own scope. */
+static void *function_seen_from(const char *name, const void *caller)
+{
+    Dl_info info;
+    if (!caller || !dladdr(caller, &info) || !info.dli_fname)
+        return NULL;
+    void *module = dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD);
+    if (!module)
+        return NULL;
+    void *function = dlsym(module, name);
+    dlclose(module);
+    return function;
+}
+
+void *cr_os_next_function(const char *name, const void *caller)
+{
+    void *function = dlsym(RTLD_NEXT, name);
+    return function ? function : function_seen_from(name, caller);
+}

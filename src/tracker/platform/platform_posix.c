@@ -1,0 +1,39 @@
+/* platform_posix.c - what Linux and macOS share of platform.h. */
+#include "platform/platform.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/banned.h"
+
+void *cr_os_map(size_t bytes)
+{
+    int saved = errno;
+    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    errno = saved;
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+void cr_os_unmap(void *memory, size_t bytes) { munmap(memory, bytes); }
+
+void *cr_os_map_file(int fd, uint64_t offset, size_t bytes, void *at)
+{
+    int kind = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
+    off_t from = fd < 0 ? 0 : (off_t)offset;
+    void *memory = mmap(at, bytes, PROT_READ | PROT_WRITE, kind | (at ? MAP_FIXED : 0), fd, from);
+    return memory == MAP_FAILED ? NULL : memory;
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec t = {0, 0};
+    clock_gettime(clock, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
+uint64_t cr_os_now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
+uint64_t cr_os_wall_ns(void) { return clock_ns(CLOCK_REALTIME); }

@@ -1,0 +1,50 @@
+/* arena.c - a bump allocator over large mappings, so that the number of mappings stays small however much is kept
+ * (the kernel allows 65,530 by default). When a chunk cannot be had, a smaller one is tried, down to what the request needs. */
+#include "services/arena.h"
+
+#include <stdint.h>
+
+#include "platform/platform.h"
+#include "base/banned.h"
+
+#define CHUNK_BYTES ((size_t)16 << 20)
+#define PAGE_BYTES ((size_t)4096)
+
+static struct {
+    char *next;
+    size_t left;
+} arena;
+
+struct cr_lock cr_arena_lock = CR_LOCK_INIT;
+
+static size_t padding(const char *at, size_t align) { return (0 - (uintptr_t)at) & (align - 1); }
+
+static bool refill(size_t needed)
+{
+    for (size_t bytes = CHUNK_BYTES; bytes >= needed; bytes /= 2) {
+        char *chunk = cr_os_map(bytes);
+        if (!chunk)
+            continue;
+        arena.next = chunk;
+        arena.left = bytes;
+        return true;
+    }
+    return false;
+}
+
+void *cr_arena_alloc(size_t bytes, size_t align)
+{
+    if (bytes + align >= CHUNK_BYTES)
+        return cr_os_map((bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1));
+
+    cr_lock(&cr_arena_lock);
+    char *memory = NULL;
+    size_t needed = padding(arena.next, align) + bytes;
+    if (needed <= arena.left || (refill(bytes + align), (needed = padding(arena.next, align) + bytes) <= arena.left)) {
+        memory = arena.next + (needed - bytes);
+        arena.next += needed;
+        arena.left -= needed;
+    }
+    cr_unlock(&cr_arena_lock);
+    return memory;
+}

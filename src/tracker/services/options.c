@@ -1,0 +1,44 @@
+/* options.c - reads environ itself: getenv is the program's to interpose, and values must be copied before the program
+ * changes them. */
+#include "services/options.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#include "base/fmt.h"
+#include "base/banned.h"
+
+#define HEAP_LIMIT_DEFAULT_BYTES ((uint64_t)256 << 20)
+
+extern char **environ;
+
+struct cr_options cr_options;
+
+static const char *lookup(const char *name)
+{
+    size_t length = strlen(name);
+    for (char **entry = environ; *entry; entry++)
+        if (!strncmp(*entry, name, length) && (*entry)[length] == '=')
+            return *entry + length + 1;
+    return NULL;
+}
+
+bool cr_options_read(void)
+{
+    if (!environ)
+        return false;
+
+    const char *out = lookup("CRUNCH_OUT");
+    struct cr_text path = CR_TEXT(cr_options.out);
+    if (out && *out == '/')
+        cr_text_string(&path, out);
+    if (path.cut)
+        cr_options.out[0] = '\0';
+
+    cr_options.heap_limit = HEAP_LIMIT_DEFAULT_BYTES;
+    cr_parse_decimal(lookup("CRUNCH_HEAP_LIMIT"), &cr_options.heap_limit);
+
+    const char *children = lookup("CRUNCH_CHILDREN");
+    cr_options.children = !children || strcmp(children, "0") != 0;
+    return true;
+}

@@ -1,0 +1,21 @@
+/* options.h - what the launcher asked for, read once from the environment. */
+#ifndef CR_SERVICES_OPTIONS_H
+#define CR_SERVICES_OPTIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CR_PATH_BYTES 4096
+
+struct cr_options {
+    char out[CR_PATH_BYTES]; /* CRUNCH_OUT: absolute path of the top run folder; empty: nothing is recorded */
+    uint64_t heap_limit;     /* CRUNCH_HEAP_LIMIT: bytes of contents kept by all processes together; 0: none */
+    bool children;           /* CRUNCH_CHILDREN is not 0 */
+};
+
+extern struct cr_options cr_options;
+
+/* Reads the environment; false while it is not there yet (very early in a process). */
+bool cr_options_read(void);
+
+#endif

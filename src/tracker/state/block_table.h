@@ -1,0 +1,139 @@
+/* block_table.h - every live block of the program, by address.
+ *
+ * The address space is cut into regions of 1 MiB. A uthash table behind a mutex holds the regions in which blocks live; a
+ * direct-mapped array in front of it answers for known regions without a lock. A region has one 32-bit index per 16-byte granule,
+ * which names a record in a slab of 32-byte records. Addresses that are a multiple of 8 but not of 16 (8-byte classes of
+ * jemalloc, tcmalloc, mimalloc) have regions of their own, so two blocks never share a granule; other addresses are no blocks.
+ *
+ * Invariant: only the thread that just got an address from the allocator, or is about to give it back, writes the address's
+ * index; taking it is an atomic exchange, so of two frees of the same address one gets the record and the other nothing.
+ * Records and regions are never unmapped: a stale reader sees a stale record, never a fault.
+ *
+ * Callers: hooks (add, take), the writer of the run folder (each). Locks: regions, records. */
+#ifndef CR_STATE_BLOCK_TABLE_H
+#define CR_STATE_BLOCK_TABLE_H
+
+#include <assert.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/lock.h"
+
+#define CR_REGION_SHIFT 20
+#define CR_GRANULE_SHIFT 4
+#define CR_REGION_GRANULES (1u << (CR_REGION_SHIFT - CR_GRANULE_SHIFT))
+#define CR_FRONT_ENTRIES (1u << 14) /* 16 GiB of heap without a conflict */
+
+struct cr_record {
+    _Atomic uint64_t address; /* 0: not a live block */
+    uint64_t size_tag;        /* requested bytes << 8 | tag; in a spare record: the next spare one */
+    uint64_t time_ns;         /* coarse monotonic clock */
+    uint32_t node;            /* where it was allocated; 0: unknown */
+    uint32_t thread;          /* number of the allocating thread */
+};
+static_assert(sizeof(struct cr_record) == 32, "two to a cache line");
+
+/* The tag: the kind (base/format.h) in the low four bits, flags above. */
+enum cr_tag {
+    CR_TAG_KIND = 0x0f,
+    CR_TAG_RUNTIME = 0x10, /* belongs to the loader or a language runtime */
+};
+
+static inline uint64_t cr_record_size(const struct cr_record *record) { return record->size_tag >> 8; }
+static inline unsigned cr_record_tag(const struct cr_record *record) { return (unsigned)(record->size_tag & 0xff); }
+
+/* A thread's own supply of records. All zero at first. */
+struct cr_spares {
+    uint32_t head; /* list of used ones, 0: none */
+    uint32_t count;
+    uint32_t fresh, fresh_end; /* never used ones */
+};
+
+struct cr_region {
+    uint64_t number;
+    _Atomic uint32_t slot[CR_REGION_GRANULES];
+};
+
+#define CR_RECORD_CHUNK_SHIFT 20
+#define CR_RECORD_CHUNKS (1u << (32 - CR_RECORD_CHUNK_SHIFT))
+
+extern struct cr_lock cr_regions_lock, cr_records_lock;
+extern struct cr_region *_Atomic cr_region_front[CR_FRONT_ENTRIES];
+extern struct cr_record *cr_record_chunk[CR_RECORD_CHUNKS];
+
+/* The slow ways of the functions below. */
+struct cr_region *cr_region_find(uint64_t number, bool create);
+uint32_t cr_record_refill(struct cr_spares *spares);
+void cr_record_spill(struct cr_spares *spares);
+
+#define CR_SPARES_MOST 8192u
+
+static inline struct cr_record *cr_record(uint32_t index)
+{
+    return &cr_record_chunk[index >> CR_RECORD_CHUNK_SHIFT][index & ((1u << CR_RECORD_CHUNK_SHIFT) - 1)];
+}
+
+/* The index slot of an address, or NULL: no block can be there, or (create) no memory. */
+static inline _Atomic uint32_t *cr_block_slot(uintptr_t address, bool create)
+{
+    if (CR_UNLIKELY(address & 7))
+        return NULL;
+    uint64_t number = (uint64_t)address >> CR_REGION_SHIFT | (uint64_t)(address & 8) << 58;
+    uint64_t entry = (number ^ (uint64_t)(address & 8) << 10) & (CR_FRONT_ENTRIES - 1);
+    struct cr_region *region = atomic_load_explicit(&cr_region_front[entry], memory_order_acquire);
+    if (CR_UNLIKELY(!region || region->number != number)) {
+        region = cr_region_find(number, create);
+        if (!region)
+            return NULL;
+    }
+    return &region->slot[address >> CR_GRANULE_SHIFT & (CR_REGION_GRANULES - 1)];
+}
+
+/* A record for a new block, filled by the caller before cr_block_publish; 0 if there is no memory. */
+static inline uint32_t cr_record_new(struct cr_spares *spares)
+{
+    uint32_t index = spares->head;
+    if (CR_LIKELY(index)) {
+        spares->head = (uint32_t)cr_record(index)->size_tag;
+        spares->count--;
+        return index;
+    }
+    if (CR_LIKELY(spares->fresh < spares->fresh_end))
+        return spares->fresh++;
+    return cr_record_refill(spares);
+}
+
+static inline void cr_record_drop(struct cr_spares *spares, uint32_t index)
+{
+    struct cr_record *record = cr_record(index);
+    atomic_store_explicit(&record->address, 0, memory_order_relaxed);
+    record->size_tag = spares->head;
+    spares->head = index;
+    if (CR_UNLIKELY(++spares->count > CR_SPARES_MOST))
+        cr_record_spill(spares);
+}
+
+/* Enters a block whose record is filled. Returns the record that stood there before, which the caller counts as freed (its free
+ * went past crunch) and drops, or 0. */
+static inline uint32_t cr_block_publish(_Atomic uint32_t *slot, uintptr_t address, uint32_t index)
+{
+    uint32_t before = atomic_load_explicit(slot, memory_order_relaxed);
+    atomic_store_explicit(&cr_record(index)->address, address, memory_order_relaxed);
+    atomic_store_explicit(slot, index, memory_order_release);
+    return before;
+}
+
+/* Takes the block at an address out; its record stays filled until the caller drops it. 0: there is none. */
+static inline uint32_t cr_block_take(uintptr_t address)
+{
+    _Atomic uint32_t *slot = cr_block_slot(address, false);
+    if (CR_UNLIKELY(!slot || !atomic_load_explicit(slot, memory_order_relaxed)))
+        return 0;
+    return atomic_exchange_explicit(slot, 0, memory_order_acquire);
+}
+
+/* Calls visit for every live block. Other threads may go on: blocks that come or go meanwhile may be missed or seen. */
+void cr_block_each(void (*visit)(void *context, struct cr_record *record), void *context);
+
+#endif

@@ -1,0 +1,127 @@
+/* thread.c - see thread.h. */
+#include "state/thread.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "services/arena.h"
+#include "services/recording.h"
+#include "base/banned.h"
+
+_Atomic bool cr_active;
+struct cr_lock cr_threads_lock = CR_LOCK_INIT;
+uint32_t cr_threads_base;
+
+static struct {
+    struct cr_thread *idle;
+} pool;
+
+static struct cr_thread *take_or_make(void)
+{
+    cr_lock(&cr_threads_lock);
+    struct cr_thread *thread = pool.idle;
+    if (thread)
+        pool.idle = thread->next;
+    cr_unlock(&cr_threads_lock);
+    if (thread)
+        return thread;
+
+    thread = cr_arena_alloc(sizeof *thread, 64);
+    struct cr_slot *slot = cr_recording_new_slot();
+    if (!thread || !slot)
+        return NULL;
+    thread->slot = slot;
+    thread->altstack = cr_arena_alloc(CR_ALTSTACK_BYTES, 4096);
+    return thread;
+}
+
+static void put_back(struct cr_thread *thread)
+{
+    cr_lock(&cr_threads_lock);
+    thread->next = pool.idle;
+    pool.idle = thread;
+    cr_unlock(&cr_threads_lock);
+}
+
+/* A stack of its own for the crash handler, unless the program has set one. */
+static void lend_altstack(const struct cr_thread *thread)
+{
+    stack_t stack = {.ss_sp = thread->altstack, .ss_size = CR_ALTSTACK_BYTES}, present;
+    if (thread->altstack && !sigaltstack(NULL, &present) && present.ss_flags & SS_DISABLE)
+        sigaltstack(&stack, NULL);
+}
+
+static void take_altstack_back(const struct cr_thread *thread)
+{
+    stack_t none = {.ss_flags = SS_DISABLE, .ss_size = CR_ALTSTACK_BYTES}, present;
+    if (!sigaltstack(NULL, &present) && present.ss_sp == thread->altstack)
+        sigaltstack(&none, NULL);
+}
+
+void cr_give_back(struct cr_thread *thread)
+{
+    thread->borrowed = false;
+    cr_tls_set((void *)CR_THREAD_ENDING);
+    put_back(thread);
+}
+
+static void at_thread_end(void *value)
+{
+    struct cr_thread *thread = value;
+    if ((uintptr_t)thread <= CR_THREAD_BUSY) {
+        cr_tls_set((void *)CR_THREAD_ENDING); /* where the key itself holds the value: keep it through the next rounds */
+        return;
+    }
+    cr_tls_set((void *)CR_THREAD_BUSY);
+    cr_record_spill(&thread->spares);
+    take_altstack_back(thread);
+    thread->number = 0;
+    cr_tls_set((void *)CR_THREAD_ENDING);
+    put_back(thread);
+}
+
+/* Gives the calling thread a state. On failure it has none and tracking ends: an unrecorded thread would make every count wrong. */
+static struct cr_thread *attach(bool ending)
+{
+    int saved = errno;
+    cr_tls_set((void *)CR_THREAD_BUSY); /* what follows may allocate */
+    struct cr_thread *thread = take_or_make();
+    if (thread) {
+        thread->borrowed = ending;
+        thread->inside = 1;
+        if (!ending) {
+            thread->number = cr_threads_base + (uint32_t)atomic_fetch_add(&cr_recording->threads, 1) + 1;
+            cr_tls_at_end(thread);
+            lend_altstack(thread);
+        }
+    } else {
+        atomic_store(&cr_active, false);
+        cr_recording->flags |= CR_RUN_STOPPED;
+        cr_recording_say("no memory for another thread: tracking stopped", "", 0);
+    }
+    cr_tls_set(thread);
+    errno = saved;
+    return thread;
+}
+
+struct cr_thread *cr_enter_slowly(void)
+{
+    struct cr_thread *thread = cr_tls_get();
+    bool ending = (uintptr_t)thread == CR_THREAD_ENDING;
+    if (thread && !ending)
+        return NULL;
+    return atomic_load_explicit(&cr_active, memory_order_relaxed) ? attach(ending) : NULL;
+}
+
+int cr_threads_start(void) { return cr_tls_start(at_thread_end); }
+
+void cr_threads_fork(uint64_t parent_threads)
+{
+    struct cr_thread *self = cr_tls_get();
+    bool known = (uintptr_t)self > CR_THREAD_BUSY;
+    cr_threads_base += (uint32_t)parent_threads;
+    cr_recording->threads = known;
+    if (known)
+        self->number = cr_threads_base + 1;
+}

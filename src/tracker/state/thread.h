@@ -1,0 +1,67 @@
+/* thread.h - what the tracker keeps per thread, and the guard that keeps it from recording itself.
+ *
+ * A hook enters (cr_enter) before it calls the real function and leaves (cr_leave) after recording what happened. Between
+ * the two the thread is "inside": hooks reached meanwhile, by the real function or by a signal handler, get NULL from cr_enter
+ * and only pass the call on.
+ *
+ * Thread states are pooled and outlive their threads. A thread that is ending has given its state back; what it still frees
+ * runs on a state borrowed for that one call. Locks: thread pool. */
+#ifndef CR_STATE_THREAD_H
+#define CR_STATE_THREAD_H
+
+#include "base/format.h"
+#include "base/lock.h"
+#include "platform/tls.h"
+#include "state/block_table.h"
+
+#define CR_ALTSTACK_BYTES ((size_t)60 << 10)
+
+struct cr_thread {
+    volatile int inside; /* volatile: the compiler must not move it across calls it believes to know */
+    uint8_t kind;        /* operator new: the kind of the malloc to come, else CR_KIND_MALLOC */
+    bool borrowed;       /* by an ending thread, for one call */
+    uint32_t number;     /* 1, 2, ...; 0 when borrowed */
+    struct cr_slot *slot;
+    struct cr_spares spares;
+    struct cr_thread *next; /* in the pool */
+    void *altstack;         /* CR_ALTSTACK_BYTES for signal handlers of the thread */
+};
+
+/* Values of the thread-local pointer that are no struct cr_thread. */
+enum { CR_THREAD_NONE = 0, CR_THREAD_ENDING = 1, CR_THREAD_BUSY = 2 };
+
+/* Whether events are recorded. Set once by start-up, cleared once by the end or a failure. */
+extern _Atomic bool cr_active;
+extern struct cr_lock cr_threads_lock;
+/* Numbers up to this one are threads of the parent's that this process was forked from. */
+extern uint32_t cr_threads_base;
+
+/* The slow way of cr_enter: first use in a thread, an ending thread, tracking off. */
+struct cr_thread *cr_enter_slowly(void);
+void cr_give_back(struct cr_thread *thread);
+
+/* NULL: do not record. */
+static inline struct cr_thread *cr_enter(void)
+{
+    struct cr_thread *thread = cr_tls_get();
+    if (CR_LIKELY((uintptr_t)thread > CR_THREAD_BUSY && !thread->inside &&
+                  atomic_load_explicit(&cr_active, memory_order_relaxed))) {
+        thread->inside = 1;
+        return thread;
+    }
+    return cr_enter_slowly();
+}
+
+static inline void cr_leave(struct cr_thread *thread)
+{
+    thread->inside = 0;
+    if (CR_UNLIKELY(thread->borrowed))
+        cr_give_back(thread);
+}
+
+/* Creates the key that notices ends of threads. 0 or -errno. */
+int cr_threads_start(void);
+/* In a forked child, all locks held: only the calling thread is left, and numbering goes on behind the parent's threads. */
+void cr_threads_fork(uint64_t parent_threads);
+
+#endif
