@@ -167,9 +167,9 @@ def ensure(goal: str) -> int:
     names = ", ".join(need.name for need in required)
     command = command_for(wants_packages(needs, required))
     if command:
-        say(f"{names} missing and not to be installed from here; run this, then make {goal} again:\n    {command}")
+        say(f"{names} missing and not to be installed from here; run this, then the same again:\n    {command}")
     else:
-        say(f"{names} missing: install with this system's packages, then make {goal} again.")
+        say(f"{names} missing: install with this system's packages, then try again.")
     return 1
 
 
