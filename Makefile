@@ -146,8 +146,12 @@ UNIT_PROGRAMS := $(foreach flavour,$(UNIT_FLAVOURS),$(addprefix build/$(flavour)
 STRICT := $(foreach cc,$(COMPILERS),build/strict-$(cc)/$(notdir $(LIBRARY)))
 
 .PHONY: check built-check strict ubsan unit-programs unit e2e report
+# $(1): demo or check
+set_up = @command -v python3 >/dev/null || { echo "crunch needs Python 3.9 or newer: install python3 first"; exit 1; }; \
+    python3 src/setup/ensure.py $(1)
+
 check: ## install what is missing, build with -Werror, run every test, end with a count
-	@python3 src/setup/ensure.py check
+	$(call set_up,check)
 	@$(MAKE) --no-print-directory built-check
 built-check: all strict ubsan unit-programs
 	@$(if $(filter darwin,$(HOST)),,$(if $(ZIG),$(MAKE) --no-print-directory darwin))
@@ -210,7 +214,7 @@ endif
 
 .PHONY: demo built-demo install clean
 demo: ## install what is missing, build, run the README's example under crunch
-	@python3 src/setup/ensure.py demo
+	$(call set_up,demo)
 	@$(MAKE) --no-print-directory built-demo
 # The example ends by SIGSEGV, and so crunch by 128 + 11.
 built-demo: all build/demo/a.out
