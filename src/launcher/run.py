@@ -102,9 +102,18 @@ def _become(path: str, arguments: List[str], environment: Mapping[str, str], str
     try:
         os.execve(path, arguments, environment)
     except OSError as error:
-        if error.errno != errno.ENOEXEC:  # a script without #!, which execvp and every shell give to sh
+        if error.errno != errno.ENOEXEC or not _is_text(path):
             raise
-        os.execve("/bin/sh", ["sh", path, *arguments[1:]], environment)
+        os.execve("/bin/sh", ["sh", path, *arguments[1:]], environment)  # as execvp and every shell do
+
+
+def _is_text(path: str) -> bool:
+    """Whether a file that the kernel does not know may be a script without a `#!` line."""
+    try:
+        with open(path, "rb") as file:
+            return b"\0" not in file.read(128)
+    except OSError:
+        return False
 
 
 def _wait(child: int) -> Ended:
