@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
-#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -49,8 +48,19 @@ void cr_tls_at_end(void *value) { pthread_setspecific(cr_tls_key, value); }
 
 uint64_t cr_os_max_rss(void)
 {
-    struct rusage usage;
-    return getrusage(RUSAGE_SELF, &usage) ? 0 : (uint64_t)usage.ru_maxrss * 1024;
+    /* Not getrusage: its maximum goes on through exec, so a small program would show the launcher's. */
+    char text[2048];
+    int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    text[n > 0 ? n : 0] = '\0';
+    const char *line = strstr(text, "VmHWM:");
+    uint64_t kib = 0;
+    for (; line && *line != '\n' && *line; line++)
+        if (*line >= '0' && *line <= '9')
+            kib = kib * 10 + (uint64_t)(*line - '0');
+    return kib * 1024;
 }
 
 uint64_t cr_os_thread_id(void) { return (uint64_t)syscall(SYS_gettid); }
