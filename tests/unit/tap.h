@@ -12,7 +12,8 @@ static struct {
 } tap;
 
 __attribute__((format(printf, 4, 5))) static inline bool tap_check(bool condition, const char *file, int line,
-                                                                   const char *format, ...) {
+                                                                   const char *format, ...)
+{
     va_list args;
     va_start(args, format);
     printf("%sok %d - ", condition ? "" : "not ", ++tap.run);
@@ -34,7 +35,8 @@ __attribute__((format(printf, 4, 5))) static inline bool tap_check(bool conditio
 #define skip(...) (printf("ok %d # SKIP ", ++tap.run), printf(__VA_ARGS__), printf("\n"), (void)fflush(stdout))
 
 /* The plan stands at the end: a program that dies on the way has none, and the runner sees it. A status for main. */
-static inline int tap_done(void) {
+static inline int tap_done(void)
+{
     printf("1..%d\n", tap.run);
     return tap.failed != 0 || tap.run == 0;
 }
