@@ -10,25 +10,38 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define CR_FORMAT_VERSION 1u
+#define CR_FORMAT_VERSION 2u
 #define CR_RECORDING_MAGIC "crunch-r" /* 8 bytes, no terminator in the file */
 #define CR_BLOCKS_MAGIC "crunch-b"
 
-/* ---- recording: one header page, then chunks ------------------------------------------------------------------ */
+/* ---- recording: a header, then chunks; a section is the chunks of its kind, one behind the other ------------------ */
 
-#define CR_HEADER_BYTES 4096u
-#define CR_MAX_CHUNKS 120u
+#define CR_HEADER_BYTES 8192u
+#define CR_MAX_CHUNKS 280u
 
-enum cr_chunk_kind {
-    CR_CHUNK_THREADS = 1, /* an array of struct cr_slot; slots never used are all zero */
-    CR_CHUNK_META = 2,    /* "key=value\0" entries: exe, cwd, arg (one per argument), system, release, machine */
+enum cr_section_kind {
+    CR_SECTION_META,    /* bytes: "key=value\0" entries: exe, cwd, arg (one per argument), system, release, machine */
+    CR_SECTION_THREADS, /* struct cr_slot */
+    CR_SECTION_SITES,   /* struct cr_site; item 0 is no site */
+    CR_SECTION_EXTRAS,  /* struct cr_site_extra, parallel to SITES */
+    CR_SECTION_NODES,   /* struct cr_node; item 0 is the root, outside of all outermost frames; 1 to CR_MARKERS-1: markers */
+    CR_SECTION_PCS,     /* struct cr_pc; items below CR_MARKERS are markers */
+    CR_SECTION_MODULES, /* struct cr_module; item 0 is no module */
+    CR_SECTION_STRINGS, /* bytes: NUL-terminated paths */
+    CR_SECTIONS
+};
+
+struct cr_section {
+    uint32_t item_bytes;
+    uint32_t reserved;
+    _Atomic uint64_t used; /* items; raised after an item is filled */
 };
 
 struct cr_chunk {
-    uint32_t kind; /* enum cr_chunk_kind */
-    uint32_t used; /* META: bytes in use; THREADS: slots in use */
+    uint32_t section; /* enum cr_section_kind */
+    uint32_t reserved;
     uint64_t offset;
-    uint64_t bytes;
+    uint64_t bytes; /* 0: the file could not grow, what belongs here is lost */
 };
 
 enum cr_run_state {
@@ -49,7 +62,7 @@ struct cr_header {
     uint32_t version;
     uint32_t header_bytes;
     uint64_t file_bytes;
-    _Atomic uint32_t chunk_count;
+    _Atomic uint32_t chunk_count; /* of chunks[] */
     _Atomic uint32_t state; /* enum cr_run_state */
     uint32_t end_detail;
     uint32_t flags; /* enum cr_run_flags */
@@ -79,10 +92,62 @@ struct cr_header {
     uint64_t heap_left_out_files; /* remaining blocks whose contents were not kept, for whatever reason */
     uint64_t heap_left_out_bytes;
     char message[256]; /* why the tracker turned itself off or recorded less, one line; empty: nothing to say */
-    uint64_t reserved[32];
+    /* Counts new peaks: a site whose epoch is this one holds its share of the peak in peak_*, any other site in live_*. */
+    _Atomic uint32_t peak_epoch;
+    uint32_t reserved0;
+    uint64_t reserved[16];
+    struct cr_section sections[CR_SECTIONS];
     struct cr_chunk chunks[CR_MAX_CHUNKS];
 };
-static_assert(sizeof(struct cr_header) <= CR_HEADER_BYTES, "the header is one page");
+static_assert(sizeof(struct cr_header) <= CR_HEADER_BYTES, "the header must fit");
+
+/* A stack whose outermost frames are missing hangs under a marker, node and pc item of the same number, instead of the root:
+ * the number is the reason, an enum cr_unwind_end of base/unwind.h. */
+#define CR_MARKERS 16u
+
+/* A frame of the call tree. */
+struct cr_node {
+    uint32_t parent; /* a smaller item number; 0: the root */
+    uint32_t pc;     /* item of PCS */
+};
+
+struct cr_pc {
+    uint64_t address_module; /* return address in the low 48 bits (subtract 1 before asking for a line), item of MODULES above */
+};
+
+struct cr_module {
+    uint64_t start, end;  /* addresses it occupied */
+    uint64_t bias;        /* address minus this is the address in the file's symbol table */
+    uint64_t loaded_ns;   /* when first seen, since header.start_ns */
+    uint64_t unloaded_ns; /* 0: still there at the end */
+    uint32_t path;        /* offset into STRINGS */
+    uint32_t build_id_bytes;
+    uint8_t build_id[32]; /* GNU build-id, or LC_UUID */
+};
+static_assert(sizeof(struct cr_module) == 80, "");
+
+/* What one thread's slot allocated at one place: the leaf frame and the node it hangs under. Written by that slot's thread alone. The same
+ * place has an item per slot; what a thread frees of another's blocks is counted in an item of its own, so that live_* of one
+ * item may be negative and only sums over the items of a place mean something. */
+struct cr_site {
+    uint64_t address;              /* the leaf's return address, as it was then */
+    uint32_t parent;               /* item of NODES */
+    uint32_t pc;                   /* item of PCS */
+    _Atomic uint64_t allocations;  /* blocks made here, and blocks made larger or smaller here by realloc */
+    _Atomic uint64_t bytes;        /* requested by these */
+    _Atomic int64_t live_bytes;
+    _Atomic int32_t live_blocks;
+    _Atomic uint32_t epoch;        /* see header.peak_epoch */
+    _Atomic int64_t peak_bytes;
+    _Atomic int32_t peak_blocks;
+    uint32_t slot;                 /* item of THREADS */
+};
+static_assert(sizeof(struct cr_site) == 64, "one cache line");
+
+struct cr_site_extra {
+    _Atomic uint64_t temporary;   /* blocks freed by their thread before it allocated another */
+    _Atomic uint64_t lifetime_ns; /* sum over the blocks that were freed or reallocated */
+};
 
 /* One per thread at a time (reused after a thread's end), written by that thread alone, so exact at every moment:
  *   live bytes  = header.inherited_bytes  + sum over slots of (bytes_allocated - bytes_freed)
@@ -140,7 +205,7 @@ struct cr_block_entry {
     uint64_t address;
     uint64_t size;    /* requested bytes */
     uint64_t time_ns; /* of allocation, since header.start_ns; as coarse as the system's coarse clock */
-    uint32_t site;    /* 0: unknown */
+    uint32_t site;    /* item of SITES; 0: unknown */
     uint32_t thread;  /* 1, 2, ... in order of first use of the heap */
     uint8_t kind;     /* enum cr_kind */
     uint8_t flags;    /* enum cr_block_flags */

@@ -51,26 +51,33 @@ CR_HOOK(void, free, (void *block))
         CR_CALL(free)(block);
     else
         cr_pass_free(block);
+    if (CR_UNLIKELY((uintptr_t)__builtin_return_address(0) - cr_hooks_suspects.base < cr_hooks_suspects.bytes))
+        cr_modules_recheck(); /* the loader gives memory back when it closes a module, and libraries close some on their own */
     cr_leave(thread);
 }
 
-CR_HOOK(void *, realloc, (void *block, size_t size))
+void *cr_hooks_resize(void *block, size_t size, struct cr_unwind_start *start)
 {
     struct cr_thread *thread = cr_hook_enter();
     if (CR_UNLIKELY(!thread))
         return cr_pass_realloc(block, size);
-    if (!block) {
-        block = CR_CALL(realloc)(NULL, size);
-        CR_FINISH(thread, block, size, CR_KIND_REALLOC);
-        return block;
-    }
-    uint32_t index = cr_on_resize_begin(thread, block);
-    void *result = index ? CR_CALL(realloc)(block, size) : cr_pass_realloc(block, size);
+    struct cr_resize resize = {.index = block ? cr_on_resize_begin(thread, block) : 0, .block = block, .size = size};
+    resize.result = resize.index || !block ? CR_CALL(realloc)(block, size) : cr_pass_realloc(block, size);
     int saved = errno;
-    cr_on_resize_end(thread, index, block, result, size, CR_TAG(thread, CR_KIND_REALLOC));
+    resize.tag = cr_hooks_tag(thread, CR_KIND_REALLOC, start);
+    if (block)
+        cr_on_resize_end(thread, &resize, start);
+    else if (resize.result)
+        cr_on_alloc(thread, resize.result, size, resize.tag, start);
     cr_leave(thread);
     errno = saved;
-    return result;
+    return resize.result;
+}
+
+CR_HOOK(void *, realloc, (void *block, size_t size))
+{
+    struct cr_unwind_start start = CR_UNWIND_START();
+    return cr_hooks_resize(block, size, &start);
 }
 
 CR_HOOK(int, posix_memalign, (void **result, size_t align, size_t size))

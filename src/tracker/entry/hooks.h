@@ -14,6 +14,7 @@
 #include "base/lock.h"
 #include "events/recorder.h"
 #include "platform/interpose.h" /* CR_HOOK, CR_CALL, CR_IF_LINUX, CR_IF_DARWIN */
+#include "state/modules.h"
 #include "state/thread.h"
 
 typedef void (*cr_signal_handler)(int);
@@ -57,29 +58,32 @@ bool cr_is_early(const void *block);
 extern struct cr_os_range cr_hooks_suspects;
 bool cr_hooks_is_runtime(const void *return_address);
 
-/* The tag of a block that the calling hook has just got, and forgets what operator new said. A macro: it takes the return address
- * of the hook it stands in. */
-#define CR_TAG(thread, default_kind) cr_hooks_tag(thread, default_kind, __builtin_return_address(0))
-static inline unsigned cr_hooks_tag(struct cr_thread *thread, unsigned default_kind, const void *return_address)
+/* The tag of a block that a hook has just got. Takes what operator new said: kind and caller. */
+static inline unsigned cr_hooks_tag(struct cr_thread *thread, unsigned default_kind, struct cr_unwind_start *start)
 {
     unsigned kind = thread->kind;
     thread->kind = CR_KIND_MALLOC;
-    if (CR_UNLIKELY(kind != CR_KIND_MALLOC))
+    if (kind != CR_KIND_MALLOC) {
+        *start = thread->new_start;
         return kind;
-    if (CR_UNLIKELY((uintptr_t)return_address - cr_hooks_suspects.base < cr_hooks_suspects.bytes) &&
-        cr_hooks_is_runtime(return_address))
+    }
+    if (CR_UNLIKELY(start->pc - cr_hooks_suspects.base < cr_hooks_suspects.bytes) && cr_hooks_is_runtime((const void *)start->pc))
         return default_kind | CR_TAG_RUNTIME;
     return default_kind;
 }
 
-/* What nearly all allocation hooks do after the real call. In the hook itself, for its return address. */
+/* What nearly all allocation hooks do after the real call. In the hook itself, whose caller it records. */
 #define CR_FINISH(thread, block, size, kind)                                                                           \
     do {                                                                                                               \
-        unsigned tag_ = CR_TAG(thread, kind);                                                                          \
+        struct cr_unwind_start start_ = CR_UNWIND_START();                                                             \
+        unsigned tag_ = cr_hooks_tag(thread, kind, &start_);                                                           \
         if (CR_LIKELY((block) != NULL))                                                                                \
-            cr_on_alloc(thread, block, size, tag_);                                                                    \
+            cr_on_alloc(thread, block, size, tag_, &start_);                                                           \
         cr_leave(thread);                                                                                              \
     } while (0)
+
+/* The body of realloc and its kin; start is the hook's caller. */
+void *cr_hooks_resize(void *block, size_t size, struct cr_unwind_start *start);
 
 /* ---- lifecycle.c, for the hooks ---- */
 

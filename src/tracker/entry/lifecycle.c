@@ -13,11 +13,14 @@
 #include "services/arena.h"
 #include "services/options.h"
 #include "services/recording.h"
+#include "state/call_tree.h"
+#include "state/modules.h"
 #include "base/banned.h"
 
 /* ---- fork ---- */
 
-static struct cr_lock *const locks[] = {&cr_threads_lock, &cr_regions_lock, &cr_records_lock, &cr_recording_lock, &cr_arena_lock};
+static struct cr_lock *const locks[] = {&cr_threads_lock, &cr_regions_lock,  &cr_records_lock, &cr_tree_lock,
+                                        &cr_modules_lock, &cr_recording_lock, &cr_arena_lock};
 #define LOCKS (sizeof locks / sizeof *locks)
 
 static void before_fork(void)

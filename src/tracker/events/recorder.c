@@ -5,6 +5,8 @@
 
 #include "platform/platform.h"
 #include "services/recording.h"
+#include "state/call_tree.h"
+#include "state/sites.h"
 #include "base/banned.h"
 
 /* Counters have one writer, so a plain load and store is an atomic addition. */
@@ -19,21 +21,64 @@ static CR_COLD void stop(void)
     cr_recording_say("no memory to keep track of more blocks: tracking stopped", "", 0);
 }
 
-static void count_birth(struct cr_slot *slot, size_t size)
+/* ---- where ---- */
+
+/* The call-tree node of the frame at index, which is not the leaf, entering those outside of it that are new. */
+static uint32_t node_of(struct cr_unwind_state *state, const struct cr_unwind_stack *stack, uint32_t count)
 {
+    uint32_t known = count;
+    while (known > 0 && (known > stack->frames - stack->fresh || !state->node[known - 1]))
+        known--;
+    uint32_t node = known ? state->node[known - 1] : stack->truncated ? CR_UNWIND_TOO_DEEP : (uint32_t)stack->end;
+    for (uint32_t i = known; i < count; i++)
+        node = state->node[i] = cr_tree_child(node, state->pc[i]);
+    return node;
+}
+
+/* The site of the hook's caller. 0: no memory for it, the block goes without. */
+static uint32_t locate(struct cr_thread *thread, const struct cr_unwind_start *start)
+{
+    struct cr_unwind_state *state = thread->unwind;
+    struct cr_unwind_stack stack = cr_unwind_capture(state, start);
+    bool same = !stack.fresh && stack.frames;
+    if (CR_LIKELY(same && thread->last_site))
+        return thread->last_site;
+    if (CR_UNLIKELY(!stack.frames))
+        return cr_site_find(&thread->leaves, thread->slot_item, CR_UNWIND_BUSY, start->pc);
+    uint32_t leaf = stack.frames - 1, parent = node_of(state, &stack, leaf);
+    state->node[leaf] = 0;
+    thread->last_site = cr_site_find(&thread->leaves, thread->slot_item, parent, state->pc[leaf]);
+    return thread->last_site;
+}
+
+/* ---- counting ---- */
+
+static void count_birth(struct cr_thread *thread, uint32_t site, size_t size)
+{
+    struct cr_slot *slot = thread->slot;
+    cr_site_birth(site, size);
     uint64_t allocated = LOAD(slot->bytes_allocated) + size;
     STORE(slot->bytes_allocated, allocated);
     int64_t live = (int64_t)(allocated - LOAD(slot->bytes_freed));
     if (CR_UNLIKELY(live > LOAD(slot->high_bytes))) {
         STORE(slot->high_bytes, live);
         STORE(slot->high_blocks, (int64_t)(LOAD(slot->allocations) - LOAD(slot->frees)));
-        if (CR_UNLIKELY(live - LOAD(slot->handed_bytes) > LOAD(cr_recording_step)))
-            cr_recording_hand_in(slot);
+        cr_recording_rise(slot);
     }
 }
 
-static void count_death(struct cr_slot *slot, size_t size)
+/* A block ends: freed, or made anew by realloc. */
+static void count_death(struct cr_thread *thread, uint32_t index)
 {
+    struct cr_record *record = cr_record(index);
+    struct cr_slot *slot = thread->slot;
+    size_t size = cr_record_size(record);
+    uint64_t now = cr_os_coarse_ns();
+    bool temporary = thread->last_record == index;
+    thread->last_record = 0;
+    uint32_t site = cr_site_own(&thread->leaves, thread->slot_item, record->node);
+    cr_site_death(site, size, now > record->time_ns ? now - record->time_ns : 0, temporary);
+
     uint64_t freed = LOAD(slot->bytes_freed) + size;
     STORE(slot->bytes_freed, freed);
     int64_t live = (int64_t)(LOAD(slot->bytes_allocated) - freed);
@@ -41,11 +86,11 @@ static void count_death(struct cr_slot *slot, size_t size)
         cr_recording_hand_in(slot);
 }
 
-/* A block that somebody freed behind crunch's back: its address has been given out again. */
-static CR_COLD void bury(struct cr_thread *thread, uint32_t index)
+/* A block is gone for good. */
+static void bury(struct cr_thread *thread, uint32_t index)
 {
     ADD(thread->slot->frees, 1);
-    count_death(thread->slot, cr_record_size(cr_record(index)));
+    count_death(thread, index);
     cr_record_drop(&thread->spares, index);
 }
 
@@ -58,29 +103,37 @@ static bool enter(struct cr_thread *thread, uint32_t index, void *block, size_t 
     struct cr_record *record = cr_record(index);
     record->size_tag = (uint64_t)size << 8 | tag;
     uint32_t before = cr_block_publish(slot, (uintptr_t)block, index);
-    if (CR_UNLIKELY(before))
+    if (CR_UNLIKELY(before)) /* somebody freed it behind crunch's back, and its address has been given out again */
         bury(thread, before);
     return true;
 }
 
-void cr_on_alloc(struct cr_thread *thread, void *block, size_t size, unsigned tag)
+/* A record for a block just made by this thread; its address and size are the caller's to enter. */
+static void fill(struct cr_thread *thread, uint32_t index, uint32_t site)
+{
+    struct cr_record *record = cr_record(index);
+    record->time_ns = cr_os_coarse_ns();
+    record->node = site;
+    record->thread = thread->number;
+    thread->last_record = index;
+}
+
+void cr_on_alloc(struct cr_thread *thread, void *block, size_t size, unsigned tag, const struct cr_unwind_start *start)
 {
     uint32_t index = cr_record_new(&thread->spares);
     if (CR_UNLIKELY(!index)) {
         stop();
         return;
     }
-    struct cr_record *record = cr_record(index);
-    record->time_ns = cr_os_coarse_ns();
-    record->node = 0;
-    record->thread = thread->number;
+    uint32_t site = locate(thread, start);
+    fill(thread, index, site);
     if (CR_UNLIKELY(!enter(thread, index, block, size, tag))) {
         cr_record_drop(&thread->spares, index);
         stop();
         return;
     }
     ADD(thread->slot->allocations, 1);
-    count_birth(thread->slot, size);
+    count_birth(thread, site, size);
 }
 
 bool cr_on_delete(struct cr_thread *thread, void *block)
@@ -88,9 +141,7 @@ bool cr_on_delete(struct cr_thread *thread, void *block)
     uint32_t index = cr_block_take((uintptr_t)block);
     if (CR_UNLIKELY(!index))
         return false;
-    ADD(thread->slot->frees, 1);
-    count_death(thread->slot, cr_record_size(cr_record(index)));
-    cr_record_drop(&thread->spares, index);
+    bury(thread, index);
     return true;
 }
 
@@ -117,35 +168,30 @@ static void freed_by_resize(struct cr_thread *thread, uint32_t index)
         ADD(thread->slot->untracked_frees, 1);
 }
 
-void cr_on_resize_end(struct cr_thread *thread, uint32_t index, void *block, void *result, size_t size, unsigned tag)
+void cr_on_resize_end(struct cr_thread *thread, const struct cr_resize *resize, const struct cr_unwind_start *start)
 {
-    struct cr_slot *slot = thread->slot;
-    if (!result && !size) {
+    uint32_t index = resize->index;
+    if (!resize->result && !resize->size) {
         freed_by_resize(thread, index);
         return;
     }
     if (!index) {
-        if (result) { /* a block from before crunch's time: from now on it is known */
-            ADD(slot->untracked_frees, 1);
-            cr_on_alloc(thread, result, size, tag);
+        if (resize->result) { /* a block from before crunch's time: from now on it is known */
+            ADD(thread->slot->untracked_frees, 1);
+            cr_on_alloc(thread, resize->result, resize->size, resize->tag, start);
         }
         return;
     }
-
-    struct cr_record *record = cr_record(index);
-    size_t old_size = cr_record_size(record);
-    if (!result) {
-        enter(thread, index, block, old_size, cr_record_tag(record));
+    if (!resize->result) {
+        struct cr_record *record = cr_record(index);
+        enter(thread, index, resize->block, cr_record_size(record), cr_record_tag(record));
         return;
     }
-    record->time_ns = cr_os_coarse_ns();
-    record->thread = thread->number;
-    if (!enter(thread, index, result, size, tag)) {
+    ADD(thread->slot->reallocations, 1);
+    count_death(thread, index);
+    uint32_t site = locate(thread, start);
+    fill(thread, index, site);
+    if (!enter(thread, index, resize->result, resize->size, resize->tag))
         stop();
-        return;
-    }
-    ADD(slot->reallocations, 1);
-    ADD(slot->bytes_freed, old_size);
-    count_birth(slot, size);
-    count_death(slot, 0);
+    count_birth(thread, site, resize->size);
 }

@@ -10,8 +10,8 @@
 
 #include "state/thread.h"
 
-/* A block came into being. tag: enum cr_kind, maybe with CR_TAG_RUNTIME. */
-void cr_on_alloc(struct cr_thread *thread, void *block, size_t size, unsigned tag);
+/* A block came into being. tag: enum cr_kind, maybe with CR_TAG_RUNTIME. start: the hook's caller; the hook has not returned. */
+void cr_on_alloc(struct cr_thread *thread, void *block, size_t size, unsigned tag, const struct cr_unwind_start *start);
 
 /* A block is about to be freed. NULL and addresses never seen are fine: false for those. */
 bool cr_on_free(struct cr_thread *thread, void *block);
@@ -22,6 +22,12 @@ bool cr_on_delete(struct cr_thread *thread, void *block);
 /* realloc of a block, in two steps around the real call. The first returns a record index (0: block unknown). */
 uint32_t cr_on_resize_begin(struct cr_thread *thread, void *block);
 /* result NULL: the real call failed and the old block lives on. */
-void cr_on_resize_end(struct cr_thread *thread, uint32_t index, void *block, void *result, size_t size, unsigned tag);
+struct cr_resize {
+    uint32_t index; /* from cr_on_resize_begin */
+    void *block, *result;
+    size_t size;
+    unsigned tag;
+};
+void cr_on_resize_end(struct cr_thread *thread, const struct cr_resize *resize, const struct cr_unwind_start *start);
 
 #endif

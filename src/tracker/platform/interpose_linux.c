@@ -95,7 +95,8 @@ CR_HOOK(void *, reallocarray, (void *block, size_t count, size_t size))
         errno = ENOMEM;
         return NULL;
     }
-    return realloc(block, bytes);
+    struct cr_unwind_start start = CR_UNWIND_START();
+    return cr_hooks_resize(block, bytes, &start);
 }
 
 CR_HOOK(void *, memalign, (size_t align, size_t size))
@@ -210,8 +211,10 @@ static void unmark(struct cr_thread *thread, void *block, size_t size)
         if (CR_UNLIKELY(!FOUND(name)))                                                                                 \
             return malloc(size); /* no C++ runtime anywhere: whoever calls this cannot expect exceptions */            \
         struct cr_thread *thread = markable();                                                                         \
-        if (CR_LIKELY(thread != NULL))                                                                                 \
+        if (CR_LIKELY(thread != NULL)) {                                                                               \
             thread->kind = kind_;                                                                                      \
+            thread->new_start = CR_UNWIND_START();                                                                     \
+        }                                                                                                              \
         void *block = CR_CALL(name) arguments;                                                                         \
         if (CR_LIKELY(thread != NULL))                                                                                 \
             unmark(thread, block, size);                                                                               \

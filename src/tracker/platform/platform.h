@@ -14,6 +14,10 @@
 
 /* Zeroed private memory that costs nothing until touched; NULL if there is none. Keeps errno. */
 void *cr_os_map(size_t bytes);
+/* `bytes`, halved until it is a small share of the address space the process may have (RLIMIT_AS): how much to map at once. */
+size_t cr_os_modest(size_t bytes);
+/* Address space without memory behind it, for cr_os_map_file to fill; NULL if there is none. Keeps errno. */
+void *cr_os_reserve(size_t bytes);
 void cr_os_unmap(void *memory, size_t bytes);
 /* Maps bytes of fd from offset, shared, and at `at` (replacing what is there) unless that is NULL. fd -1: fresh zeroed private
  * memory instead. NULL if it can't be had. */
@@ -41,6 +45,22 @@ extern int cr_os_quick_exit_status;
 
 /* Facts for the recording, each through emit(context, key, value): exe, cwd, arg ..., machine. Not from a signal handler. */
 void cr_os_describe_process(void (*emit)(void *context, const char *key, const char *value), void *context);
+
+/* Bounds of the calling thread's own stack, as far as all of it from the caller's frame up can be read; may allocate. false: unknown. */
+bool cr_os_stack_bounds(uintptr_t *low, uintptr_t *high);
+
+/* ---- modules ---- */
+
+/* The program or library that an address belongs to. */
+struct cr_os_module {
+    uintptr_t start, end, bias; /* see struct cr_module of base/format.h */
+    const void *identity;       /* the loader's handle: another module at the same place has, or its build-id has, another value */
+    const char *path;           /* the loader's, valid while the module is loaded */
+    const uint8_t *build_id;    /* in the module's memory */
+    uint32_t build_id_bytes;
+};
+/* Takes no lock of the loader's where the system can do without (glibc 2.35, macOS). false: no module there. */
+bool cr_os_find_module(uintptr_t address, struct cr_os_module *module);
 
 /* ---- the runtimes' own blocks ---- */
 

@@ -18,6 +18,26 @@ void *cr_os_map(size_t bytes)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
+#define MODEST_SHARE 64
+
+size_t cr_os_modest(size_t bytes)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) || limit.rlim_cur == RLIM_INFINITY)
+        return bytes;
+    while (bytes > limit.rlim_cur / MODEST_SHARE && bytes > 65536)
+        bytes /= 2;
+    return bytes;
+}
+
+void *cr_os_reserve(size_t bytes)
+{
+    int saved = errno;
+    void *space = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    errno = saved;
+    return space == MAP_FAILED ? NULL : space;
+}
+
 void cr_os_unmap(void *memory, size_t bytes) { munmap(memory, bytes); }
 
 void *cr_os_map_file(int fd, uint64_t offset, size_t bytes, void *at)

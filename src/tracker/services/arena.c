@@ -21,7 +21,8 @@ static size_t padding(const char *at, size_t align) { return (0 - (uintptr_t)at)
 
 static bool refill(size_t needed)
 {
-    for (size_t bytes = CHUNK_BYTES; bytes >= needed; bytes /= 2) {
+    size_t most = cr_os_modest(CHUNK_BYTES);
+    for (size_t bytes = most > needed ? most : needed + PAGE_BYTES; bytes >= needed; bytes /= 2) {
         char *chunk = cr_os_map(bytes);
         if (!chunk)
             continue;

@@ -14,16 +14,16 @@
 #include "base/banned.h"
 
 #define PAGE_BYTES ((size_t)4096)
-#define FIRST_SLOTS_BYTES ((size_t)16 << 10)
-#define MORE_SLOTS_BYTES ((size_t)128 << 10)
+#define MOST_SHRINKING 4096
 #define STEP_MIN_BYTES 1024
 #define STEP_SHARE 1024 /* of the peak, all threads together */
 
 static struct cr_header dummy;
 static struct {
-    char path[CR_PATH_BYTES];
-    int fd; /* only while a function here runs: the program must not see a descriptor */
-    char *chunk[CR_MAX_CHUNKS];
+    char path[CR_PATH_BYTES]; /* empty: there is no file */
+    int fd;
+    size_t bytes[CR_SECTIONS], reserved[CR_SECTIONS];
+    char *chunk_at[CR_MAX_CHUNKS];
 } mapped;
 
 struct cr_lock cr_recording_lock = CR_LOCK_INIT;
@@ -67,85 +67,149 @@ void cr_recording_say(const char *what, const char *detail, int error)
     }
 }
 
-/* ---- chunks ---- */
+/* ---- sections ---- */
+
+static const struct {
+    uint32_t item_bytes;
+    size_t first_bytes;    /* of its first chunk */
+    size_t reserved_bytes; /* of address space, which is all it can ever hold */
+} plan[CR_SECTIONS] = {
+    [CR_SECTION_META] = {1, PAGE_BYTES, (size_t)4 << 20},
+    [CR_SECTION_THREADS] = {sizeof(struct cr_slot), PAGE_BYTES, (size_t)16 << 20},
+    [CR_SECTION_SITES] = {sizeof(struct cr_site), 4 * PAGE_BYTES, (size_t)1 << 30},
+    [CR_SECTION_EXTRAS] = {sizeof(struct cr_site_extra), PAGE_BYTES, (size_t)256 << 20},
+    [CR_SECTION_NODES] = {sizeof(struct cr_node), PAGE_BYTES, (size_t)512 << 20},
+    [CR_SECTION_PCS] = {sizeof(struct cr_pc), PAGE_BYTES, (size_t)128 << 20},
+    [CR_SECTION_MODULES] = {sizeof(struct cr_module), PAGE_BYTES, (size_t)16 << 20},
+    [CR_SECTION_STRINGS] = {1, PAGE_BYTES, (size_t)16 << 20},
+};
+
+char *cr_section_items[CR_SECTIONS];
 
 static size_t whole_pages(size_t bytes) { return (bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1); }
 
-/* Appends a chunk to the file and maps it; with no file, or none that can grow, in private memory. */
-static char *add_chunk(enum cr_chunk_kind kind, size_t bytes)
+/* Address space for all sections; less of it where there is a limit. */
+static bool reserve_sections(void)
+{
+    size_t whole = 0, bytes = 0;
+    for (int i = 0; i < CR_SECTIONS; i++)
+        whole += plan[i].reserved_bytes;
+    size_t share = whole / cr_os_modest(whole);
+    char *space = NULL;
+    for (; !space && share < MOST_SHRINKING; share *= 2) {
+        bytes = 0;
+        for (int i = 0; i < CR_SECTIONS; i++)
+            bytes += mapped.reserved[i] = whole_pages(plan[i].reserved_bytes / share);
+        space = cr_os_reserve(bytes);
+    }
+    for (int i = 0; i < CR_SECTIONS && space; i++) {
+        cr_section_items[i] = space;
+        space += mapped.reserved[i];
+    }
+    return space != NULL;
+}
+
+/* Chunks get larger with their section, faster when the table of chunks fills up. */
+static size_t next_chunk_bytes(enum cr_section_kind section, size_t needed)
+{
+    size_t present = mapped.bytes[section];
+    size_t bytes = present / (LOAD(cr_recording->chunk_count) < CR_MAX_CHUNKS / 2 ? 8 : 2);
+    if (bytes < plan[section].first_bytes)
+        bytes = plan[section].first_bytes;
+    if (bytes < needed)
+        bytes = needed;
+    if (bytes > mapped.reserved[section] - present)
+        bytes = mapped.reserved[section] - present;
+    return whole_pages(bytes);
+}
+
+/* The recording is open only while it grows: the program must not see a descriptor. */
+static void open_to_grow(void)
+{
+    if (mapped.fd < 0 && mapped.path[0])
+        mapped.fd = open(mapped.path, O_RDWR | O_CLOEXEC);
+}
+
+static void close_grown(void)
+{
+    if (mapped.fd >= 0)
+        close(mapped.fd);
+    mapped.fd = -1;
+}
+
+/* Maps a chunk behind the section's last one: of the file, or, where it cannot grow, of private memory. */
+static bool add_chunk(enum cr_section_kind section, size_t needed)
 {
     struct cr_header *header = cr_recording;
     uint32_t index = LOAD(header->chunk_count);
-    if (index == CR_MAX_CHUNKS)
-        return NULL;
-    bytes = whole_pages(bytes);
+    size_t bytes = next_chunk_bytes(section, needed);
+    if (index == CR_MAX_CHUNKS || bytes < needed)
+        return false;
     uint64_t offset = header->file_bytes;
     int error = mapped.fd < 0 ? -EBADF : cr_os_allocate(mapped.fd, offset, bytes);
-    char *chunk = cr_os_map_file(error ? -1 : mapped.fd, offset, bytes, NULL);
-    if (!chunk)
-        return NULL;
-    mapped.chunk[index] = chunk;
-    if (error)
-        bytes = 0; /* the reader finds an empty chunk: these counters end with the process */
-    header->chunks[index] = (struct cr_chunk){.kind = kind, .offset = offset, .bytes = bytes};
-    header->file_bytes += bytes;
+    if (!cr_os_map_file(error ? -1 : mapped.fd, offset, bytes, cr_section_items[section] + mapped.bytes[section]))
+        return false;
+    if (error && mapped.path[0])
+        cr_recording_say("part of the recording is kept in memory only and is not read again", "", error);
+    mapped.chunk_at[index] = cr_section_items[section] + mapped.bytes[section];
+    mapped.bytes[section] += bytes;
+    header->chunks[index] = (struct cr_chunk){.section = section, .offset = offset, .bytes = error ? 0 : bytes};
+    header->file_bytes += error ? 0 : bytes;
     atomic_store_explicit(&header->chunk_count, index + 1, memory_order_release);
-    return chunk;
+    return true;
+}
+
+/* Makes room for `bytes` more at the end of a section. */
+static bool make_room(enum cr_section_kind section, size_t bytes)
+{
+    size_t end = LOAD(cr_recording->sections[section].used) * plan[section].item_bytes + bytes;
+    if (end <= mapped.bytes[section])
+        return true;
+    open_to_grow();
+    bool room = add_chunk(section, end - mapped.bytes[section]);
+    close_grown();
+    return room;
+}
+
+static uint32_t put(enum cr_section_kind section, const void *item, uint32_t count)
+{
+    _Atomic uint64_t *used = &cr_recording->sections[section].used;
+    uint64_t first = LOAD(*used);
+    if (item)
+        memcpy(cr_section_items[section] + first * plan[section].item_bytes, item, (size_t)count * plan[section].item_bytes);
+    atomic_store_explicit(used, first + count, memory_order_release);
+    return (uint32_t)first;
+}
+
+uint32_t cr_recording_append(enum cr_section_kind section, const void *item, uint32_t count)
+{
+    cr_lock(&cr_recording_lock);
+    bool room = make_room(section, (size_t)count * plan[section].item_bytes);
+    uint32_t first = room ? put(section, item, count) : CR_NO_ITEM;
+    cr_unlock(&cr_recording_lock);
+    return first;
+}
+
+uint32_t cr_recording_append_site(const struct cr_site *site)
+{
+    cr_lock(&cr_recording_lock);
+    bool room = make_room(CR_SECTION_SITES, sizeof *site) && make_room(CR_SECTION_EXTRAS, sizeof(struct cr_site_extra));
+    uint32_t item = CR_NO_ITEM;
+    if (room) {
+        put(CR_SECTION_EXTRAS, NULL, 1);
+        item = put(CR_SECTION_SITES, site, 1);
+    }
+    cr_unlock(&cr_recording_lock);
+    return item;
 }
 
 /* ---- slots ---- */
 
-static struct {
-    struct cr_slot *next, *end;
-    struct cr_chunk *chunk;
-} slots;
-
-/* A list of all slots' arrays that does not depend on the file. */
-static struct slot_array {
-    struct cr_slot *first;
-    uint32_t count; /* handed out */
-} arrays[CR_MAX_CHUNKS];
-static uint32_t array_count;
-
-static bool more_slots(size_t bytes)
-{
-    bool reopened = false;
-    if (mapped.fd < 0 && mapped.path[0]) {
-        mapped.fd = open(mapped.path, O_RDWR | O_CLOEXEC);
-        reopened = mapped.fd >= 0;
-    }
-    char *chunk = add_chunk(CR_CHUNK_THREADS, bytes);
-    if (reopened) {
-        close(mapped.fd);
-        mapped.fd = -1;
-    }
-    if (!chunk)
-        return false;
-    slots.next = (struct cr_slot *)(void *)chunk;
-    slots.end = slots.next + bytes / sizeof(struct cr_slot);
-    slots.chunk = &cr_recording->chunks[LOAD(cr_recording->chunk_count) - 1];
-    arrays[array_count++] = (struct slot_array){.first = slots.next};
-    return true;
-}
-
-struct cr_slot *cr_recording_new_slot(void)
-{
-    cr_lock(&cr_recording_lock);
-    struct cr_slot *slot = NULL;
-    if (slots.next < slots.end || more_slots(MORE_SLOTS_BYTES)) {
-        slot = slots.next++;
-        slots.chunk->used++;
-        arrays[array_count - 1].count++;
-    }
-    cr_unlock(&cr_recording_lock);
-    return slot;
-}
-
 void cr_recording_each_slot(void (*visit)(void *context, struct cr_slot *slot), void *context)
 {
-    for (uint32_t a = 0; a < array_count; a++)
-        for (uint32_t i = 0; i < arrays[a].count; i++)
-            visit(context, &arrays[a].first[i]);
+    uint32_t count = (uint32_t)LOAD(cr_recording->sections[CR_SECTION_THREADS].used);
+    for (uint32_t i = 0; i < count; i++)
+        visit(context, cr_slot(i));
 }
 
 static void add_to_totals(void *context, struct cr_slot *slot)
@@ -170,7 +234,8 @@ struct cr_totals cr_recording_totals(void)
 
 /* ---- the peak ---- */
 
-static void raise_peak(int64_t bytes, int64_t blocks)
+/* Whether this is a new peak. */
+static bool raise_peak(int64_t bytes, int64_t blocks)
 {
     struct cr_header *header = cr_recording;
     uint64_t peak = LOAD(header->peak_bytes);
@@ -180,11 +245,13 @@ static void raise_peak(int64_t bytes, int64_t blocks)
             uint64_t threads = LOAD(header->threads);
             uint64_t step = (uint64_t)bytes / STEP_SHARE / (threads ? threads : 1);
             STORE(cr_recording_step, step < STEP_MIN_BYTES ? STEP_MIN_BYTES : (int64_t)step);
-            break;
+            return true;
         }
+    return false;
 }
 
-void cr_recording_hand_in(struct cr_slot *slot)
+/* Hands in; whether that found a new peak. */
+static bool hand_in(struct cr_slot *slot)
 {
     struct cr_header *header = cr_recording;
     int64_t live_bytes = (int64_t)(LOAD(slot->bytes_allocated) - LOAD(slot->bytes_freed));
@@ -193,29 +260,38 @@ void cr_recording_hand_in(struct cr_slot *slot)
 
     int64_t bytes = atomic_fetch_add(&header->shared_bytes, live_bytes - handed_bytes);
     int64_t blocks = atomic_fetch_add(&header->shared_blocks, live_blocks - handed_blocks);
-    raise_peak(bytes + LOAD(slot->high_bytes) - handed_bytes, blocks + LOAD(slot->high_blocks) - handed_blocks);
+    bool raised = raise_peak(bytes + LOAD(slot->high_bytes) - handed_bytes, blocks + LOAD(slot->high_blocks) - handed_blocks);
 
     STORE(slot->handed_bytes, live_bytes);
     STORE(slot->handed_blocks, live_blocks);
     STORE(slot->high_bytes, live_bytes);
     STORE(slot->high_blocks, live_blocks);
+    return raised;
+}
+
+void cr_recording_hand_in(struct cr_slot *slot) { hand_in(slot); }
+
+void cr_recording_rise(struct cr_slot *slot)
+{
+    struct cr_header *header = cr_recording;
+    bool alone = LOAD(header->threads) <= 1;
+    bool far = LOAD(slot->high_bytes) - LOAD(slot->handed_bytes) > LOAD(cr_recording_step);
+    if (CR_UNLIKELY(far)) {
+        if (hand_in(slot) && !alone)
+            atomic_fetch_add_explicit(&header->peak_epoch, 1, memory_order_relaxed);
+    }
+    if (alone) /* its high is the process's */
+        STORE(header->peak_epoch, LOAD(header->peak_epoch) + 1);
 }
 
 /* ---- start and fork ---- */
 
-static void measure_meta(void *context, const char *key, const char *value)
+static void add_meta(void *context, const char *key, const char *value)
 {
-    *(size_t *)context += strlen(key) + strlen(value) + 2;
-}
-
-static void write_meta(void *context, const char *key, const char *value)
-{
-    struct cr_text *text = context;
-    cr_text_string(text, key);
-    cr_text_char(text, '=');
-    cr_text_string(text, value);
-    if (text->length + 1 < text->capacity)
-        text->length++; /* keep the terminator */
+    (void)context;
+    cr_recording_append(CR_SECTION_META, key, (uint32_t)strlen(key));
+    cr_recording_append(CR_SECTION_META, "=", 1);
+    cr_recording_append(CR_SECTION_META, value, (uint32_t)strlen(value) + 1);
 }
 
 static bool set_path(const char *folder)
@@ -254,15 +330,12 @@ static void fill_header(struct cr_header *header, uint32_t flags)
     header->start_ns = cr_os_now_ns();
 }
 
-static void close_file(int error)
+static void give_up_file(int error)
 {
-    if (mapped.fd >= 0)
-        close(mapped.fd);
-    mapped.fd = -1;
-    if (error) {
-        mapped.path[0] = '\0';
-        cr_recording_say("the recording is kept in memory only and would not survive a kill", "", error);
-    }
+    if (!error)
+        return;
+    mapped.path[0] = '\0';
+    cr_recording_say("the recording is kept in memory only and would not survive a kill", "", error);
 }
 
 int cr_recording_start(const char *folder, uint64_t heap_bytes, uint64_t heap_files, uint32_t flags)
@@ -272,31 +345,32 @@ int cr_recording_start(const char *folder, uint64_t heap_bytes, uint64_t heap_fi
     if (error == -EEXIST)
         return error;
     struct cr_header *header = cr_os_map_file(error ? -1 : mapped.fd, 0, CR_HEADER_BYTES, NULL);
-    if (!header) {
-        close_file(0);
+    close_grown();
+    if (!header || !reserve_sections())
         return -ENOMEM;
-    }
     fill_header(header, flags);
     header->file_bytes = CR_HEADER_BYTES;
     header->heap_bytes_left = (int64_t)heap_bytes;
     header->heap_files_left = (int64_t)heap_files;
+    for (int i = 0; i < CR_SECTIONS; i++)
+        header->sections[i].item_bytes = plan[i].item_bytes;
     cr_recording = header;
+    give_up_file(error);
 
-    size_t meta_bytes = 0;
-    cr_os_describe_process(measure_meta, &meta_bytes);
-    char *meta = add_chunk(CR_CHUNK_META, meta_bytes + 1);
-    if (meta) {
-        struct cr_text text = {meta, meta_bytes + 1, 0, false};
-        cr_os_describe_process(write_meta, &text);
-        header->chunks[0].used = (uint32_t)text.length;
-    }
-    bool have_slots = meta && more_slots(FIRST_SLOTS_BYTES);
+    cr_os_describe_process(add_meta, NULL);
+    static const uint32_t first_items[CR_SECTIONS] = {
+        [CR_SECTION_SITES] = 1, [CR_SECTION_EXTRAS] = 1, [CR_SECTION_MODULES] = 1, [CR_SECTION_STRINGS] = 1,
+        [CR_SECTION_NODES] = CR_MARKERS, [CR_SECTION_PCS] = CR_MARKERS};
+    for (int i = 0; i < CR_SECTIONS; i++)
+        if (first_items[i] && cr_recording_append((enum cr_section_kind)i, NULL, first_items[i]) == CR_NO_ITEM)
+            return -ENOMEM;
+    for (uint32_t i = 1; i < CR_MARKERS; i++)
+        CR_SECTION_ITEM(struct cr_node, CR_SECTION_NODES, i)->pc = i;
     memcpy(header->magic, CR_RECORDING_MAGIC, sizeof header->magic); /* last: a header with its magic is whole */
-    close_file(error);
-    return have_slots ? 0 : -ENOMEM;
+    return 0;
 }
 
-/* Moves one mapping of the parent's to the child's file, contents kept. */
+/* Moves one mapping of the parent's to the child's file (or private memory), contents kept. */
 static void move_mapping(char *memory, uint64_t offset, size_t bytes)
 {
     char *copy = cr_os_map(bytes);
@@ -306,6 +380,19 @@ static void move_mapping(char *memory, uint64_t offset, size_t bytes)
     if (cr_os_map_file(mapped.fd, offset, bytes, memory))
         memcpy(memory, copy, bytes);
     cr_os_unmap(copy, bytes);
+}
+
+/* What the parent's sites did is the parent's; what lives there lives here too. */
+static void reset_sites(void)
+{
+    uint32_t count = (uint32_t)LOAD(cr_recording->sections[CR_SECTION_SITES].used);
+    for (uint32_t i = 0; i < count; i++) {
+        struct cr_site *site = cr_site(i);
+        STORE(site->allocations, 0);
+        STORE(site->bytes, 0);
+        STORE(site->epoch, 0);
+        *cr_site_extra(i) = (struct cr_site_extra){0};
+    }
 }
 
 static void reset_slot(void *context, struct cr_slot *slot)
@@ -331,9 +418,11 @@ int cr_recording_fork(const char *folder)
     move_mapping((char *)header, 0, CR_HEADER_BYTES);
     for (uint32_t i = 0; i < chunk_count; i++)
         if (header->chunks[i].bytes)
-            move_mapping(mapped.chunk[i], header->chunks[i].offset, header->chunks[i].bytes);
+            move_mapping(mapped.chunk_at[i], header->chunks[i].offset, header->chunks[i].bytes);
+    close_grown();
 
     cr_recording_each_slot(reset_slot, NULL);
+    reset_sites();
     fill_header(header, CR_RUN_FORKED | CR_RUN_CHILD);
     header->message[0] = '\0';
     header->threads = 0;
@@ -343,7 +432,8 @@ int cr_recording_fork(const char *folder)
     STORE(header->shared_blocks, (int64_t)totals.live_blocks);
     STORE(header->peak_bytes, totals.live_bytes);
     STORE(header->peak_blocks, totals.live_blocks);
-    close_file(folder ? error : 0);
+    STORE(header->peak_epoch, 1);
+    give_up_file(folder ? error : 0);
     return error;
 }
 

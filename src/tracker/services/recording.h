@@ -1,10 +1,13 @@
 /* recording.h - the memory-mapped file that is current at every moment (base/format.h, docs/format.md).
  *
- * The header and all chunks stay mapped at the same addresses for the process's life, also across fork, where the child's own
- * file takes the place of the parent's. Where no file can be had, the same structures live in private memory: the run goes on,
- * but nothing of it survives a SIGKILL, and the header's message says so. */
+ * The header and all sections stay mapped at the same addresses for the process's life, also across fork, where the child's own
+ * file takes the place of the parent's. Sections grow at their end, in address space reserved for them at the start. Where no
+ * file can be had, the same structures live in private memory: the run goes on, but nothing of it survives a SIGKILL, and the
+ * header's message says so. */
 #ifndef CR_SERVICES_RECORDING_H
 #define CR_SERVICES_RECORDING_H
+
+#include <stddef.h>
 
 #include "base/format.h"
 #include "base/lock.h"
@@ -15,15 +18,35 @@ extern struct cr_lock cr_recording_lock;
 extern struct cr_header *cr_recording;
 
 /* Creates folder/recording and maps it. heap_bytes and heap_files are the budget for contents. -EEXIST when there is one
- * already; another error: recording in private memory is used and 0 returned; -ENOMEM: nothing works. Called once. */
+ * already; -ENOMEM: nothing works. Without a file recording goes on in private memory, and 0 is returned. Called once. */
 int cr_recording_start(const char *folder, uint64_t heap_bytes, uint64_t heap_files, uint32_t flags);
 
 /* In a forked child: puts a file in `folder` (NULL: private memory) in the place of the parent's, counters reset, the sum of
  * the parent's live blocks as inherited. */
 int cr_recording_fork(const char *folder);
 
-/* A counter slot nobody uses, or NULL if there is no memory. */
-struct cr_slot *cr_recording_new_slot(void);
+/* ---- sections ---- */
+
+/* Where the items of each section lie. Items below the count that cr_recording_append has returned are mapped. */
+extern char *cr_section_items[CR_SECTIONS];
+
+#define CR_SECTION_ITEM(type, section, index) (&((type *)(void *)cr_section_items[section])[index])
+static inline struct cr_site *cr_site(uint32_t i) { return CR_SECTION_ITEM(struct cr_site, CR_SECTION_SITES, i); }
+static inline struct cr_site_extra *cr_site_extra(uint32_t i)
+{
+    return CR_SECTION_ITEM(struct cr_site_extra, CR_SECTION_EXTRAS, i);
+}
+static inline struct cr_slot *cr_slot(uint32_t i) { return CR_SECTION_ITEM(struct cr_slot, CR_SECTION_THREADS, i); }
+
+/* Appends `count` items (NULL: zeroed ones) and returns the number of the first, or CR_NO_ITEM if there is no room. Takes the
+ * recording lock. */
+#define CR_NO_ITEM UINT32_MAX
+uint32_t cr_recording_append(enum cr_section_kind section, const void *item, uint32_t count);
+
+/* The same for a site, with its extra. */
+uint32_t cr_recording_append_site(const struct cr_site *site);
+
+/* ---- counters ---- */
 
 /* Calls visit for every slot. */
 void cr_recording_each_slot(void (*visit)(void *context, struct cr_slot *slot), void *context);
@@ -35,6 +58,9 @@ struct cr_totals {
 /* The sums over all slots. */
 struct cr_totals cr_recording_totals(void);
 
+/* A slot's live bytes have risen to a new high (slot->high_* say it). Counts a new peak of the process if it is one: at once
+ * while only one thread has used the heap, else when the slot has moved by a step. */
+void cr_recording_rise(struct cr_slot *slot);
 /* Adds what a slot has not handed in yet to the shared counts, and raises the peak to the highest point in between. By the
  * slot's own thread, or when no other may write it. */
 void cr_recording_hand_in(struct cr_slot *slot);

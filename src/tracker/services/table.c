@@ -40,4 +40,14 @@ int cr_table_add(struct cr_table *table, uint64_t key, void *value)
     HASH_ADD(hh, table->entries, key, sizeof entry->key, entry);
     return failed ? -ENOMEM : 0;
 }
+
+int cr_table_set(struct cr_table *table, uint64_t key, void *value)
+{
+    struct cr_table_entry *entry = NULL;
+    HASH_FIND(hh, table->entries, &key, sizeof key, entry);
+    if (!entry)
+        return cr_table_add(table, key, value);
+    entry->value = value;
+    return 0;
+}
 #pragma GCC diagnostic pop

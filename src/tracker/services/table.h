@@ -14,6 +14,8 @@ struct cr_table {
 
 /* The value of key, or NULL. */
 void *cr_table_find(const struct cr_table *table, uint64_t key);
+/* Sets the value of a key, there or not. 0 or -ENOMEM, the table unchanged then. */
+int cr_table_set(struct cr_table *table, uint64_t key, void *value);
 /* Adds a key that is not there yet. 0 or -ENOMEM, the table unchanged then. */
 int cr_table_add(struct cr_table *table, uint64_t key, void *value);
 

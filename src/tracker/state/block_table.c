@@ -58,7 +58,8 @@ static bool add_chunk(void)
 {
     if (slab.chunk_count == CR_RECORD_CHUNKS)
         return false;
-    for (uint32_t n = RECORDS_PER_CHUNK; n >= SMALLEST_CHUNK_RECORDS; n /= 2) {
+    uint32_t most = (uint32_t)(cr_os_modest(RECORDS_PER_CHUNK * sizeof(struct cr_record)) / sizeof(struct cr_record));
+    for (uint32_t n = most; n >= SMALLEST_CHUNK_RECORDS; n /= 2) {
         struct cr_record *records = cr_os_map(n * sizeof *records);
         if (!records)
             continue;

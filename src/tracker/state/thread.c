@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "platform/platform.h"
 #include "services/arena.h"
 #include "services/recording.h"
 #include "base/banned.h"
@@ -28,10 +29,13 @@ static struct cr_thread *take_or_make(void)
         return thread;
 
     thread = cr_arena_alloc(sizeof *thread, 64);
-    struct cr_slot *slot = cr_recording_new_slot();
-    if (!thread || !slot)
+    struct cr_unwind_state *unwind = cr_arena_alloc(sizeof *unwind, 64);
+    uint32_t item = cr_recording_append(CR_SECTION_THREADS, NULL, 1);
+    if (!thread || !unwind || item == CR_NO_ITEM)
         return NULL;
-    thread->slot = slot;
+    thread->slot_item = item;
+    thread->slot = cr_slot(item);
+    thread->unwind = unwind;
     thread->altstack = cr_arena_alloc(CR_ALTSTACK_BYTES, 4096);
     return thread;
 }
@@ -90,6 +94,10 @@ static struct cr_thread *attach(bool ending)
     if (thread) {
         thread->borrowed = ending;
         thread->inside = 1;
+        thread->last_record = thread->last_site = 0;
+        thread->unwind->joinable = 0; /* what it knows is another thread's stack */
+        if (ending || !cr_os_stack_bounds(&thread->unwind->stack_low, &thread->unwind->stack_high))
+            thread->unwind->stack_low = thread->unwind->stack_high = 0;
         if (!ending) {
             thread->number = cr_threads_base + (uint32_t)atomic_fetch_add(&cr_recording->threads, 1) + 1;
             cr_tls_at_end(thread);

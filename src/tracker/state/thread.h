@@ -12,7 +12,9 @@
 #include "base/format.h"
 #include "base/lock.h"
 #include "platform/tls.h"
+#include "base/unwind.h"
 #include "state/block_table.h"
+#include "state/sites.h"
 
 #define CR_ALTSTACK_BYTES ((size_t)60 << 10)
 
@@ -22,9 +24,15 @@ struct cr_thread {
     bool borrowed;       /* by an ending thread, for one call */
     uint32_t number;     /* 1, 2, ...; 0 when borrowed */
     struct cr_slot *slot;
+    uint32_t slot_item;   /* its number */
+    uint32_t last_record; /* of the block allocated last, 0 once that was freed */
+    uint32_t last_site;   /* of the stack captured last; 0: unknown */
+    struct cr_leaves leaves;
+    struct cr_unwind_start new_start; /* operator new: its caller, when `kind` is set */
     struct cr_spares spares;
     struct cr_thread *next; /* in the pool */
     void *altstack;         /* CR_ALTSTACK_BYTES for signal handlers of the thread */
+    struct cr_unwind_state *unwind;
 };
 
 /* Values of the thread-local pointer that are no struct cr_thread. */

@@ -1,0 +1,38 @@
+/* unwind_darwin.c - unwinding on macOS, where the frame pointer always leads on. See unwind_platform.h. */
+#include "unwind_platform.h"
+
+#include <mach/mach.h>
+
+uint32_t cr_unwind_rule(uintptr_t address)
+{
+    return cr_unwind_rule_peek(address);
+}
+
+/* vm_read_overwrite fails where reading would fault. */
+bool cr_unwind_readable(uintptr_t address)
+{
+    uint64_t word;
+    vm_size_t bytes = 0;
+    return vm_read_overwrite(mach_task_self(), address & ~(uintptr_t)7, sizeof word, (vm_address_t)&word, &bytes) == KERN_SUCCESS;
+}
+
+bool cr_unwind_follows_call(struct cr_unwind_memory *memory, uintptr_t address)
+{
+    (void)memory;
+    return address != 0;
+}
+
+bool cr_unwind_full_step(struct cr_unwind_walk *walk, struct cr_unwind_frame *frame)
+{
+    (void)frame;
+    walk->end = CR_UNWIND_NO_RULE; /* no rule asks for more than the frame pointer */
+    return false;
+}
+
+void cr_unwind_flush(void)
+{
+}
+
+void cr_unwind_modules_refresh(void)
+{
+}

@@ -1,0 +1,109 @@
+/* unwind_modules.c - which module an address lies in. See unwind_linux.h.
+ *
+ * glibc 2.35 and newer: _dl_find_object, which takes no lock and may be called from signal handlers (glibc manual, "Dynamic Linker
+ * Introspection"). Elsewhere: an own table, made when the caller says that the loader is at rest. A reader meets either the old table or the new one;
+ * the two take turns, and a reader so slow that its table was being rewritten under it notices by the counter and finds nothing. */
+#include "unwind_platform.h"
+
+#include <link.h>
+#include <string.h>
+
+#define MOST_MODULES 2048
+
+/* As in glibc's <dlfcn.h>, which older ones do not have. */
+struct found_object {
+    unsigned long long flags;
+    void *map_start, *map_end;
+    struct link_map *link_map;
+    void *eh_frame; /* the PT_GNU_EH_FRAME segment, that is .eh_frame_hdr */
+    unsigned long long reserved[7];
+};
+
+#ifndef CR_UNWIND_OWN_MODULES /* defined by tests, to have the table on every system */
+extern int glibc_find_object(void *address, struct found_object *result) __asm__("_dl_find_object") __attribute__((weak));
+#else
+static int (*const glibc_find_object)(void *, struct found_object *) = NULL;
+#endif
+
+struct table {
+    uint32_t count;
+    struct cr_unwind_module module[MOST_MODULES]; /* sorted by address */
+};
+
+static struct {
+    struct table table[2];
+    _Atomic uint32_t version; /* table[version % 2] holds; the other is written */
+} modules;
+
+static bool find_in_table(uintptr_t address, struct cr_unwind_module *module)
+{
+    uint32_t version = atomic_load_explicit(&modules.version, memory_order_acquire);
+    const struct table *table = &modules.table[version % 2];
+    uint32_t low = 0, high = table->count;
+    while (low < high) {
+        uint32_t middle = (low + high) / 2;
+        if (table->module[middle].low <= address)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (low > 0)
+        *module = table->module[low - 1];
+    atomic_thread_fence(memory_order_acquire);
+    return low > 0 && address < module->high && version == atomic_load_explicit(&modules.version, memory_order_relaxed);
+}
+
+bool cr_unwind_find_module(uintptr_t address, struct cr_unwind_module *module)
+{
+    if (!glibc_find_object)
+        return find_in_table(address, module);
+    struct found_object object;
+    if (glibc_find_object((void *)address, &object) != 0 || !object.eh_frame)
+        return false;
+    *module = (struct cr_unwind_module){(uintptr_t)object.map_start, (uintptr_t)object.map_end, (uintptr_t)object.eh_frame};
+    return true;
+}
+
+static void insert_sorted(struct table *table, struct cr_unwind_module module)
+{
+    uint32_t at = table->count++;
+    for (; at > 0 && table->module[at - 1].low > module.low; at--)
+        table->module[at] = table->module[at - 1];
+    table->module[at] = module;
+}
+
+static int add_module(struct dl_phdr_info *info, size_t size, void *data)
+{
+    struct table *table = data;
+    struct cr_unwind_module module = {.low = UINTPTR_MAX};
+    (void)size;
+    for (unsigned i = 0; i < info->dlpi_phnum; i++) {
+        const ElfW(Phdr) *header = &info->dlpi_phdr[i];
+        uintptr_t begin = info->dlpi_addr + header->p_vaddr;
+        if (header->p_type == PT_GNU_EH_FRAME)
+            module.eh_frame_hdr = begin;
+        if (header->p_type != PT_LOAD)
+            continue;
+        if (begin < module.low)
+            module.low = begin;
+        if (begin + header->p_memsz > module.high)
+            module.high = begin + header->p_memsz;
+    }
+    if (module.eh_frame_hdr && table->count < MOST_MODULES)
+        insert_sorted(table, module);
+    return 0;
+}
+
+void cr_unwind_modules_refresh(void)
+{
+    if (glibc_find_object)
+        return;
+    uint32_t version = atomic_load_explicit(&modules.version, memory_order_relaxed);
+    struct table *now = &modules.table[version % 2], *next = &modules.table[(version + 1) % 2];
+    next->count = 0;
+    dl_iterate_phdr(add_module, next);
+    if (next->count == now->count && memcmp(next->module, now->module, now->count * sizeof *now->module) == 0)
+        return;
+    atomic_store_explicit(&modules.version, version + 1, memory_order_release);
+    cr_unwind_flush();
+}

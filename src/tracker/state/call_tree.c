@@ -1,0 +1,107 @@
+/* call_tree.c - see call_tree.h. */
+#include "state/call_tree.h"
+
+#include "platform/platform.h"
+#include "services/recording.h"
+#include "state/modules.h"
+#include "base/banned.h"
+
+#define FIRST_ENTRIES 1024u
+
+/* id is written last: an entry with one is whole. Entries are never changed after that. */
+struct entry {
+    uintptr_t address;
+    uint32_t parent;
+    _Atomic uint32_t id; /* 0: empty */
+};
+
+struct hash {
+    uint32_t mask;
+    uint32_t used;
+    uint32_t generation; /* of the modules its addresses belong to */
+    struct entry entries[];
+};
+
+struct cr_lock cr_tree_lock = CR_LOCK_INIT;
+static struct hash *_Atomic tree;
+
+static uint32_t place(const struct hash *hash, uint32_t parent, uintptr_t address)
+{
+    uint64_t mixed = ((uint64_t)address ^ (uint64_t)parent << 40 ^ parent) * UINT64_C(0x9e3779b97f4a7c15);
+    return (uint32_t)(mixed >> 32) & hash->mask;
+}
+
+static uint32_t find(const struct hash *hash, uint32_t parent, uintptr_t address)
+{
+    for (uint32_t i = place(hash, parent, address);; i = (i + 1) & hash->mask) {
+        const struct entry *entry = &hash->entries[i];
+        uint32_t id = atomic_load_explicit(&entry->id, memory_order_acquire);
+        if (!id || (entry->address == address && entry->parent == parent))
+            return id;
+    }
+}
+
+static void insert(struct hash *hash, uint32_t parent, uintptr_t address, uint32_t id)
+{
+    uint32_t i = place(hash, parent, address);
+    while (atomic_load_explicit(&hash->entries[i].id, memory_order_relaxed))
+        i = (i + 1) & hash->mask;
+    hash->entries[i].address = address;
+    hash->entries[i].parent = parent;
+    atomic_store_explicit(&hash->entries[i].id, id, memory_order_release);
+    hash->used++;
+}
+
+/* Frames in modules that have gone are left behind: their addresses may mean something else now. */
+static void copy(struct hash *to, const struct hash *from)
+{
+    for (uint32_t i = 0; i <= from->mask; i++) {
+        uint32_t id = from->entries[i].id;
+        if (id && cr_modules_pc_stands(CR_SECTION_ITEM(struct cr_node, CR_SECTION_NODES, id)->pc))
+            insert(to, from->entries[i].parent, from->entries[i].address, id);
+    }
+}
+
+/* A table of the current generation with room for one more, or NULL. */
+static struct hash *with_room(struct hash *old)
+{
+    uint32_t generation = atomic_load(&cr_modules_generation);
+    bool current = old && old->generation == generation;
+    if (current && old->used < old->mask / 4 * 3)
+        return old;
+    uint32_t entries = !old ? FIRST_ENTRIES : current ? (old->mask + 1) * 2 : old->mask + 1;
+    struct hash *hash = cr_os_map(sizeof *hash + entries * sizeof(struct entry));
+    if (!hash)
+        return NULL;
+    hash->mask = entries - 1;
+    hash->generation = generation;
+    if (old)
+        copy(hash, old);
+    atomic_store_explicit(&tree, hash, memory_order_release);
+    return hash;
+}
+
+static CR_COLD uint32_t add(uint32_t parent, uintptr_t address)
+{
+    cr_lock(&cr_tree_lock);
+    struct hash *hash = with_room(atomic_load(&tree));
+    uint32_t id = hash ? find(hash, parent, address) : 0;
+    if (hash && !id) {
+        struct cr_node node = {parent, cr_modules_pc(address)};
+        id = node.pc == CR_NO_ITEM ? CR_NO_ITEM : cr_recording_append(CR_SECTION_NODES, &node, 1);
+        id = id == CR_NO_ITEM ? 0 : id;
+        if (id)
+            insert(hash, parent, address, id);
+    }
+    cr_unlock(&cr_tree_lock);
+    return id;
+}
+
+uint32_t cr_tree_child(uint32_t parent, uintptr_t address)
+{
+    const struct hash *hash = atomic_load_explicit(&tree, memory_order_acquire);
+    uint32_t id = hash && CR_LIKELY(hash->generation == atomic_load_explicit(&cr_modules_generation, memory_order_relaxed))
+                      ? find(hash, parent, address)
+                      : 0;
+    return CR_LIKELY(id != 0) ? id : add(parent, address);
+}
