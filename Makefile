@@ -146,8 +146,10 @@ UNIT_PROGRAMS := $(foreach flavour,$(UNIT_FLAVOURS),$(addprefix build/$(flavour)
 STRICT := $(foreach cc,$(COMPILERS),build/strict-$(cc)/$(notdir $(LIBRARY)))
 
 .PHONY: check built-check strict ubsan unit-programs unit e2e report
-# $(1): demo or check
-set_up = @command -v python3 >/dev/null || { echo "crunch needs Python 3.9 or newer: install python3 first"; exit 1; }; \
+# The set-up is Python's; a bare system may have none, or one without its library. $(1): demo or check
+python_here := python3 -c 'import shutil, venv' 2>/dev/null
+set_up = @$(python_here) || { apt-get update -q && apt-get install -qy --no-install-recommends python3; } >/dev/null 2>&1; \
+    $(python_here) || { echo 'crunch needs Python 3.9 or newer; run this first: sudo apt-get install python3'; exit 1; }; \
     python3 src/setup/ensure.py $(1)
 
 check: ## install what is missing, build with -Werror, run every test, end with a count
