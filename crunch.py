@@ -18,6 +18,7 @@ Options:
   --heap-limit <size>   Contents kept in all, in at most 10,000 files [default: 256M].
   --no-children         Do not record the program's child processes.
   --max-listed <n>      Remaining blocks named on the terminal [default: 20].
+  --stacks <n>          Show n whole call stacks on the terminal, 0 for none; without it, 3 in short.
   -q --quiet            Print nothing but crunch's own failures.
   --open                Open the report in the browser.
   --report <folder>     Make the report of a finished run again.
@@ -35,7 +36,7 @@ VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from launcher import folder, inject, options, program, run, terminal  # noqa: E402 (found through the line above)
+from launcher import folder, inject, options, program, run, sites, terminal  # noqa: E402 (found through the line above)
 from report import run as runs  # noqa: E402
 from report import summary  # noqa: E402
 from report.errors import CrunchError  # noqa: E402
@@ -98,7 +99,7 @@ def report(chosen: options.Options, path: Path, ended: run.Ended) -> None:
     last = runs.became(started) or started
     failure = "" if chosen.no_report else written_page(started)
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
-                         chosen.max_listed, len(runs.children(path)))
+                         chosen.max_listed, len(runs.children(path)), sites.wanted(chosen.stacks))
     if not chosen.quiet:
         say(terminal.lines(started, last, kept))
     if failure:

@@ -25,6 +25,7 @@ class Options:
     heap_limit_text: str
     children: bool
     max_listed: int
+    stacks: Optional[int]  # whole call stacks on the terminal; None: the usual few, shortened
     quiet: bool
     open: bool
 
@@ -44,6 +45,7 @@ def from_docopt(values: Mapping[str, Any]) -> Options:
         heap_limit_text=limit,
         children=not values["--no-children"],
         max_listed=number(values["--max-listed"], "--max-listed"),
+        stacks=None if values["--stacks"] is None else number(values["--stacks"], "--stacks"),
         quiet=values["--quiet"],
         open=values["--open"],
     )

@@ -10,23 +10,25 @@ import os
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple, Union
+from typing import Dict, List, Optional, Tuple, Union
 
 from .errors import CrunchError
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MARKER = ".crunch"
 
-HEADER_BYTES = 4096
-MAX_CHUNKS = 120
-CHUNK_THREADS, CHUNK_META = 1, 2
+HEADER_BYTES = 8192
+MAX_CHUNKS = 280
+META, THREADS, SITES, EXTRAS, NODES, PCS, MODULES, STRINGS = range(8)
+ITEM_BYTES = (1, 128, 64, 16, 8, 8, 80, 1)  # by section
 RUNNING, EXITED, SIGNALLED, EXECED = 0, 1, 2, 3
 FORKED, CHILD, STOPPED = 1, 2, 4
 BLOCK_RUNTIME, BLOCK_INHERITED, BLOCK_CONTENTS = 1, 2, 4
 KINDS = ("malloc", "calloc", "realloc", "aligned", "new", "new[]", "zone")
 
-HEADER = struct.Struct("<8sIIQIIII" + "QQQQQQQ" + "QQ" + "qq" + "QQ" + "qq" + "QQQQQQ" + "256s256x")
-CHUNK = struct.Struct("<IIQQ")
+HEADER = struct.Struct("<8sIIQIIII" + "QQQQQQQ" + "QQ" + "qq" + "QQ" + "qq" + "QQQQQQ" + "256sI132x")
+SECTION = struct.Struct("<I4xQ")
+CHUNK = struct.Struct("<I4xQQ")
 SLOT = struct.Struct("<6Q4q48x")
 BLOCKS_HEADER = struct.Struct("<8sIIQQ32x")
 BLOCK = struct.Struct("<QQQIIBB6x")
@@ -47,6 +49,20 @@ class Slot:
     handed_blocks: int
     high_bytes: int
     high_blocks: int
+
+
+@dataclass(frozen=True)
+class Section:
+    """The items of one kind, still as bytes."""
+
+    declared: int  # items; where the file could not grow, the last of them are lost
+    item_bytes: int
+    parts: Tuple[memoryview, ...]
+
+    def read(self) -> bytes:
+        """All items that were kept, one behind the other."""
+        data = b"".join(self.parts)
+        return data[:min(len(data) // self.item_bytes, self.declared) * self.item_bytes]
 
 
 @dataclass(frozen=True)
@@ -78,6 +94,8 @@ class Recording:
     heap_left_out_files: int
     heap_left_out_bytes: int
     message: str  # why the tracker recorded less than it should, or nothing
+    peak_epoch: int
+    sections: Tuple[Section, ...] = field(repr=False)
     slots: Tuple[Slot, ...]
     facts: Dict[str, str]
     arguments: Tuple[str, ...]
@@ -119,42 +137,52 @@ def read_recording(folder: Path) -> Optional[Recording]:
     damage = f"{folder / 'recording'} is damaged"
     if len(data) < HEADER_BYTES or data[:8] != b"crunch-r":
         raise CrunchError(f"{damage}: it is no recording of crunch")
-    (_, version, header_bytes, file_bytes, chunk_count, state, end_detail, flags, pid, ppid, *rest, message) = HEADER.unpack_from(data)
+    (_, version, header_bytes, file_bytes, chunk_count, state, end_detail, flags, pid, ppid, *rest, message,
+     peak_epoch) = HEADER.unpack_from(data)
     if version != FORMAT_VERSION:
         raise CrunchError(f"{folder / 'recording'} has format version {version}; this crunch reads version {FORMAT_VERSION}")
     if header_bytes != HEADER_BYTES or file_bytes > len(data) or chunk_count > MAX_CHUNKS or state > EXECED:
         raise CrunchError(f"{damage}: its header makes no sense")
-    slots: List[Slot] = []
+    sections = _sections(memoryview(data), chunk_count, damage)
+    slots = tuple(Slot(*values) for values in SLOT.iter_unpack(sections[THREADS].read()) if any(values))
+    facts, arguments = _facts(sections[META].read())
+    text = os.fsdecode(message.split(b"\0")[0])
+    return Recording(state, end_detail, flags, pid, ppid, *rest, text, peak_epoch, sections, slots, facts, arguments)
+
+
+def _sections(data: memoryview, chunk_count: int, damage: str) -> Tuple[Section, ...]:
+    """The parts of every section, up to the first that is lost."""
+    parts: List[List[memoryview]] = [[] for _ in ITEM_BYTES]
+    lost = set()
+    for number in range(chunk_count):
+        kind, offset, size = CHUNK.unpack_from(data, HEADER.size + len(ITEM_BYTES) * SECTION.size + number * CHUNK.size)
+        if kind >= len(ITEM_BYTES) or (size and offset < HEADER_BYTES) or offset + size > len(data):
+            raise CrunchError(f"{damage}: its part {number} is of no known kind or lies outside the file")
+        if not size:
+            lost.add(kind)
+        elif kind not in lost:
+            parts[kind].append(data[offset:offset + size])
+    found = []
+    for kind, expected in enumerate(ITEM_BYTES):
+        item_bytes, declared = SECTION.unpack_from(data, HEADER.size + kind * SECTION.size)
+        room = sum(map(len, parts[kind]))
+        if item_bytes != expected or (declared * expected > room and kind not in lost):
+            raise CrunchError(f"{damage}: its section {kind} says it holds {declared} items and has no room for them")
+        found.append(Section(declared, item_bytes, tuple(parts[kind])))
+    return tuple(found)
+
+
+def _facts(data: bytes) -> Tuple[Dict[str, str], Tuple[str, ...]]:
+    """What the recording knows of the process, and its arguments."""
     facts: Dict[str, str] = {}
     arguments: List[str] = []
-    for number in range(chunk_count):
-        kind, used, offset, size = CHUNK.unpack_from(data, HEADER.size + number * CHUNK.size)
-        if offset < HEADER_BYTES or offset + size > len(data):
-            raise CrunchError(f"{damage}: its part {number} lies outside the file")
-        if kind == CHUNK_THREADS:
-            slots.extend(_slots(data, offset, size))
-        elif kind == CHUNK_META:
-            if used > size:
-                raise CrunchError(f"{damage}: its part {number} uses more than it has")
-            _read_facts(bytes(data[offset:offset + used]), facts, arguments)
-    text = os.fsdecode(message.split(b"\0")[0])
-    return Recording(state, end_detail, flags, pid, ppid, *rest, text, tuple(slots), facts, tuple(arguments))
-
-
-def _slots(data: "Bytes", offset: int, size: int) -> Iterator[Slot]:
-    whole = size - size % SLOT.size
-    for values in SLOT.iter_unpack(data[offset:offset + whole]):
-        if any(values):
-            yield Slot(*values)
-
-
-def _read_facts(data: bytes, facts: Dict[str, str], arguments: List[str]) -> None:
     for entry in data.split(b"\0"):
         key, equals, value = os.fsdecode(entry).partition("=")
         if key == "arg" and equals:
             arguments.append(value)
         elif equals:
             facts[key] = value
+    return facts, tuple(arguments)
 
 
 class Blocks:

@@ -6,9 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Dict, List, Optional
 
-from . import reader, summary
+from . import reader, stacks, summary
 from .errors import CrunchError
 from .reader import Blocks, Fatal, Recording, StatValue
+from .stacks import Stacks
+from .symbols import Symbols
+from .words import printable
 
 CRASHES = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP", "SIGSYS")
 
@@ -26,6 +29,35 @@ class Run:
     def blocks(self) -> Optional[Blocks]:
         """The remaining blocks, opened when asked for; None after an end the tracker did not see."""
         return reader.read_blocks(self.folder)
+
+    @cached_property
+    def stacks(self) -> Optional[Stacks]:
+        """Where the program allocated, read when asked for; None without a recording."""
+        if self.recording is None:
+            return None
+        found = stacks.read(self.recording)
+        for block in self.blocks.runtime(len(self.blocks)) if self.blocks else ():
+            place = found.place_at(block.site)
+            if place:
+                place.runtime_bytes += block.size
+                place.runtime_blocks += 1
+        return found
+
+    @cached_property
+    def symbols(self) -> Symbols:
+        """The names of the stacks' frames; only where there are stacks."""
+        assert self.stacks is not None and self.recording is not None
+        return Symbols(self.stacks, self.recording.pid, self.recording.start_wall_ns, self.recording.facts.get("cwd", "/"))
+
+    @property
+    def program(self) -> str:
+        """The path of the executable, printable; empty where it is not known."""
+        return printable(self.recording.facts.get("exe", "")) if self.recording else ""
+
+    @property
+    def cwd(self) -> str:
+        """The folder the program was started in, printable; empty where it is not known."""
+        return printable(self.recording.facts.get("cwd", "")) if self.recording else ""
 
     def count(self, key: str) -> int:
         """One of the counts of `stats`."""

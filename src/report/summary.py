@@ -105,7 +105,7 @@ def complete(folder: Path, end: Optional[End] = None, max_rss: int = 0) -> bool:
     if seen.signal is not None and not (folder / "fatal").exists():
         _write(folder / "fatal", fatal_lines(seen.signal, recording.pid))
     stats = stats_of(recording, seen, wall, max_rss or recording.max_rss)
-    _write(folder / "stats", ["format 1"] + [f"{key} {_value(key, value)}" for key, value in stats.items()])
+    _write(folder / "stats", [f"format {reader.FORMAT_VERSION}"] + [f"{key} {_value(key, value)}" for key, value in stats.items()])
     return True
 
 

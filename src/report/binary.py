@@ -1,0 +1,74 @@
+"""The identity of a program or library on disk: its GNU build-id or LC_UUID. Files may be anything; nothing is raised."""
+
+import struct
+from pathlib import Path
+from typing import BinaryIO, FrozenSet, Iterator
+
+MOST_SEGMENTS = 1000
+MOST_NOTE_BYTES = 1 << 16
+PT_NOTE, NT_GNU_BUILD_ID = 4, 3
+LC_UUID = 0x1B
+ELF_MAGIC, MACHO_MAGIC, FAT_MAGIC = b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"
+
+
+def build_ids(path: Path) -> FrozenSet[str]:
+    """In hex; one for each architecture in the file; none if it has none or is no such file."""
+    try:
+        with open(path, "rb") as file:
+            return frozenset(_ids(file))
+    except (OSError, struct.error, ValueError, OverflowError):
+        return frozenset()
+
+
+def _ids(file: BinaryIO) -> Iterator[str]:
+    magic = _at(file, 0, 4)
+    if magic == ELF_MAGIC:
+        yield from _elf_ids(file)
+    elif magic == MACHO_MAGIC:
+        yield from _macho_ids(file, 0)
+    elif magic == FAT_MAGIC:
+        (count,) = struct.unpack(">I", _at(file, 4, 4))
+        for number in range(min(count, 16)):
+            (offset,) = struct.unpack(">I", _at(file, 8 + number * 20 + 8, 4))
+            if _at(file, offset, 4) == MACHO_MAGIC:
+                yield from _macho_ids(file, offset)
+
+
+def _at(file: BinaryIO, offset: int, size: int) -> bytes:
+    file.seek(offset)
+    return file.read(size)
+
+
+def _elf_ids(file: BinaryIO) -> Iterator[str]:
+    head = _at(file, 0, 64)
+    if head[4:6] != b"\x02\x01":  # 64 bits, little endian
+        return
+    (offset,) = struct.unpack_from("<Q", head, 32)
+    size, count = struct.unpack_from("<HH", head, 54)
+    table = _at(file, offset, size * min(count, MOST_SEGMENTS))
+    for number in range(len(table) // size if size else 0):
+        kind, _, start, _, _, length = struct.unpack_from("<IIQQQQ", table, number * size)
+        if kind == PT_NOTE:
+            yield from _notes(_at(file, start, min(length, MOST_NOTE_BYTES)))
+
+
+def _notes(data: bytes) -> Iterator[str]:
+    position = 0
+    while position + 12 <= len(data):
+        name_bytes, id_bytes, kind = struct.unpack_from("<III", data, position)
+        name = position + 12
+        start = name + (name_bytes + 3 & ~3)
+        if kind == NT_GNU_BUILD_ID and data[name:name + 4] == b"GNU\0" and id_bytes:
+            yield data[start:start + id_bytes].hex()
+        position = start + (id_bytes + 3 & ~3)
+
+
+def _macho_ids(file: BinaryIO, start: int) -> Iterator[str]:
+    count, size = struct.unpack_from("<II", _at(file, start, 32), 16)
+    commands = _at(file, start + 32, min(size, 1 << 20))
+    position = 0
+    for _ in range(min(count, MOST_SEGMENTS)):
+        command, length = struct.unpack_from("<II", commands, position)
+        if command == LC_UUID:
+            yield commands[position + 8:position + 24].hex()
+        position += max(length, 8)

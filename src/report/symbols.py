@@ -1,0 +1,153 @@
+"""Names for the frames of a run: function, file and line, with inlined functions as frames of their own.
+
+A return address lies behind the call, so the address before it is what is asked for. A file that is not the one the program had
+loaded is never asked: its frames show as module+offset, and `troubles` says so.
+"""
+
+import os
+import stat
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Callable, Dict, Iterable, List, Optional, Tuple
+
+from . import binary, symbol_cache
+from .perf_map import PerfMap
+from .stacks import MARKERS, REASONS, Module, Stacks
+from .symbolizer import Answer, Tools, tools
+from .words import printable
+
+DEBUG_FOLDER = Path("/usr/lib/debug/.build-id")
+OWN_LIBRARY = "libcrunch."
+NO_TOOL = ("functions and lines have no names here: install llvm-symbolizer (package llvm) or addr2line (package binutils) and "
+           "run 'crunch --report' on the folder")
+Progress = Callable[[int, int], None]  # done and all
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A function that was on the stack. All text is printable; empty or 0: not known."""
+
+    name: str  # the function; else module+0xoffset, an address, or why there is no frame
+    file: str
+    line: int
+    column: int
+    module: str  # path
+    known: bool  # whether `name` is a function's
+    inlined: bool = False  # into the frame outside of it
+
+
+class Symbols:
+    """The names of a run's frames, found when asked for."""
+
+    def __init__(self, stacks: Stacks, pid: int, start_ns: int, folder: str, ask: Optional[Tools] = None) -> None:
+        """pid: the process; start_ns: its start since 1970; folder: the one it was started in."""
+        self._stacks = stacks
+        self._start_ns = start_ns
+        self._folder = folder
+        self._ask = ask
+        self._perf_map = PerfMap(pid, start_ns)
+        self._frames: Dict[int, Tuple[Frame, ...]] = {number: _marker(number) for number in range(MARKERS)}
+        self.troubles: List[str] = []
+
+    def resolve(self, pcs: Iterable[int], progress: Optional[Progress] = None) -> None:
+        """Finds the names of these frames, all at once, which is much faster than one by one."""
+        wanted: Dict[int, List[int]] = {}
+        for pc in sorted(set(pcs).difference(self._frames)):
+            wanted.setdefault(self._stacks.pc_modules[pc], []).append(pc)
+        total, done = sum(map(len, wanted.values())), 0
+        for number, found in wanted.items():
+            module = self._stacks.modules[number]
+            answers = self._answers(module, sorted({self._offset(pc, module) for pc in found}),
+                                    lambda more, done=done: progress(done + more, total) if progress else None) if number else {}
+            for pc in found:
+                self._frames[pc] = self._named(pc, module, answers.get(self._offset(pc, module), []))
+            done += len(found)
+
+    def frames(self, pc: int) -> Tuple[Frame, ...]:
+        """The frame of a pc, after the frames inlined into it; none for crunch's own code."""
+        if pc not in self._frames:
+            self.resolve([pc])
+        return self._frames[pc]
+
+    def _offset(self, pc: int, module: Module) -> int:
+        """Where the call is, in the addresses of the module's symbol table."""
+        return self._stacks.addresses[pc] - 1 - module.bias
+
+    def _answers(self, module: Module, addresses: List[int], progress: Callable[[int], None]) -> Dict[int, Answer]:
+        path = os.path.join(self._folder, module.path)
+        trouble = why_not(path, module, self._start_ns)
+        ask = self._ask or tools()
+        stamp = None if trouble else [ask.name, *file_stamp(Path(path)), *file_stamp(debug_file(module.build_id))]
+        answers = symbol_cache.load(module.build_id, stamp)
+        missing = [address for address in addresses if address not in answers]
+        if not missing:
+            return answers
+        if trouble or not ask.name:
+            self._say(trouble or NO_TOOL)
+            return answers
+        for address, answer in zip(missing, ask.ask(path, module, missing)):
+            answers[address] = answer
+            progress(len(answers))
+        if not ask.name:
+            self._say(NO_TOOL)
+        elif stamp:
+            symbol_cache.save(module.build_id, stamp, answers)
+        return answers
+
+    def _say(self, trouble: str) -> None:
+        if trouble not in self.troubles:
+            self.troubles.append(trouble)
+
+    def _named(self, pc: int, module: Module, answer: Answer) -> Tuple[Frame, ...]:
+        path = printable(module.path)
+        if os.path.basename(path).startswith(OWN_LIBRARY):
+            return ()
+        lines = [(printable(function), printable(file), line, column) for function, file, line, column in answer if function]
+        if lines:
+            return tuple(Frame(function, file, line, column, path, True, inlined=number < len(lines) - 1)
+                         for number, (function, file, line, column) in enumerate(lines))
+        address = self._stacks.addresses[pc]
+        if path:
+            return (Frame(f"{os.path.basename(path)}+0x{address - module.bias:x}", "", 0, 0, path, False),)
+        name = self._perf_map.name(address - 1)
+        return (Frame(printable(name) or f"0x{address:x}", "", 0, 0, "", bool(name)),)
+
+
+def _marker(number: int) -> Tuple[Frame, ...]:
+    """What stands for the missing outermost frames; nothing for the root."""
+    if not number:
+        return ()
+    return (Frame(f"[frames missing: {REASONS.get(number, f'reason {number}')}]", "", 0, 0, "", False),)
+
+
+@lru_cache(maxsize=4096)
+def why_not(path: str, module: Module, start_ns: int) -> str:
+    """Why the file at this path must not be asked for names: it is not what the program had loaded. Empty: it may be."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        status = None
+    shown = printable(path)
+    if status is None or not stat.S_ISREG(status.st_mode):
+        is_file = module.path.startswith(("/", "."))
+        return f"{shown} is no longer there, so its functions have no names" if is_file else ""
+    if module.build_id and module.build_id not in binary.build_ids(Path(path)):
+        return f"{shown} is not the file that ran (its build-id differs), so its functions have no names"
+    if not module.build_id and status.st_mtime_ns > start_ns:
+        return f"{shown} has changed since it ran, so its functions have no names"
+    return ""
+
+
+def debug_file(build_id: str) -> Path:
+    """Where the separate debug information of a build-id lies, if it is installed."""
+    return DEBUG_FOLDER / build_id[:2] / f"{build_id[2:]}.debug"
+
+
+def file_stamp(path: Path) -> Tuple[int, int]:
+    """Changes when the file does."""
+    try:
+        status = path.stat()
+        return status.st_size, status.st_mtime_ns
+    except OSError:
+        return 0, 0
