@@ -116,7 +116,7 @@ $(LIBRARY): build/$(NATIVE)/$(notdir $(LIBRARY))
 # ---- checks ----------------------------------------------------------------------------------------------------------
 # Code for developers is compiled with -Werror; a plain `make` is not stopped by a newer compiler's newer warning.
 
-COMPILERS := $(foreach cc,gcc clang,$(if $(shell command -v $(cc)),$(cc)))
+COMPILERS := $(foreach cc,gcc clang,$(if $(shell command -v $(cc) 2>/dev/null),$(cc)))
 $(foreach cc,$(COMPILERS),$(eval $(call library_rules,strict-$(cc),$(cc),$(OPTIMISE) $($(HOST)_CFLAGS) -Werror)))
 
 # Trap mode needs no runtime library, so the tracker itself can be preloaded with it.
@@ -146,13 +146,15 @@ UNIT_PROGRAMS := $(foreach flavour,$(UNIT_FLAVOURS),$(addprefix build/$(flavour)
 STRICT := $(foreach cc,$(COMPILERS),build/strict-$(cc)/$(notdir $(LIBRARY)))
 
 .PHONY: check built-check strict ubsan unit-programs unit e2e report
-# $(1): demo or check
-set_up = @command -v python3 >/dev/null || { echo "crunch needs Python 3.9 or newer: install python3 first"; exit 1; }; \
+# The set-up is Python's; a bare system may have none, or one without its library. $(1): demo or check
+python_here := python3 -c 'import shutil, venv' 2>/dev/null
+set_up = @$(python_here) || { apt-get update -q && apt-get install -qy --no-install-recommends python3; } >/dev/null 2>&1; \
+    $(python_here) || { echo 'crunch needs Python 3.9 or newer; run this first: sudo apt-get install python3'; exit 1; }; \
     python3 src/setup/ensure.py $(1)
 
 check: ## install what is missing, build with -Werror, run every test, end with a count
 	$(call set_up,check)
-	@$(MAKE) --no-print-directory built-check
+	@$(MAKE) --no-print-directory -j2 built-check
 built-check: all strict ubsan unit-programs
 	@$(if $(filter darwin,$(HOST)),,$(if $(ZIG),$(MAKE) --no-print-directory darwin))
 	@$(PYTHON) tests/run.py

@@ -38,7 +38,7 @@ sys.path.insert(0, str(ROOT / "src"))
 from launcher import folder, inject, options, program, run, terminal  # noqa: E402 (found through the line above)
 from report import run as runs  # noqa: E402
 from report import summary  # noqa: E402
-from report.errors import EXIT_FAILED, CrunchError  # noqa: E402
+from report.errors import CrunchError  # noqa: E402
 from report.words import printable  # noqa: E402
 
 
@@ -96,7 +96,7 @@ def report(chosen: options.Options, path: Path, ended: run.Ended) -> None:
         return
     started = runs.load(path)
     last = runs.became(started) or started
-    failure = "" if chosen.no_report else written_page(path)
+    failure = "" if chosen.no_report else written_page(started)
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
                          chosen.max_listed, len(runs.children(path)))
     if not chosen.quiet:
@@ -111,7 +111,7 @@ def remake(chosen: options.Options) -> int:
     """Makes `stats` and the report of a finished run again."""
     path = Path(os.path.abspath(chosen.report_folder or ""))
     summary.complete(path)
-    write_page(path)
+    write_page(runs.load(path))
     if not chosen.quiet:
         say([f"crunch report written to {printable(str(path / 'report.html'))}"])
     if chosen.open:
@@ -119,21 +119,21 @@ def remake(chosen: options.Options) -> int:
     return 0
 
 
-def written_page(path: Path) -> str:
+def written_page(recorded: runs.Run) -> str:
     """Writes the page; returns why it could not, so that the summary is printed all the same."""
     try:
-        write_page(path)
+        write_page(recorded)
         return ""
     except CrunchError as error:
         return error.message
 
 
-def write_page(path: Path) -> None:
-    """Writes report.html, for the run and its children."""
+def write_page(recorded: runs.Run) -> None:
+    """Writes report.html, for a run and its children."""
     needed("jinja2")
     from report import build
 
-    build.reports(path, ROOT / "templates", f"crunch {VERSION}")
+    build.reports(recorded, ROOT / "templates", f"crunch {VERSION}")
 
 
 def show(path: Path) -> None:

@@ -17,19 +17,21 @@ from .run import Run
 READ_CHILDREN = 2000
 RENDERED_CHILDREN = 40
 PAGE = "report.html"
+PARENT = f"../../{PAGE}"
 
 
-def reports(folder: Path, templates: Path, version: str) -> None:
-    """Writes report.html in `folder` and in its children; CrunchError if its own files are damaged."""
-    run = runs.load(folder)
+def reports(run: Run, templates: Path, version: str) -> None:
+    """Writes report.html in the run's folder and in its children; CrunchError if its own files are damaged."""
+    folder = run.folder
+    parent = PARENT if folder.parent.name == "children" else ""
     successor = runs.became(run)
     followed = successor.folder if successor and successor is not run else None
 
     def write_child(child: Run) -> None:
-        _write(child.folder, model.page(child, version, parent=f"../../{PAGE}"), templates)
+        _write(child.folder, model.page(child, version, parent=PARENT), templates)
 
     children = _children(folder, followed, write_child)
-    _write(folder, model.page(run, version, children, successor=_link(followed) if followed else ""), templates)
+    _write(folder, model.page(run, version, children, parent, _link(followed) if followed else ""), templates)
 
 
 def _children(folder: Path, followed: Optional[Path], write: Callable[[Run], None]) -> Optional[ChildList]:

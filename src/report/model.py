@@ -16,7 +16,8 @@ PAGE_ROWS = 10_000
 RUNTIME_ROWS = 200
 FATAL_NAMES = {"signal": "Signal", "number": "Number", "code": "Code", "cause": "Cause", "address": "Address",
                "sender": "Sent by process", "pid": "Process", "thread": "Thread"}
-META_NAMES = {"exe": "Program", "cwd": "Working folder", "machine": "Machine", "tracker": "Tracker"}
+META_NAMES = {"exe": "Program", "cwd": "Working folder", "system": "System", "release": "System release", "machine": "Machine",
+              "tracker": "Tracker"}
 
 
 @dataclass(frozen=True)

@@ -174,6 +174,8 @@ class Blocks:
         self.path = path
         self._count = count
         self._data = data
+        self._runtime: Optional[List[int]] = None
+        self._largest: List[Block] = []
 
     def __len__(self) -> int:
         return self._count
@@ -190,21 +192,23 @@ class Blocks:
         words = memoryview(self._data)[start:start + self._count * BLOCK.size].cast("Q")
         return words[word::BLOCK.size // 8]
 
-    def runtime_numbers(self) -> List[int]:
-        """The record numbers of the runtime's own blocks."""
-        bit = BLOCK_RUNTIME << 8  # the last word holds kind and flags
-        return [number for number, word in enumerate(self._column(4)) if word & bit]
+    def _runtime_numbers(self) -> List[int]:
+        if self._runtime is None:
+            bit = BLOCK_RUNTIME << 8  # the last word holds kind and flags
+            self._runtime = [number for number, word in enumerate(self._column(4)) if word & bit]
+        return self._runtime
 
     def largest(self, limit: int) -> List[Block]:
-        """The program's own blocks, largest first, at most `limit`."""
-        runtime = self.runtime_numbers()
-        top = heapq.nlargest(limit + len(runtime), zip(self._column(1), range(0, -self._count, -1)))
-        skip = frozenset(runtime)
-        return [self[-number] for _, number in top if -number not in skip][:limit]
+        """The program's own blocks, largest first, at most `limit`; a second call for fewer costs nothing."""
+        if limit > len(self._largest):
+            runtime = frozenset(self._runtime_numbers())
+            top = heapq.nlargest(limit + len(runtime), zip(self._column(1), range(0, -self._count, -1)))
+            self._largest = [self[-number] for _, number in top if -number not in runtime]
+        return self._largest[:limit]
 
     def runtime(self, limit: int) -> List[Block]:
         """The runtime's own blocks, largest first, at most `limit`."""
-        return sorted(map(self.__getitem__, self.runtime_numbers()), key=lambda block: -block.size)[:limit]
+        return sorted(map(self.__getitem__, self._runtime_numbers()), key=lambda block: -block.size)[:limit]
 
 
 Bytes = Union[bytes, mmap.mmap]

@@ -24,7 +24,9 @@ def plural(count: int, noun: str) -> str:
 
 
 def seconds(value: float) -> str:
-    """A duration for people: '12 µs', '3.1 ms', '1.25 s', '3 min 4 s', '2 h 5 min'."""
+    """A duration for people: '0 s', '12 µs', '3.1 ms', '1.25 s', '3 min 4 s', '2 h 5 min'."""
+    if value == 0:
+        return "0 s"
     if value < 0.001:
         return f"{value * 1e6:.0f} µs"
     if value < 1:

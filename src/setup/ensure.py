@@ -158,18 +158,17 @@ def ensure(goal: str) -> int:
         install_packages([package(need) for need in wants_packages(needs, absent)])
     ensure_modules(needs)
     absent = wanted.missing(needs) if absent else []
-    for need in absent:
-        if not need.required:
-            say(f"no {need.name}: tests that want it are skipped")
-    required = [need for need in absent if need.required]
+    required = [need.name for need in absent if need.required]
     if not required:
+        for need in absent:
+            say(f"no {need.name}: tests that want it are skipped")
         return 0
-    names = ", ".join(need.name for need in required)
-    command = command_for(wants_packages(needs, required))
+    command = command_for(wants_packages(needs, absent))
     if command:
-        say(f"{names} missing and not to be installed from here; run this, then the same again:\n    {command}")
+        say(f"missing and not to be installed from here: {', '.join(required)}; run this, then the same again:\n"
+            f"    {command}")
     else:
-        say(f"{names} missing: install with this system's packages, then try again.")
+        say(f"missing: {', '.join(required)}; install with this system's packages, then try again.")
     return 1
 
 

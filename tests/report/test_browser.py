@@ -8,7 +8,7 @@ import pytest
 
 import folders
 from conftest import ROOT
-from report import build, reader
+from report import build, reader, run
 from test_render import HOSTILE, hostile_folder
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -32,7 +32,7 @@ def visit(chromium):
     contexts, troubles = [], []
 
     def start(folder: Path, hash_: str = "", **options):
-        build.reports(folder, ROOT / "templates", "crunch 0.1.0")
+        build.reports(run.load(folder), ROOT / "templates", "crunch 0.1.0")
         context = chromium.new_context(**options)
         contexts.append(context)
         page = context.new_page()
@@ -113,7 +113,7 @@ def test_hostile_data_does_nothing_in_a_browser(visit, tmp_path):
 
 
 def test_without_javascript_the_first_blocks_are_there(chromium, many):
-    build.reports(many, ROOT / "templates", "crunch 0.1.0")
+    build.reports(run.load(many), ROOT / "templates", "crunch 0.1.0")
     context = chromium.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto((many / "report.html").as_uri())

@@ -30,7 +30,7 @@ class Elements(HTMLParser):
 
 
 def page_of(folder):
-    build.reports(folder, TEMPLATES, "crunch 0.1.0")
+    build.reports(run.load(folder), TEMPLATES, "crunch 0.1.0")
     return (folder / "report.html").read_text("utf-8")
 
 

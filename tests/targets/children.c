@@ -90,6 +90,8 @@ int main(int argc, char **argv)
     if (!strcmp(way, "daemon")) { /* the daemon outlives everybody and says so in the file of the second argument */
         if (!(child = fork())) {
             setsid();
+            for (int fd = 0; fd < 3; fd++)
+                close(fd);
             if (fork())
                 _exit(4);
             free(malloc(1));

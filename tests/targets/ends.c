@@ -87,7 +87,7 @@ int main(int argc, char **argv)
     if (!strcmp(end, "ill"))
         __builtin_trap();
     if (!strcmp(end, "fpe"))
-        return 1 / zero;
+        return 1000 / zero;
     if (!strcmp(end, "trap"))
         __asm__ volatile("int3");
     if (!strcmp(end, "pipe"))

@@ -11,7 +11,7 @@ extern "C" int plugin_run()
     kept[0] = ::operator new(3001);   // block: new 3001
     kept[1] = ::operator new[](3002); // block: new[] 3002
     try {
-        ::operator new(std::size_t(-1) / 2);
+        kept[0] = ::operator new(std::size_t(-1) / 2);
     } catch (const std::bad_alloc &) {
         return 42;
     }

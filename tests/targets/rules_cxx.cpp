@@ -35,15 +35,16 @@ int main()
     fact("nothrow[]", [] { return ::operator new[](huge, std::nothrow); });
     fact("aligned", [=] { return ::operator new(huge, align); });
     fact("aligned nothrow", [=] { return ::operator new(huge, align, std::nothrow); });
-    fact("zero", [] { return ::operator new(0); });
+    fact("zero", [] { return ::operator new(0); }); // block: new 1
     std::set_new_handler(handler);
     fact("with a handler", [] { return ::operator new(huge); });
     std::printf("handler called %d times\n", handler_calls);
+    void *volatile next = std::malloc(124); // block: malloc 124
     try {
         new Throws; // the constructor throws, so its 3,000 bytes are given back
     } catch (int number) {
         std::printf("caught %d\n", number);
     }
     void *volatile after = std::malloc(123); // block: malloc 123
-    return after == nullptr;
+    return after == nullptr || next == nullptr;
 }

@@ -109,5 +109,10 @@ int main(int argc, char **argv)
         signal(SIGTERM, SIG_DFL);
         kill(getpid(), SIGTERM);
     }
+    if (!strcmp(part, "default_with_siginfo")) { /* the kernel looks at the handler alone */
+        struct sigaction action = {.sa_handler = SIG_DFL, .sa_flags = SA_SIGINFO};
+        sigaction(SIGTERM, &action, NULL);
+        kill(getpid(), SIGTERM);
+    }
     return 99;
 }

@@ -11,6 +11,8 @@
 #include "base/banned.h"
 
 static bool watching;
+/* The default actions crunch's handler stands in for, as the program has set them: with flags and mask. */
+static struct sigaction replaced[NSIG];
 
 static void handle(int number, siginfo_t *info, void *context);
 
@@ -52,26 +54,32 @@ static void handle(int number, siginfo_t *info, void *context)
     errno = saved;
 }
 
-static void install(int number)
+static void install(int number, const struct sigaction *present)
 {
+    replaced[number] = *present;
     struct sigaction ours = {.sa_sigaction = handle, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_RESTART};
     sigfillset(&ours.sa_mask);
     CR_REAL(sigaction)(number, &ours, NULL);
 }
 
+struct sigaction cr_crash_replaced(int number) { return replaced[number]; }
+
+static void install_over_default(int number)
+{
+    struct sigaction present;
+    if (!CR_REAL(sigaction)(number, NULL, &present) && present.sa_handler == SIG_DFL)
+        install(number, &present);
+}
+
 void cr_crash_rearm(int number)
 {
     if (watching && cr_signal_find(number))
-        install(number);
+        install_over_default(number);
 }
 
 void cr_crash_start(void)
 {
     watching = true;
-    for (int i = 0; i < cr_signal_count; i++) {
-        struct sigaction present;
-        if (!CR_REAL(sigaction)(cr_signals[i].number, NULL, &present) && !(present.sa_flags & SA_SIGINFO) &&
-            present.sa_handler == SIG_DFL)
-            install(cr_signals[i].number);
-    }
+    for (int i = 0; i < cr_signal_count; i++)
+        install_over_default(cr_signals[i].number);
 }

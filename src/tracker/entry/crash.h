@@ -14,6 +14,8 @@ void cr_crash_start(void);
 void cr_crash_rearm(int number);
 /* Whether this is crunch's handler. */
 bool cr_crash_is_handler(const struct sigaction *action);
+/* What it stands in for: the default action as the program has set it, with flags and mask. */
+struct sigaction cr_crash_replaced(int number);
 bool cr_crash_is_function(void (*handler)(int));
 
 #endif

@@ -2,20 +2,18 @@
  * only crunch's handler stands, and setting the default action puts crunch's handler back. */
 #include "entry/hooks.h"
 
-#include <string.h>
-
 #include "entry/crash.h"
 #include "base/banned.h"
 
 CR_HOOK(int, sigaction, (int number, const struct sigaction *action, struct sigaction *old))
 {
     struct sigaction before;
-    bool to_default = action && !(action->sa_flags & SA_SIGINFO) && action->sa_handler == SIG_DFL;
+    bool to_default = action && action->sa_handler == SIG_DFL; /* whatever SA_SIGINFO says */
     int result = CR_REAL(sigaction)(number, action, &before);
     if (result)
         return result;
     if (cr_crash_is_handler(&before))
-        memset(&before, 0, sizeof before); /* as the kernel reports a default action */
+        before = cr_crash_replaced(number);
     if (old)
         *old = before;
     if (to_default)

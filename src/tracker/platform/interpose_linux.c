@@ -177,10 +177,14 @@ CR_HOOK(pid_t, _Fork, (void))
 
 /* ---- operator new ---- */
 
-/* A C++ plug-in of a C program brings its runtime along: found only when it first calls. */
+/* A C++ plug-in of a C program brings its runtime along: found only when it first calls. The runtime's functions jump to one
+ * another, and the return address is our own then: so they are asked for from the one that was found first. */
 static CR_COLD void *find_late(void **real, const char *name, const void *caller)
 {
-    *real = cr_os_next_function(name, caller);
+    static const void *volatile runtime;
+    *real = cr_os_next_function(name, runtime ? runtime : caller);
+    if (*real && !runtime)
+        runtime = *real;
     return *real;
 }
 
@@ -211,7 +215,7 @@ static void unmark(struct cr_thread *thread, void *block, size_t size)
         if (CR_UNLIKELY(!FOUND(name)))                                                                                 \
             return malloc(size); /* no C++ runtime anywhere: whoever calls this cannot expect exceptions */            \
         struct cr_thread *thread = markable();                                                                         \
-        if (CR_LIKELY(thread != NULL)) {                                                                               \
+        if (CR_LIKELY(thread != NULL && thread->kind == CR_KIND_MALLOC)) { /* else new[] has called new */             \
             thread->kind = kind_;                                                                                      \
             thread->new_start = CR_UNWIND_START();                                                                     \
         }                                                                                                              \

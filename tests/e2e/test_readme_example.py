@@ -1,0 +1,35 @@
+"""The README's example, word for word but for addresses and paths."""
+
+import re
+
+from harness import crunch, target
+
+EXPECTED = """\
+crunch: SIGSEGV illegal access: address 0x{fault}
+
+writing crash info...
+crash info written to {out}/fatal
+
+=== crunch ===
+1 remaining heap allocations
+  0x{block} : 10 bytes
+
+dumping heap...
+heap contents written to {out}/heap
+crunch report written to {out}/report.html
+"""
+
+
+def test_example(tmp_path):
+    program = tmp_path / "a.out"
+    program.symlink_to(target("example"))
+    result, run = crunch(None, "a.out", cwd=tmp_path)
+
+    assert result.status == 139 and result.stdout == b""
+    fault, block = re.findall(r"0x([0-9a-f]+)", result.said)
+    assert result.said == EXPECTED.format(fault=fault, block=block, out=tmp_path / "crunch_out")
+    assert int(fault, 16) - int(block, 16) == 0xffffff
+    assert run.heap_files == [f"0x{block}"]
+    assert run.fatal.line == f"SIGSEGV illegal access: address 0x{fault}"
+    run.check()
+    assert f"0x{block}" in (run.path / "report.html").read_text()
