@@ -116,7 +116,7 @@ $(LIBRARY): build/$(NATIVE)/$(notdir $(LIBRARY))
 # ---- checks ----------------------------------------------------------------------------------------------------------
 # Code for developers is compiled with -Werror; a plain `make` is not stopped by a newer compiler's newer warning.
 
-COMPILERS := $(foreach cc,gcc clang,$(if $(shell command -v $(cc)),$(cc)))
+COMPILERS := $(foreach cc,gcc clang,$(if $(shell command -v $(cc) 2>/dev/null),$(cc)))
 $(foreach cc,$(COMPILERS),$(eval $(call library_rules,strict-$(cc),$(cc),$(OPTIMISE) $($(HOST)_CFLAGS) -Werror)))
 
 # Trap mode needs no runtime library, so the tracker itself can be preloaded with it.
@@ -154,7 +154,7 @@ set_up = @$(python_here) || { apt-get update -q && apt-get install -qy --no-inst
 
 check: ## install what is missing, build with -Werror, run every test, end with a count
 	$(call set_up,check)
-	@$(MAKE) --no-print-directory built-check
+	@$(MAKE) --no-print-directory -j2 built-check
 built-check: all strict ubsan unit-programs
 	@$(if $(filter darwin,$(HOST)),,$(if $(ZIG),$(MAKE) --no-print-directory darwin))
 	@$(PYTHON) tests/run.py

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import List, Optional
 
-from report import frames
+from report import frames, groups
+from report.groups import Group
 from report.run import Run
-from report.stacks import Place
-from report.words import size
+from report.words import plural, size
 
 SITES = 3
 SHORT_FRAMES = 3
@@ -29,41 +29,31 @@ def wanted(count: Optional[int]) -> Wanted:
 
 def lines(run: Run, wanted: Wanted) -> List[str]:
     """The text; nothing where nothing was allocated or nobody wants it. May ask the symbol tools."""
-    stacks = run.stacks
-    if stacks is None or not wanted.count:
+    if run.stacks is None or run.tree is None or not wanted.count:
         return []
-    live = frames.largest(stacks.places, "own_bytes", wanted.count)
-    peak = frames.largest(stacks.places, "peak_bytes", wanted.count)
+    depth = 0 if wanted.whole else SHORT_FRAMES
+    live, peak = (groups.largest(run.stacks, run.tree, measure, wanted.count, depth) for measure in (groups.LIVE, groups.PEAK))
     text: List[str] = []
     if live:
-        text += ["still allocated, by call stack", *_sites(run, live, "own", run.remaining_bytes, wanted)]
-    if peak != live or [place.peak_bytes for place in peak] != [place.own_bytes for place in live]:
+        text += ["still allocated, by call stack", *_groups(run, live, run.remaining_bytes, wanted)]
+    if peak != live:
         total = run.count("peak_bytes")
-        text += [""] * bool(text) + [f"at the peak of {size(total)}, by call stack", *_sites(run, peak, "peak", total, wanted)]
+        text += [""] * bool(text) + [f"at the peak of {size(total)}, by call stack", *_groups(run, peak, total, wanted)]
     return text + _troubles(run)
 
 
-def _sites(run: Run, places: List[Place], prefix: str, total: int, wanted: Wanted) -> List[str]:
-    assert run.stacks is not None
+def _groups(run: Run, found: List[Group], total: int, wanted: Wanted) -> List[str]:
     text = []
-    run.symbols.resolve(pc for place in places for pc in run.stacks.walk(place)[0])
-    for place in places:
-        count = getattr(place, f"{prefix}_bytes")
-        text.append(f"  {frames.amount(count, getattr(place, f'{prefix}_blocks'))}{_share(count, total)}")
-        text += [f"    {line}" for line in _stack(run, place, wanted.whole)]
+    for group in found:
+        several = f" from {group.stacks:,} call stacks" if group.stacks > 1 else ""
+        text.append(f"  {size(group.bytes)} in {plural(group.blocks, 'block')}{several}{_share(group.bytes, total)}")
+        text += [f"    {frames.line(frame, run.cwd, 0 if wanted.whole else WIDTH - 4)}" for frame in group.frames]
     return text
 
 
 def _share(count: int, total: int) -> str:
-    return f", {100 * count / total:.0f} %" if 0 < count < total else ""
-
-
-def _stack(run: Run, place: Place, whole: bool) -> List[str]:
-    assert run.stacks is not None
-    found = frames.whole(run.stacks, run.symbols, place)
-    if whole:
-        return [frames.line(frame, run.cwd) for frame in found]
-    return [frames.line(frame, run.cwd, WIDTH - 4) for frame in frames.short(found, run.program, SHORT_FRAMES)]
+    share = 100 * count / total if total else 0
+    return f", {share:.0f} %" if 0.5 <= share < 100 else ""
 
 
 def _troubles(run: Run) -> List[str]:

@@ -1,11 +1,9 @@
-"""Call stacks as people read them: which frames matter, and how a frame is written; pure functions but for `whole`."""
+"""Frames as people read them: which ones matter, and how one is written; pure functions."""
 
 import os
 import re
-from typing import Iterable, List, Sequence
 
-from .stacks import Place, Stacks
-from .symbols import Frame, Symbols
+from .symbols import Frame
 from .words import plural, size
 
 SYSTEM = ("/usr/lib/", "/usr/lib32/", "/usr/lib64/", "/usr/libexec/", "/usr/include/", "/usr/local/include/", "/lib/", "/lib32/",
@@ -14,30 +12,12 @@ SYSTEM = ("/usr/lib/", "/usr/lib32/", "/usr/lib64/", "/usr/libexec/", "/usr/incl
 STANDARD_NAME = re.compile(r"(?:[\w ]+[&*]* )?(?:std|__gnu_cxx)::")
 
 
-def whole(stacks: Stacks, symbols: Symbols, place: Place) -> List[Frame]:
-    """The frames of a place, innermost first; the last one says if outer frames are missing."""
-    pcs, marker = stacks.walk(place)
-    return [frame for pc in [*pcs, marker] for frame in symbols.frames(pc)]
-
-
 def is_own(frame: Frame, program: str) -> bool:
     """Whether a frame is code that the program's author may have written: with a name, not of a system's library or header, not of
     the C++ library; in a program that is itself the system's (`program` is the path of the executable), code with a source line."""
     if not frame.known or not frame.module or frame.file.startswith(SYSTEM) or STANDARD_NAME.match(frame.name):
         return False
     return not frame.module.startswith(SYSTEM) or (frame.module == program and frame.line > 0)
-
-
-def first_own(frames: Sequence[Frame], program: str) -> int:
-    """Index of the innermost own frame, where a shortened stack begins; 0 if there is none."""
-    return next((number for number, frame in enumerate(frames) if is_own(frame, program)), 0)
-
-
-def short(frames: Sequence[Frame], program: str, count: int) -> List[Frame]:
-    """The first `count` frames from the innermost own one outwards, none of those that call main."""
-    first = first_own(frames, program)
-    end = next((number for number, frame in enumerate(frames) if frame.name == "main"), len(frames)) + 1
-    return list(frames[first:min(first + count, max(end, first + 1))])
 
 
 def where(frame: Frame, folder: str = "") -> str:
@@ -88,9 +68,3 @@ def _without(name: str, opening: str, closing: str, instead: str) -> str:
 def amount(byte_count: int, blocks: int) -> str:
     """'1.2 MiB in 300 blocks'."""
     return f"{size(byte_count)} in {plural(blocks, 'block')}"
-
-
-def largest(places: Iterable[Place], key: str, count: int) -> List[Place]:
-    """The places of the program with most of `key` (not zero), those of the runtimes left out."""
-    found = [place for place in places if getattr(place, key) > 0 and not place.is_runtime]
-    return sorted(found, key=lambda place: -getattr(place, key))[:count]

@@ -6,11 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Dict, List, Optional
 
-from . import reader, stacks, summary
+from . import reader, stacks, summary, tree
 from .errors import CrunchError
 from .reader import Blocks, Fatal, Recording, StatValue
 from .stacks import Stacks
-from .symbols import Symbols
+from .symbols import Progress, Symbols
+from .tree import Tree
 from .words import printable
 
 CRASHES = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGTRAP", "SIGSYS")
@@ -24,6 +25,7 @@ class Run:
     stats: Dict[str, StatValue]
     recording: Optional[Recording]  # None where the disk could not hold it
     fatal: Optional[Fatal]
+    progress: Optional[Progress] = None  # told how far the search for names is
 
     @cached_property
     def blocks(self) -> Optional[Blocks]:
@@ -48,6 +50,11 @@ class Run:
         """The names of the stacks' frames; only where there are stacks."""
         assert self.stacks is not None and self.recording is not None
         return Symbols(self.stacks, self.recording.pid, self.recording.start_wall_ns, self.recording.facts.get("cwd", "/"))
+
+    @cached_property
+    def tree(self) -> Optional[Tree]:
+        """The stacks as a tree of named frames, made when asked for, which may take a while; None without a recording."""
+        return tree.build(self.stacks, self.symbols, self.program, self.progress) if self.stacks else None
 
     @property
     def program(self) -> str:
@@ -108,14 +115,14 @@ class Run:
         return f"ended by {self.signal}{by}"
 
 
-def load(folder: Path) -> Run:
+def load(folder: Path, progress: Optional[Progress] = None) -> Run:
     """Reads a run folder that is complete; CrunchError if it is not, or is damaged."""
     stats = reader.read_stats(folder)
     if stats is None:
         if not (folder / reader.MARKER).exists() and not (folder / "recording").exists():
             raise CrunchError(f"{folder} is no run folder of crunch")
         raise CrunchError(f"{folder} is not complete: its program still runs, or was never recorded")
-    return Run(folder, stats, reader.read_recording(folder), reader.read_fatal(folder))
+    return Run(folder, stats, reader.read_recording(folder), reader.read_fatal(folder), progress)
 
 
 def children(folder: Path) -> List[Path]:

@@ -215,7 +215,7 @@ static void unmark(struct cr_thread *thread, void *block, size_t size)
         if (CR_UNLIKELY(!FOUND(name)))                                                                                 \
             return malloc(size); /* no C++ runtime anywhere: whoever calls this cannot expect exceptions */            \
         struct cr_thread *thread = markable();                                                                         \
-        if (CR_LIKELY(thread != NULL && thread->kind == CR_KIND_MALLOC)) { /* else new[] has called new */              \
+        if (CR_LIKELY(thread != NULL && thread->kind == CR_KIND_MALLOC)) { /* else new[] has called new */             \
             thread->kind = kind_;                                                                                      \
             thread->new_start = CR_UNWIND_START();                                                                     \
         }                                                                                                              \

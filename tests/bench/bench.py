@@ -1,0 +1,219 @@
+"""What crunch costs: CPU time of programs under crunch, heaptrack, massif and memcheck against the bare program.
+
+    bench.py [--quick] [--runs N] [--only WORD]
+
+Runs are interleaved (bare, crunch, peer, bare, ...), so that a noisy moment of the machine hits all alike. A figure is the median
+of the runs' ratios to the median bare run, with the smallest in brackets. CPU time is user + system of the program and, for
+tools that work in further processes, of these too. Crunch is the tracker alone, as the launcher starts it; what launcher and
+report add is measured on a program that does nothing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+LIBRARY = ROOT / "build" / "libcrunch.so"
+WORK = ROOT / "build" / "bench"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A program to run. pairs: of malloc and free in it, where the cost of one is of interest; peers: measured too."""
+
+    name: str
+    command: list[str]
+    pairs: int = 0
+    stdin: Path | None = None
+    peers: bool = True
+
+
+@dataclass
+class Result:
+    """CPU seconds of each run, by tool."""
+
+    workload: Workload
+    seconds: dict[str, list[float]] = field(default_factory=dict)
+    recording_bytes: int = 0
+
+
+def build(source: str, *flags: str) -> str:
+    target = WORK / Path(source).stem
+    path = ROOT / "tests" / "bench" / source
+    if not target.exists() or target.stat().st_mtime < path.stat().st_mtime:
+        subprocess.run(["cc", "-O2", "-g", "-fomit-frame-pointer", "-pthread", *flags, "-o", target, path], check=True)
+    return str(target)
+
+
+def make_once(name: str, write) -> Path:
+    """An input file, written by write(stream) unless it is there already."""
+    path = WORK / name
+    if not path.exists():
+        with tempfile.NamedTemporaryFile("w", dir=WORK, delete=False) as part:
+            write(part)
+        os.replace(part.name, path)
+    return path
+
+
+def write_json(out) -> None:
+    out.write("[")
+    out.write(",".join(f'{{"id":{i},"name":"item {i}","tags":["a{i % 97}","b"],"value":{i * 0.5}}}' for i in range(270_000)))
+    out.write("]")
+
+
+def write_xml(out) -> None:
+    out.write("<list>")
+    for i in range(300_000):
+        out.write(f'<item id="{i}" kind="k{i % 13}"><name>item {i}</name><text>some text &amp; more {i}</text></item>')
+    out.write("</list>")
+
+
+def write_cpp(out) -> None:
+    out.write("#include <regex>\n#include <map>\n#include <iostream>\n")
+    out.write("int main() { std::map<int, std::string> m; std::regex r(\"a+\"); std::cout << m.size(); }\n")
+
+
+SQL = """create table t(a integer primary key, b text, c real);
+with recursive n(i) as (select 1 union all select i + 1 from n where i < {rows})
+insert into t select i, 'row ' || i, i * 0.5 from n;
+create index x on t(b);
+select count(*) from t;
+"""
+
+
+def workloads(quick: bool) -> list[Workload]:
+    pair, bignum = build("pair.c"), build("bignum.c", "-lm")
+    few = 2_000_000 if quick else 5_000_000
+    work = [
+        Workload("malloc+free, depth 10", [pair, str(few), "10", "1", "0"], few),
+        Workload("malloc+free, depth 40", [pair, str(few), "40", "1", "0"], few),
+        Workload("the same, 2 threads, depth 10", [pair, str(few // 2), "10", "2", "0"], few, peers=False),
+        Workload("the same, 8 threads, depth 10", [pair, str(few // 8), "10", "8", "0"], few, peers=False),
+        Workload("the same, 64 threads, depth 10", [pair, str(few // 64), "10", "64", "0"], few, peers=False),
+        Workload("1,000 live blocks, depth 10", [pair, str(few), "10", "1", "1000"], few, peers=False),
+        Workload("1,000,000 live blocks, depth 10", [pair, str(few), "10", "1", "1000000"], few, peers=False),
+        Workload("big numbers", [bignum]),
+    ]
+    if shutil.which("jq"):
+        work.append(Workload("jq, sum over JSON", ["jq", "[.[].value]|add", str(make_once("items.json", write_json))]))
+    if shutil.which("xmllint"):
+        work.append(Workload("xmllint", ["xmllint", "--noout", str(make_once("items.xml", write_xml))]))
+    if shutil.which("sqlite3"):
+        sql = make_once("insert.sql", lambda out: out.write(SQL.format(rows=600_000)))
+        work.append(Workload("sqlite3, inserts and an index", ["sqlite3", ":memory:"], stdin=sql))
+    if shutil.which("clang++"):
+        source = str(make_once("regex.cpp", write_cpp))
+        work.append(Workload("clang -cc1, <regex>", ["clang++", "-fintegrated-cc1", "-fsyntax-only", source]))
+    return work
+
+
+def tools(peers: bool) -> dict[str, list[str]]:
+    """Command prefixes; of the peers only those that are installed."""
+    found: dict[str, list[str]] = {"bare": [], "crunch": []}
+    if peers and shutil.which("heaptrack"):
+        found["heaptrack"] = ["heaptrack", "-o", str(WORK / "heaptrack")]
+    if peers and shutil.which("valgrind"):
+        found["massif"] = ["valgrind", "-q", "--tool=massif", f"--massif-out-file={WORK / 'massif.out'}"]
+        found["memcheck"] = ["valgrind", "-q", "--tool=memcheck", "--leak-check=full", f"--log-file={WORK / 'memcheck.log'}"]
+    return found
+
+
+def cpu_seconds(tool: str, prefix: list[str], workload: Workload) -> float:
+    """Runs a workload under a tool; its CPU time with all its children's."""
+    environment = dict(os.environ)
+    if tool == "crunch":
+        shutil.rmtree(WORK / "run", ignore_errors=True)
+        (WORK / "run").mkdir()
+        environment |= {"LD_PRELOAD": str(LIBRARY), "CRUNCH_OUT": str(WORK / "run")}
+    with open(workload.stdin or os.devnull, "rb") as stdin:
+        process = subprocess.Popen(
+            prefix + workload.command, env=environment, stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        sys.exit(f"bench: {workload.name} under {tool} ended with {process.returncode}")
+    return usage.ru_utime + usage.ru_stime
+
+
+def measure(workload: Workload, runs: int, peers: bool) -> Result:
+    result = Result(workload)
+    for _ in range(runs):
+        for tool, prefix in tools(peers and workload.peers).items():
+            result.seconds.setdefault(tool, []).append(cpu_seconds(tool, prefix, workload))
+            if tool == "crunch":
+                result.recording_bytes = (WORK / "run" / "recording").stat().st_size
+    return result
+
+
+def row(result: Result, names: list[str]) -> str:
+    bare = statistics.median(result.seconds["bare"])
+    cells = [result.workload.name, f"{bare:.2f} s"]
+    for name in names[1:]:
+        seconds = result.seconds.get(name)
+        cells.append(f"{statistics.median(seconds) / bare:.2f}x ({min(seconds) / bare:.2f})" if seconds else "–")
+    extra = (statistics.median(result.seconds["crunch"]) - bare) / result.workload.pairs * 1e9 if result.workload.pairs else 0
+    cells.append(f"{extra:.0f} ns" if extra else "")
+    cells.append(f"{result.recording_bytes / 1024:,.0f} KiB")
+    return "| " + " | ".join(cells) + " |"
+
+
+def launcher_seconds(runs: int) -> tuple[float, float]:
+    """Wall time of a program that does nothing, bare and under the whole of crunch."""
+
+    def wall(command: list[str]) -> float:
+        start = time.monotonic()
+        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+        return time.monotonic() - start
+
+    out = ["--out", str(WORK / "crunch_out")]
+    pairs = [(wall(["true"]), wall([sys.executable, str(ROOT / "crunch.py"), *out, "true"])) for _ in range(runs)]
+    return statistics.median(p[0] for p in pairs), statistics.median(p[1] for p in pairs)
+
+
+def start_up_seconds(runs: int) -> float:
+    """What the tracker alone adds to the start and end of a program."""
+    nothing = Workload("true", ["true"])
+    times: dict[str, list[float]] = {"bare": [], "crunch": []}
+    for _ in range(runs):
+        for tool in times:
+            times[tool].append(cpu_seconds(tool, [], nothing))
+    return statistics.median(times["crunch"]) - statistics.median(times["bare"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="what crunch costs, against the bare program and against its peers")
+    parser.add_argument("--quick", action="store_true", help="under a minute: fewer rounds, no peers")
+    parser.add_argument("--runs", type=int, default=0, help="of each tool (default 5, quick 3)")
+    parser.add_argument("--only", default="", help="workloads whose name contains this")
+    arguments = parser.parse_args()
+    runs = arguments.runs or (3 if arguments.quick else 5)
+    peers = not arguments.quick
+    WORK.mkdir(parents=True, exist_ok=True)
+    if not LIBRARY.exists():
+        sys.exit("bench: build/libcrunch.so is missing; run make")
+
+    names = list(tools(peers))
+    print(f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, {platform.machine()}, {' '.join(platform.libc_ver())}, {runs} runs\n")
+    print("| workload | " + " | ".join(["bare", *names[1:]]) + " | crunch adds, a pair | recording |")
+    print("|---" * (len(names) + 3) + "|")
+    for workload in workloads(arguments.quick):
+        if arguments.only in workload.name:
+            print(row(measure(workload, runs, peers), names), flush=True)
+    bare, whole = launcher_seconds(runs)
+    print(f"\nlauncher and report add {whole - bare:.2f} s to a program that does nothing;", end=" ")
+    print(f"the tracker alone {start_up_seconds(3 * runs) * 1000:.1f} ms of CPU time")
+
+
+if __name__ == "__main__":
+    main()
