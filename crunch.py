@@ -4,6 +4,7 @@
 Usage:
   crunch [options] [--] <program> [<arguments>...]
   crunch [options] --report <folder>
+  crunch [options] --export <format> <folder>
   crunch --help | --version
 
 Everything after the program's name belongs to the program. The exit status is the program's, 128 + n after signal n;
@@ -22,6 +23,8 @@ Options:
   -q --quiet            Print nothing but crunch's own failures.
   --open                Open the report in the browser.
   --report <folder>     Make the report of a finished run again.
+  --export <format>     Write a finished run's call stacks, as 'folded' or 'speedscope', to standard output or -o.
+  --value <what>        Of the export: live, peak, bytes, allocations or temporary [default: live].
   -h --help             Show this text.
   --version             Show the version.
 """
@@ -36,7 +39,7 @@ VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from launcher import folder, inject, options, program, run, sites, terminal  # noqa: E402 (found through the line above)
+from launcher import folder, inject, options, program, progress, run, sites, terminal  # noqa: E402 (found through the line above)
 from report import run as runs  # noqa: E402
 from report import summary  # noqa: E402
 from report.errors import CrunchError  # noqa: E402
@@ -47,6 +50,8 @@ def main(arguments: List[str]) -> int:
     """Runs crunch; returns its exit status."""
     try:
         chosen = parse(arguments)
+        if chosen.export:
+            return export(chosen)
         return remake(chosen) if chosen.report_folder else record(chosen)
     except CrunchError as error:
         say([f"crunch: {error.message}"])
@@ -95,11 +100,13 @@ def report(chosen: options.Options, path: Path, ended: run.Ended) -> None:
     if not summary.complete(path, ended.end, ended.max_rss):
         say([f"crunch: {printable(chosen.program or '')} was not recorded: the tracker did not start in it"])
         return
-    started = runs.load(path)
-    last = runs.became(started) or started
-    failure = "" if chosen.no_report else written_page(started)
+    with progress.bar(sys.stderr, chosen.quiet) as told:
+        started = runs.load(path, told)
+        last = runs.became(started) or started
+        failure = "" if chosen.no_report else written_page(started)
+        shown = [] if chosen.quiet else sites.lines(last, sites.wanted(chosen.stacks))
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
-                         chosen.max_listed, len(runs.children(path)), sites.wanted(chosen.stacks))
+                         chosen.max_listed, len(runs.children(path)), shown)
     if not chosen.quiet:
         say(terminal.lines(started, last, kept))
     if failure:
@@ -112,11 +119,31 @@ def remake(chosen: options.Options) -> int:
     """Makes `stats` and the report of a finished run again."""
     path = Path(os.path.abspath(chosen.report_folder or ""))
     summary.complete(path)
-    write_page(runs.load(path))
+    with progress.bar(sys.stderr, chosen.quiet) as told:
+        write_page(runs.load(path, told))
     if not chosen.quiet:
         say([f"crunch report written to {printable(str(path / 'report.html'))}"])
     if chosen.open:
         show(path)
+    return 0
+
+
+def export(chosen: options.Options) -> int:
+    """Writes the call stacks of a finished run for other programs."""
+    from report import export as exports
+
+    path = Path(os.path.abspath(chosen.folder or ""))
+    summary.complete(path)
+    with progress.bar(sys.stderr) as told:
+        text = exports.text(runs.load(path, told), chosen.export or "", chosen.value, f"crunch {VERSION}")
+    try:
+        if chosen.stdout:
+            Path(chosen.stdout).write_text(text, "utf-8")
+        else:
+            sys.stdout.buffer.write(text.encode("utf-8"))
+            sys.stdout.buffer.flush()
+    except OSError as error:
+        raise CrunchError(f"{printable(chosen.stdout or 'standard output')} cannot be written: {error.strerror}") from None
     return 0
 
 

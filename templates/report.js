@@ -1,7 +1,5 @@
-"use strict";
-
 // The tables of blocks: sorting, more rows, and a block's bytes. Text reaches the page through textContent only.
-const ADDRESS = 0, SIZE = 1, SIZE_WORDS = 2, TIME = 3, TIME_WORDS = 4, THREAD = 5, KIND = 6, INHERITED = 7, HAS_FILE = 8, BYTES = 9;
+const ADDRESS = 0, SIZE = 1, SIZE_WORDS = 2, TIME = 3, TIME_WORDS = 4, THREAD = 5, KIND = 6, INHERITED = 7, HAS_FILE = 8, BYTES = 9, SITE = 10;
 const MORE_ROWS = 200;
 const FIRST_LINES = 32;
 
@@ -49,8 +47,17 @@ function dump(bytes, box) {
   }
 }
 
+/** Where a block was allocated, with a way to its call stack. */
+function origin(stacks, site) {
+  const text = element("p", "", "Allocated by "), label = stacks.sites.label[site];
+  const link = element("a", "", label ? nameOf(stacks, label) : "an unknown call stack");
+  link.href = "#site-" + site;
+  text.append(link, label ? " " + whereOf(stacks, label) : "");
+  return text;
+}
+
 /** The row under a block's row that shows its bytes. */
-function detailRow(block) {
+function detailRow(block, stacks) {
   const row = element("tr", "detail");
   const cell = element("td");
   cell.colSpan = 5;
@@ -58,6 +65,7 @@ function detailRow(block) {
   const about = element("p", "", `${block[SIZE].toLocaleString("en")} ${block[SIZE] === 1 ? "byte" : "bytes"} by ${block[KIND]}, ` +
     `thread ${block[THREAD]}, ${block[TIME_WORDS]} after the start. `);
   cell.append(about);
+  if (stacks && block[SITE] >= 0) cell.append(origin(stacks, block[SITE]));
   const bytes = block[BYTES] === null ? null : decode(block[BYTES]);
   if (block[HAS_FILE]) {
     const link = element("a", "", "heap/" + block[ADDRESS]);
@@ -70,7 +78,7 @@ function detailRow(block) {
   return row;
 }
 
-function blockRow(block, toggled) {
+function blockRow(block, toggled, stacks) {
   const row = element("tr");
   const address = element("td", "address");
   const button = element("button", "", block[ADDRESS]);
@@ -84,7 +92,7 @@ function blockRow(block, toggled) {
     const open = button.getAttribute("aria-expanded") === "true";
     button.setAttribute("aria-expanded", String(!open));
     if (open) row.nextSibling.remove();
-    else row.after(detailRow(block));
+    else row.after(detailRow(block, stacks));
     toggled(open ? "" : block[ADDRESS]);
   };
   row.addEventListener("click", (event) => { if (!event.target.closest("a") && !String(getSelection())) toggle(); });
@@ -104,7 +112,7 @@ const COMPARE = {
   time: (a, b) => a[TIME] - b[TIME],
 };
 
-function startBlocks(id, blocks, firstRows) {
+function startBlocks(id, blocks, firstRows, stacks) {
   const table = document.getElementById(id);
   if (!table) return;
   const body = table.tBodies[0], more = document.getElementById(id + "-more");
@@ -112,7 +120,7 @@ function startBlocks(id, blocks, firstRows) {
   const remember = (address) => history.replaceState(null, "", address ? "#" + address : location.pathname + location.search);
 
   const showMore = (count) => {
-    body.append(...blocks.slice(shown, shown + count).map((block) => blockRow(block, remember)));
+    body.append(...blocks.slice(shown, shown + count).map((block) => blockRow(block, remember, stacks)));
     shown = Math.min(shown + count, blocks.length);
     more.textContent = blocks.length > firstRows ? `Shown: ${shown.toLocaleString("en")} of ${blocks.length.toLocaleString("en")}. ` : "";
     if (shown === blocks.length) return;
@@ -152,5 +160,10 @@ function startBlocks(id, blocks, firstRows) {
 
 const data = JSON.parse(document.getElementById("data").textContent);
 document.documentElement.classList.add("script");
-startBlocks("program-blocks", data.blocks, data.first);
-startBlocks("runtime-blocks", data.runtime, data.first);
+const stacks = data.stacks && readStacks(data.stacks);
+startBlocks("program-blocks", data.blocks, data.first, stacks);
+startBlocks("runtime-blocks", data.runtime, data.first, stacks);
+if (stacks) {
+  startSites(stacks);
+  startFlame(stacks);
+}

@@ -17,6 +17,9 @@ class Options:
     program: Optional[str]
     arguments: List[str]
     report_folder: Optional[str]  # --report: make the report of a finished run again
+    export: Optional[str]  # --export: the format
+    value: str
+    folder: Optional[str]  # of --export
     no_report: bool
     stdin: Optional[str]
     stdout: Optional[str]
@@ -37,6 +40,9 @@ def from_docopt(values: Mapping[str, Any]) -> Options:
         program=values["<program>"],
         arguments=values["<arguments>"],
         report_folder=values["--report"],
+        export=values["--export"],
+        value=values["--value"],
+        folder=values["<folder>"],
         no_report=values["--no-report"],
         stdin=values["-i"],
         stdout=values["-o"],

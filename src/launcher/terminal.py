@@ -2,12 +2,10 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List
+from typing import List, Sequence
 
 from report.run import Run
 from report.words import plural, printable, size
-
-from . import sites
 
 HEAP_FILES = "10,000"
 
@@ -21,14 +19,14 @@ class Kept:
     heap_limit: str  # as the user wrote it; empty: no contents wanted
     max_listed: int
     children: int
-    stacks: sites.Wanted = sites.Wanted()
+    stacks: Sequence[str] = ()  # what sites.lines has to say
 
 
 def lines(started: Run, ended: Run, kept: Kept) -> List[str]:
     """The whole text. `ended` is `started`, unless exec replaced the program on the way."""
     groups = [_end(ended), _crash_info(ended) if kept.report else [], _notes(started, ended),
               ["=== crunch ===", *_remaining(ended, kept)], _files(ended, kept) if kept.report else [],
-              sites.lines(ended, kept.stacks)]
+              list(kept.stacks)]
     text: List[str] = []
     for group in filter(None, groups):
         text += ([""] if text else []) + group

@@ -4,12 +4,13 @@ import datetime
 import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import List, Optional, Tuple
+from typing import List, Optional, Sequence, Tuple
 
-from . import contents, reader
+from . import contents, reader, stack_view
 from .contents import Contents
 from .reader import Block
 from .run import Run
+from .stack_view import StackView
 from .words import plural, printable, seconds, size
 
 PAGE_ROWS = 10_000
@@ -52,6 +53,7 @@ class Row:
     inherited: bool
     has_file: bool
     bytes: Optional[str]  # base64; None: the page holds none of it
+    site: int  # number of its call stack in the page; -1: not there
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ class Page:
     parent: str = ""  # link to the page of the process that started this one
     successor: str = ""  # link to the page of what exec made of this process
     contents: Optional[Contents] = field(default=None, compare=False)
+    stacks: Optional[StackView] = None
 
 
 def page(run: Run, version: str, children: Optional[ChildList] = None, parent: str = "", successor: str = "") -> Page:
@@ -126,11 +129,13 @@ def page(run: Run, version: str, children: Optional[ChildList] = None, parent: s
     shown = run.blocks.largest(PAGE_ROWS) if run.blocks else []
     own = run.blocks.runtime(RUNTIME_ROWS) if run.blocks else []
     kept = contents.select(run.folder, shown + own)
+    stacks = stack_view.view(run)
+    sites = stacks.page_site if stacks else []
     return Page(
         title=printable(run.name), subtitle=command(run), version=version,
         verdict=verdict(run), cards=cards(run), notes=notes(run), fatal=fatal(run),
-        blocks=block_list(run, shown, own, kept), about=about(run),
-        children=children, parent=parent, successor=successor, contents=kept)
+        blocks=block_list(run, shown, own, kept, sites), about=about(run),
+        children=children, parent=parent, successor=successor, contents=kept, stacks=stacks)
 
 
 def command(run: Run) -> str:
@@ -201,16 +206,16 @@ def fatal(run: Run) -> Optional[FatalView]:
         (printable(FATAL_NAMES.get(key, key)), printable(value)) for key, value in run.fatal.values.items()])
 
 
-def block_list(run: Run, shown: List[Block], own: List[Block], kept: Contents) -> BlockList:
+def block_list(run: Run, shown: List[Block], own: List[Block], kept: Contents, sites: Sequence[int]) -> BlockList:
     """The tables of blocks, with what is left out of them in words."""
     missing = ""
     if run.blocks is None:
         missing = "The program ended in a way that left no time to list its blocks and to keep their contents."
     return BlockList(
         total=run.remaining_blocks, total_words=size(run.remaining_bytes),
-        rows=[_row(block, kept) for block in shown],
+        rows=[_row(block, kept, sites) for block in shown],
         runtime_total=run.count("runtime_blocks"), runtime_words=size(run.count("runtime_bytes")),
-        runtime_rows=[_row(block, kept) for block in own],
+        runtime_rows=[_row(block, kept, sites) for block in own],
         notes=_left_out(run, len(shown), kept) if run.blocks else [], missing=missing)
 
 
@@ -229,12 +234,12 @@ def _left_out(run: Run, shown: int, kept: Contents) -> List[str]:
     return found
 
 
-def _row(block: Block, kept: Contents) -> Row:
+def _row(block: Block, kept: Contents, sites: Sequence[int]) -> Row:
     return Row(
         address=f"0x{block.address:x}", size=block.size, size_words=size(block.size), time_ns=block.time_ns,
         time_words=seconds(block.time_ns / 1e9), thread=block.thread, kind=reader.KINDS[block.kind],
         inherited=bool(block.flags & reader.BLOCK_INHERITED), has_file=bool(block.flags & reader.BLOCK_CONTENTS),
-        bytes=kept.by_address.get(block.address))
+        bytes=kept.by_address.get(block.address), site=sites[block.site] if block.site < len(sites) else -1)
 
 
 def about(run: Run) -> List[Tuple[str, str]]:
@@ -247,6 +252,7 @@ def about(run: Run) -> List[Tuple[str, str]]:
     if run.recording:
         start = datetime.datetime.fromtimestamp(min(run.recording.start_wall_ns / 1e9, 2**33), datetime.timezone.utc)
         rows.append(("Started", start.strftime("%Y-%m-%d %H:%M:%S UTC")))
+    rows += stack_view.about(run)
     rows.append(("Run folder", str(run.folder)))
     return [(printable(key), printable(value)) for key, value in rows]
 

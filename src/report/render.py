@@ -11,6 +11,8 @@ from markupsafe import Markup
 
 from .model import Page, Row
 
+STYLES = ("report.css", "stacks.css")
+SCRIPTS = ("stacks.js", "sites.js", "flame.js", "report.js")  # the last one starts them all
 FIRST_ROWS = 50  # in the HTML itself; the script makes the others when they are asked for
 
 
@@ -19,8 +21,7 @@ def html(page: Page, templates: Path) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(str(templates)), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True)
-    style = (templates / "report.css").read_text("utf-8")
-    script = (templates / "report.js").read_text("utf-8")
+    style, script = ("".join((templates / name).read_text("utf-8") for name in names) for names in (STYLES, SCRIPTS))
     policy = (f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
               f"base-uri 'none'; form-action 'none'")
     return environment.get_template("report.html").render(
@@ -30,7 +31,8 @@ def html(page: Page, templates: Path) -> str:
 
 def data(page: Page) -> dict:
     """What the script works on."""
-    return {"first": FIRST_ROWS, "blocks": _rows(page.blocks.rows), "runtime": _rows(page.blocks.runtime_rows)}
+    return {"first": FIRST_ROWS, "blocks": _rows(page.blocks.rows), "runtime": _rows(page.blocks.runtime_rows),
+            "stacks": page.stacks.data if page.stacks else None}
 
 
 def script_json(value: object) -> str:
@@ -41,7 +43,7 @@ def script_json(value: object) -> str:
 
 def _rows(rows: List[Row]) -> List[list]:
     return [[row.address, row.size, row.size_words, row.time_ns, row.time_words, row.thread, row.kind,
-             int(row.inherited), int(row.has_file), row.bytes] for row in rows]
+             int(row.inherited), int(row.has_file), row.bytes, row.site] for row in rows]
 
 
 def _hash(text: str) -> str:

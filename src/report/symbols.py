@@ -86,9 +86,9 @@ class Symbols:
         if trouble or not ask.name:
             self._say(trouble or NO_TOOL)
             return answers
-        for address, answer in zip(missing, ask.ask(path, module, missing)):
+        for count, (address, answer) in enumerate(zip(missing, ask.ask(path, module, missing))):
             answers[address] = answer
-            progress(len(answers))
+            progress(count)
         if not ask.name:
             self._say(NO_TOOL)
         elif stamp:

@@ -1,0 +1,150 @@
+"""The call stacks as the page shows them: a few rows for people without a script, and all of them as compact data."""
+
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional, Tuple
+
+from . import frames
+from .run import Run
+from .stacks import REASONS, Place, Stacks
+from .symbols import Frame
+from .tree import Tree
+from .words import plural, seconds, size
+
+PAGE_SITES = 100_000
+FIRST_SITES = 20
+LINES_IN_PAGE = 200  # of a stack in the HTML itself
+INLINED, UNNAMED, OWN = 1, 2, 4  # flags of a frame
+RUNTIME = 1  # flag of a site
+
+
+@dataclass(frozen=True)
+class SiteRow:
+    """One call stack in the HTML itself."""
+
+    name: str
+    where: str
+    runtime: bool
+    live: str
+    live_note: str
+    peak: str
+    total: str
+    allocations: str
+    temporary: str
+    lifetime: str
+    stack: List[str]
+
+
+@dataclass(frozen=True)
+class StackView:
+    """What the page knows of call stacks; `page_site` gives the number under which it knows the site of a block."""
+
+    total: int
+    rows: List[SiteRow]
+    notes: List[str]
+    data: Dict[str, Any]
+    page_site: List[int]  # by item of SITES; -1: not in the page
+
+
+def view(run: Run) -> Optional[StackView]:
+    """The page's call stacks; None where there are none."""
+    stacks, tree = run.stacks, run.tree
+    if stacks is None or tree is None:
+        return None
+    used = [number for number, place in enumerate(stacks.places) if place.allocations or place.live_blocks or place.peak_blocks]
+    used.sort(key=lambda number: _rank(stacks.places[number]))
+    shown = used[:PAGE_SITES]
+    return StackView(
+        total=len(used), rows=[_row(run, tree, stacks.places[number], tree.leaves[number]) for number in shown[:FIRST_SITES]],
+        notes=_notes(run, stacks, used), data=_data(stacks, tree, shown, run), page_site=_page_sites(stacks, shown))
+
+
+def _rank(place: Place) -> Tuple[int, int, int]:
+    return -place.own_bytes, -place.peak_bytes, -place.bytes
+
+
+def _notes(run: Run, stacks: Stacks, used: List[int]) -> List[str]:
+    found = [f"{trouble}." for trouble in run.symbols.troubles]
+    if len(used) > PAGE_SITES:
+        left_out = [stacks.places[number] for number in used[PAGE_SITES:]]
+        found.append(f"The page holds the {PAGE_SITES:,} largest of {len(used):,} call stacks. Left out: "
+                     f"{plural(sum(place.allocations for place in left_out), 'allocation')} of "
+                     f"{size(sum(place.bytes for place in left_out))} in all. 'crunch --export folded' gives every one.")
+    return [note[:1].upper() + note[1:] for note in found]
+
+
+def _row(run: Run, tree: Tree, place: Place, leaf: int) -> SiteRow:
+    label = tree.frames[tree.frame_of[tree.label(leaf)]] if leaf else None
+    return SiteRow(
+        name=label.name if label else "", where=frames.where(label, run.cwd) if label else "", runtime=place.is_runtime,
+        live=size(place.own_bytes), live_note=plural(place.own_blocks, "block"), peak=size(place.peak_bytes),
+        total=size(place.bytes), allocations=f"{place.allocations:,}", temporary=f"{place.temporary:,}",
+        lifetime=seconds(place.mean_lifetime_ns / 1e9), stack=_lines(run, tree.stack(leaf)))
+
+
+def _lines(run: Run, stack: List[Frame]) -> List[str]:
+    lines = [frames.line(frame, run.cwd) + (" inlined" if frame.inlined else "") for frame in stack[:LINES_IN_PAGE]]
+    return lines + ([f"… {len(stack) - LINES_IN_PAGE:,} more"] if len(stack) > LINES_IN_PAGE else [])
+
+
+def _page_sites(stacks: Stacks, shown: List[int]) -> List[int]:
+    by_place = [-1] * (len(stacks.places) + 1)  # the last one is of no place
+    for position, number in enumerate(shown):
+        by_place[number] = position
+    return [by_place[place] for place in stacks.place_of]
+
+
+def _data(stacks: Stacks, tree: Tree, shown: List[int], run: Run) -> Dict[str, Any]:
+    """Columns. A node's parent is given as how far it lies back; texts are indexes into `text`."""
+    text: Dict[str, int] = {"": 0}
+
+    def index(value: str) -> int:
+        return text.setdefault(value, len(text))
+
+    nodes = _kept_nodes(tree, shown)
+    number = {node: position for position, node in enumerate(nodes)}
+    places = [stacks.places[place] for place in shown]
+    columns = {key: [getattr(place, attribute) for place in places] for key, attribute in (
+        ("live", "own_bytes"), ("liveBlocks", "own_blocks"), ("peak", "peak_bytes"), ("peakBlocks", "peak_blocks"),
+        ("total", "bytes"), ("allocations", "allocations"), ("temporary", "temporary"), ("lifetime", "mean_lifetime_ns"))}
+    return {
+        "frames": {
+            "name": [index(frame.name) for frame in tree.frames], "file": [index(frame.file) for frame in tree.frames],
+            "line": [frame.line for frame in tree.frames], "module": [index(frame.module) for frame in tree.frames],
+            "flags": [_flags(frame, run.program) for frame in tree.frames]},
+        "tree": {
+            "back": [number[node] - number[tree.parents[node]] for node in nodes[1:]],
+            "frame": [tree.frame_of[node] for node in nodes[1:]]},
+        "sites": {"leaf": [number[tree.leaves[place]] for place in shown],
+                  "label": [number[tree.label(tree.leaves[place])] for place in shown],
+                  "flags": [RUNTIME if place.is_runtime else 0 for place in places], **columns},
+        "text": list(text), "folder": run.cwd}
+
+
+def _kept_nodes(tree: Tree, shown: List[int]) -> List[int]:
+    """The root and the nodes of the shown places, parents first."""
+    kept = {0}
+    for place in shown:
+        node = tree.leaves[place]
+        while node not in kept:
+            kept.add(node)
+            node = tree.parents[node]
+    return sorted(kept)
+
+
+def _flags(frame: Frame, program: str) -> int:
+    return INLINED * frame.inlined | UNNAMED * (not frame.known) | OWN * frames.is_own(frame, program)
+
+
+def about(run: Run) -> List[Tuple[str, str]]:
+    """Facts for the page's end: how many stacks there are, and how many could not be followed to their root."""
+    if run.stacks is None:
+        return []
+    stacks = run.stacks
+    rows = [("Call stacks", f"{len(stacks.places):,} distinct")]
+    cut = stacks.cut_short()
+    text = [f"{plural(count, 'allocation')}: {REASONS.get(reason, f'reason {reason}')}" for reason, count in sorted(cut.items())]
+    rows.append(("Stacks cut short", "; ".join(text) if text else "none"))
+    unloaded = sum(1 for module in stacks.modules if module.unloaded_ns)
+    rows.append(("Modules", f"{len(stacks.modules) - 1:,} with allocations below them" +
+                 (f", {unloaded:,} unloaded before the end" if unloaded else "")))
+    return rows

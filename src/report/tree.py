@@ -1,0 +1,114 @@
+"""The call stacks of a run as one tree of named frames: what terminal, page and exports show.
+
+Node 0 is the root, outside of all stacks. Every other node is a frame, and its parents are the frames outside of it; a parent
+has a smaller number. Functions inlined at a place are nodes of their own. Stacks that read alike are one.
+"""
+
+from dataclasses import dataclass
+from typing import Dict, Iterable, List, Optional
+
+from .frames import is_own
+from .stacks import MARKERS, Place, Stacks
+from .symbols import Frame, Progress, Symbols
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Nodes as columns."""
+
+    frames: List[Frame]  # distinct
+    parents: List[int]
+    frame_of: List[int]  # by node: index into frames; -1 for the root
+    own: List[int]  # by node: the nearest node at or outside of it that is the program's own code; 0: there is none
+    leaves: List[int]  # by place: the node of its innermost frame
+
+    def path(self, node: int) -> List[int]:
+        """The nodes from a node outwards, without the root."""
+        found = []
+        while node:
+            found.append(node)
+            node = self.parents[node]
+        return found
+
+    def stack(self, node: int) -> List[Frame]:
+        """The frames from a node outwards."""
+        return [self.frames[self.frame_of[each]] for each in self.path(node)]
+
+    def label(self, leaf: int) -> int:
+        """The node a stack is named after: its innermost own frame, else its innermost frame."""
+        return self.own[leaf] or leaf
+
+    def short(self, leaf: int, count: int) -> List[int]:
+        """`count` nodes from the label outwards, none of those that call main."""
+        found, node = [], self.label(leaf)
+        while node and len(found) < count:
+            found.append(node)
+            if self.frames[self.frame_of[node]].name == "main":
+                break
+            node = self.parents[node]
+        return found
+
+
+class _Builder:
+    """A tree in the making."""
+
+    def __init__(self, program: str) -> None:
+        self.tree = Tree([], [0], [-1], [0], [])
+        self._program = program
+        self._frame_numbers: Dict[Frame, int] = {}
+        self._own_frames: List[bool] = []
+        self._children: Dict[int, int] = {}
+
+    def number(self, frame: Frame) -> int:
+        """The frame's index, entered if it is new."""
+        found = self._frame_numbers.setdefault(frame, len(self.tree.frames))
+        if found == len(self.tree.frames):
+            self.tree.frames.append(frame)
+            self._own_frames.append(is_own(frame, self._program))
+        return found
+
+    def child(self, parent: int, frames: Iterable[int]) -> int:
+        """The node of frames (outermost first) under a parent, entered if it is new."""
+        tree = self.tree
+        for frame in frames:
+            key = parent << 32 | frame
+            node = self._children.get(key)
+            if node is None:
+                node = self._children[key] = len(tree.parents)
+                tree.parents.append(parent)
+                tree.frame_of.append(frame)
+                tree.own.append(node if self._own_frames[frame] else tree.own[parent])
+            parent = node
+        return parent
+
+
+def build(stacks: Stacks, symbols: Symbols, program: str, progress: Optional[Progress] = None) -> Tree:
+    """The tree of all places; `program` is the path of the executable. Asks the symbol tools."""
+    needed = _needed(stacks.parents, stacks.places)
+    symbols.resolve({stacks.node_pcs[node] for node in needed} | {place.pc for place in stacks.places}, progress)
+    builder = _Builder(program)
+    named: Dict[int, List[int]] = {}
+
+    def frames(pc: int) -> List[int]:
+        if pc not in named:
+            named[pc] = [builder.number(frame) for frame in reversed(symbols.frames(pc))]
+        return named[pc]
+
+    nodes = {0: 0}
+    nodes.update({marker: builder.child(0, frames(marker)) for marker in range(1, MARKERS) if marker in needed})
+    for node in sorted(needed):
+        if node >= MARKERS:
+            nodes[node] = builder.child(nodes[stacks.parents[node]], frames(stacks.node_pcs[node]))
+    builder.tree.leaves.extend(builder.child(nodes[place.node], frames(place.pc)) for place in stacks.places)
+    return builder.tree
+
+
+def _needed(parents: List[int], places: List[Place]) -> Dict[int, None]:
+    """The nodes that places hang under, with all their parents."""
+    found: Dict[int, None] = {}
+    for place in places:
+        node = place.node
+        while node and node not in found:
+            found[node] = None
+            node = parents[node]
+    return found
