@@ -19,6 +19,8 @@ size_t cr_os_modest(size_t bytes);
 /* Address space without memory behind it, for cr_os_map_file to fill; NULL if there is none. Keeps errno. */
 void *cr_os_reserve(size_t bytes);
 void cr_os_unmap(void *memory, size_t bytes);
+/* Memory of which nearly every page will be used: let the system give it in large pieces, if it can. */
+void cr_os_expect_use(void *memory, size_t bytes);
 /* Maps bytes of fd from offset, shared, and at `at` (replacing what is there) unless that is NULL. fd -1: fresh zeroed private
  * memory instead. NULL if it can't be had. */
 void *cr_os_map_file(int fd, uint64_t offset, size_t bytes, void *at);

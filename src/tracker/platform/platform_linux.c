@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -19,6 +20,18 @@
 #include "base/banned.h"
 
 /* ---- memory ---- */
+
+#define HUGE_PAGE_BYTES ((uintptr_t)2 << 20)
+
+void cr_os_expect_use(void *memory, size_t bytes)
+{
+    int saved = errno;
+    uintptr_t from = ((uintptr_t)memory + HUGE_PAGE_BYTES - 1) & ~(HUGE_PAGE_BYTES - 1);
+    uintptr_t to = ((uintptr_t)memory + bytes) & ~(HUGE_PAGE_BYTES - 1);
+    if (from < to)
+        madvise((void *)from, to - from, MADV_HUGEPAGE); /* refused by kernels without it: nothing lost */
+    errno = saved;
+}
 
 int cr_os_allocate(int fd, uint64_t offset, uint64_t bytes)
 {

@@ -26,6 +26,8 @@ static bool refill(size_t needed)
         char *chunk = cr_os_map(bytes);
         if (!chunk)
             continue;
+        if (arena.next) /* a program that needs more than the first chunk needs it for regions, which fill up */
+            cr_os_expect_use(chunk, bytes);
         arena.next = chunk;
         arena.left = bytes;
         return true;
