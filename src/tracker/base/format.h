@@ -14,7 +14,7 @@
 #define CR_RECORDING_MAGIC "crunch-r" /* 8 bytes, no terminator in the file */
 #define CR_BLOCKS_MAGIC "crunch-b"
 
-/* ---- recording: one header page, then chunks ------------------------------------------------------------------ */
+/* ---- recording: one header, then chunks, each from a page of the system on (4 KiB, Apple silicon 16 KiB) ---------- */
 
 #define CR_HEADER_BYTES 4096u
 #define CR_MAX_CHUNKS 120u

@@ -12,6 +12,8 @@
 
 /* ---- memory ---- */
 
+/* What offsets in mapped files must be multiples of: 4 KiB, on Apple silicon 16 KiB. */
+size_t cr_os_page_bytes(void);
 /* Zeroed private memory that costs nothing until touched; NULL if there is none. Keeps errno. */
 void *cr_os_map(size_t bytes);
 void cr_os_unmap(void *memory, size_t bytes);

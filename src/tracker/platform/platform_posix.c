@@ -10,6 +10,8 @@
 
 #include "base/banned.h"
 
+size_t cr_os_page_bytes(void) { return (size_t)sysconf(_SC_PAGESIZE); }
+
 void *cr_os_map(size_t bytes)
 {
     int saved = errno;

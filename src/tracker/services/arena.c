@@ -8,7 +8,6 @@
 #include "base/banned.h"
 
 #define CHUNK_BYTES ((size_t)16 << 20)
-#define PAGE_BYTES ((size_t)4096)
 
 static struct {
     char *next;
@@ -35,7 +34,7 @@ static bool refill(size_t needed)
 void *cr_arena_alloc(size_t bytes, size_t align)
 {
     if (bytes + align >= CHUNK_BYTES)
-        return cr_os_map((bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1));
+        return cr_os_map(bytes);
 
     cr_lock(&cr_arena_lock);
     char *memory = NULL;

@@ -13,7 +13,6 @@
 #include "services/options.h"
 #include "base/banned.h"
 
-#define PAGE_BYTES ((size_t)4096)
 #define FIRST_SLOTS_BYTES ((size_t)16 << 10)
 #define MORE_SLOTS_BYTES ((size_t)128 << 10)
 #define STEP_MIN_BYTES 1024
@@ -69,7 +68,11 @@ void cr_recording_say(const char *what, const char *detail, int error)
 
 /* ---- chunks ---- */
 
-static size_t whole_pages(size_t bytes) { return (bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1); }
+static size_t whole_pages(size_t bytes)
+{
+    size_t page = cr_os_page_bytes();
+    return (bytes + page - 1) & ~(page - 1);
+}
 
 /* Appends a chunk to the file and maps it; with no file, or none that can grow, in private memory. */
 static char *add_chunk(enum cr_chunk_kind kind, size_t bytes)
@@ -234,7 +237,7 @@ static int create_file(const char *folder)
     mapped.fd = open(mapped.path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (mapped.fd < 0)
         return -errno;
-    int error = cr_os_allocate(mapped.fd, 0, CR_HEADER_BYTES);
+    int error = cr_os_allocate(mapped.fd, 0, whole_pages(CR_HEADER_BYTES));
     if (error) {
         unlink(mapped.path);
         close(mapped.fd);
@@ -277,7 +280,7 @@ int cr_recording_start(const char *folder, uint64_t heap_bytes, uint64_t heap_fi
         return -ENOMEM;
     }
     fill_header(header, flags);
-    header->file_bytes = CR_HEADER_BYTES;
+    header->file_bytes = whole_pages(CR_HEADER_BYTES);
     header->heap_bytes_left = (int64_t)heap_bytes;
     header->heap_files_left = (int64_t)heap_files;
     cr_recording = header;
