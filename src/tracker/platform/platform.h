@@ -33,6 +33,8 @@ uint64_t cr_os_wall_ns(void);   /* since 1970 */
 
 uint64_t cr_os_max_rss(void);   /* bytes */
 uint64_t cr_os_thread_id(void); /* the system's number of the calling thread */
+/* The environment, not through getenv, which is the program's to interpose; NULL while it is not there yet. */
+char **cr_os_environment(void);
 /* Ends the process at once, without any handler. */
 _Noreturn void cr_os_exit_now(int status);
 /* Calls fn(status) at exit, after all handlers and destructors of the program and its libraries if called early enough; status

@@ -31,12 +31,15 @@ int cr_os_allocate(int fd, uint64_t offset, uint64_t bytes)
 
 /* ---- time ---- */
 
-uint64_t cr_os_coarse_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec t = {0, 0};
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    clock_gettime(clock, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
+
+uint64_t cr_os_now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
+uint64_t cr_os_coarse_ns(void) { return clock_ns(CLOCK_MONOTONIC_COARSE); }
 
 /* ---- process and threads ---- */
 
@@ -62,6 +65,8 @@ uint64_t cr_os_max_rss(void)
             kib = kib * 10 + (uint64_t)(*line - '0');
     return kib * 1024;
 }
+
+char **cr_os_environment(void) { return environ; }
 
 uint64_t cr_os_thread_id(void) { return (uint64_t)syscall(SYS_gettid); }
 

@@ -30,12 +30,9 @@ void *cr_os_map_file(int fd, uint64_t offset, size_t bytes, void *at)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-static uint64_t clock_ns(clockid_t clock)
+uint64_t cr_os_wall_ns(void)
 {
     struct timespec t = {0, 0};
-    clock_gettime(clock, &t);
+    clock_gettime(CLOCK_REALTIME, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
-
-uint64_t cr_os_now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
-uint64_t cr_os_wall_ns(void) { return clock_ns(CLOCK_REALTIME); }
