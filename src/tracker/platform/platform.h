@@ -6,6 +6,7 @@
 #ifndef CR_PLATFORM_PLATFORM_H
 #define CR_PLATFORM_PLATFORM_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -20,8 +21,31 @@ void cr_os_unmap(void *memory, size_t bytes);
 /* Maps bytes of fd from offset, shared, and at `at` (replacing what is there) unless that is NULL. fd -1: fresh zeroed private
  * memory instead. NULL if it can't be had. */
 void *cr_os_map_file(int fd, uint64_t offset, size_t bytes, void *at);
-/* Makes the file hold offset + bytes, the space really allocated on disk. Raises no SIGXFSZ (the caller blocks signals). */
+/* Makes the file hold offset + bytes, the space really allocated on disk. May raise SIGXFSZ: the caller holds signals. */
 int cr_os_allocate(int fd, uint64_t offset, uint64_t bytes);
+
+/* ---- signals ---- */
+
+struct cr_os_held {
+    sigset_t before;
+    bool over_limit; /* a SIGXFSZ of the program's own is waiting */
+};
+/* Keeps all signals from the calling thread, so that files can be written: what is over the file size limit is an error then. */
+void cr_os_hold_signals(struct cr_os_held *held);
+/* Lets them through again, but for the SIGXFSZ that crunch's own writing raised. */
+void cr_os_release_signals(const struct cr_os_held *held);
+
+/* Values of si_code after cr_os_read_signal, where the systems have none in common. */
+#ifdef SI_KERNEL
+#define CR_OS_NO_ADDRESS SI_KERNEL /* SIGSEGV: what was accessed is no address at all, and nobody knows it */
+#else
+#define CR_OS_NO_ADDRESS 0x80
+#endif
+#define CR_OS_BUS_ACCESS 0x81 /* SIGBUS for what is SIGSEGV with SEGV_ACCERR elsewhere */
+
+/* Makes what a handler was given say what it promises: si_code the cause, SI_USER only if a process sent the signal. Returns
+ * whether the signal is sure to come again, in all its details, when the handler returns to the default action. */
+bool cr_os_read_signal(siginfo_t *info, const void *context);
 
 /* ---- time ---- */
 

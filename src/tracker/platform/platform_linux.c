@@ -134,6 +134,20 @@ void cr_os_describe_process(void (*emit)(void *context, const char *key, const c
     }
 }
 
+/* ---- signals ---- */
+
+bool cr_os_read_signal(siginfo_t *info, const void *context)
+{
+    (void)context;
+    switch (info->si_signo) {
+    case SIGSEGV:
+    case SIGBUS:
+    case SIGILL:
+    case SIGFPE: return info->si_code > 0; /* a fault, not sent */
+    default: return false;
+    }
+}
+
 /* ---- the runtimes' own blocks ---- */
 
 struct cr_os_range cr_os_find_loader(void)
