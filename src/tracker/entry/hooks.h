@@ -20,6 +20,9 @@ typedef void (*cr_signal_handler)(int);
 
 #include "entry/hook_list.h"
 
+#define CR_HOOK_DECLARATION(system, type, name, parameters) CR_DECLARE_##system(type, name, parameters)
+CR_HOOK_LIST(CR_HOOK_DECLARATION)
+
 /* Starts the tracker up if nobody has yet, and enters. */
 struct cr_thread *cr_lifecycle_enter_first(void);
 
