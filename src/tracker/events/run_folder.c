@@ -120,9 +120,8 @@ void cr_run_folder_write(const struct cr_end *end)
         return;
     }
     /* Signals wait: one that ends the process must find the folder complete, and a full disk must not raise SIGXFSZ. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
+    struct cr_os_held held;
+    cr_os_hold_signals(&held);
     struct cr_header *header = cr_recording;
     bool forked_and_gone = end->state == CR_RUN_EXECED && header->flags & CR_RUN_FORKED;
     if (!forked_and_gone)
@@ -131,7 +130,7 @@ void cr_run_folder_write(const struct cr_end *end)
     header->end_detail = (uint32_t)end->detail;
     atomic_store(&header->state, (uint32_t)end->state);
     atomic_store(&folder.written, true);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    cr_os_release_signals(&held);
 }
 
 void cr_run_folder_reopen(void)

@@ -30,6 +30,31 @@ void *cr_os_map_file(int fd, uint64_t offset, size_t bytes, void *at)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
+static bool is_waiting(int number)
+{
+    sigset_t waiting;
+    return !sigpending(&waiting) && sigismember(&waiting, number) == 1;
+}
+
+void cr_os_hold_signals(struct cr_os_held *held)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &held->before);
+    held->over_limit = is_waiting(SIGXFSZ);
+}
+
+void cr_os_release_signals(const struct cr_os_held *held)
+{
+    int number;
+    sigset_t over_limit;
+    sigemptyset(&over_limit);
+    sigaddset(&over_limit, SIGXFSZ);
+    if (!held->over_limit && is_waiting(SIGXFSZ))
+        sigwait(&over_limit, &number);
+    pthread_sigmask(SIG_SETMASK, &held->before, NULL);
+}
+
 uint64_t cr_os_wall_ns(void)
 {
     struct timespec t = {0, 0};

@@ -74,6 +74,15 @@ static size_t whole_pages(size_t bytes)
     return (bytes + page - 1) & ~(page - 1);
 }
 
+static int allocate(int fd, uint64_t offset, uint64_t bytes)
+{
+    struct cr_os_held held;
+    cr_os_hold_signals(&held);
+    int error = cr_os_allocate(fd, offset, bytes);
+    cr_os_release_signals(&held);
+    return error;
+}
+
 /* Appends a chunk to the file and maps it; with no file, or none that can grow, in private memory. */
 static char *add_chunk(enum cr_chunk_kind kind, size_t bytes)
 {
@@ -83,7 +92,7 @@ static char *add_chunk(enum cr_chunk_kind kind, size_t bytes)
         return NULL;
     bytes = whole_pages(bytes);
     uint64_t offset = header->file_bytes;
-    int error = mapped.fd < 0 ? -EBADF : cr_os_allocate(mapped.fd, offset, bytes);
+    int error = mapped.fd < 0 ? -EBADF : allocate(mapped.fd, offset, bytes);
     char *chunk = cr_os_map_file(error ? -1 : mapped.fd, offset, bytes, NULL);
     if (!chunk)
         return NULL;
@@ -237,7 +246,7 @@ static int create_file(const char *folder)
     mapped.fd = open(mapped.path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (mapped.fd < 0)
         return -errno;
-    int error = cr_os_allocate(mapped.fd, 0, whole_pages(CR_HEADER_BYTES));
+    int error = allocate(mapped.fd, 0, whole_pages(CR_HEADER_BYTES));
     if (error) {
         unlink(mapped.path);
         close(mapped.fd);
@@ -322,7 +331,7 @@ int cr_recording_fork(const char *folder)
     struct cr_totals totals = cr_recording_totals();
     mapped.fd = -1;
     int error = folder ? create_file(folder) : -EACCES;
-    if (!error && (error = cr_os_allocate(mapped.fd, 0, cr_recording->file_bytes)))
+    if (!error && (error = allocate(mapped.fd, 0, cr_recording->file_bytes)))
         unlink(mapped.path);
     if (error && mapped.fd >= 0) {
         close(mapped.fd);
