@@ -20,19 +20,32 @@
 static struct cr_lock *const locks[] = {&cr_threads_lock, &cr_regions_lock, &cr_records_lock, &cr_recording_lock, &cr_arena_lock};
 #define LOCKS (sizeof locks / sizeof *locks)
 
+/* The state of the thread that forks. Other fork handlers, a library's or libSystem's own, may allocate while the locks are held:
+ * the thread is busy meanwhile, and they go unrecorded. */
+static void *forking;
+
 static void before_fork(void)
 {
     for (size_t i = 0; i < LOCKS; i++)
         cr_lock(locks[i]);
+    forking = cr_tls_get();
+    cr_tls_set((void *)CR_THREAD_BUSY);
 }
 
 static void after_fork_in_parent(void)
 {
+    cr_tls_set(forking);
     for (size_t i = LOCKS; i-- > 0;)
         cr_unlock(locks[i]);
 }
 
 static void after_fork_in_child(void)
+{
+    cr_tls_set(forking);
+    cr_lifecycle_forked();
+}
+
+void cr_lifecycle_forked(void)
 {
     int saved = errno;
     for (size_t i = 0; i < LOCKS; i++)
@@ -41,8 +54,6 @@ static void after_fork_in_child(void)
         cr_run_folder_fork();
     errno = saved;
 }
-
-void cr_lifecycle_forked(void) { after_fork_in_child(); }
 
 /* ---- start ---- */
 
