@@ -1,7 +1,8 @@
 /* lifecycle.c - the tracker's start, forks and ends.
  *
- * Start: the process's first hook, which may come from the loader or from another library's constructor, begins the recording;
- * our constructor, which runs after those of all libraries and before the program's, does what needs a complete libc.
+ * Start: on Linux the process's first hook, which may come from the loader or from another library's constructor, begins the
+ * recording; our constructor, which runs after those of all libraries and before the program's, does what needs a complete libc.
+ * On macOS our constructor runs right after libSystem's and before all others, and begins the recording itself.
  * End: whichever comes first of exit handlers, _exit, exec and a signal writes the run folder. */
 #include <errno.h>
 #include <unistd.h>
@@ -99,7 +100,7 @@ static bool start(void)
 
 struct cr_thread *cr_lifecycle_enter_first(void)
 {
-    if (atomic_load_explicit(&cr_active, memory_order_relaxed) || cr_tls_get())
+    if (!cr_os_starts_in_hook || atomic_load_explicit(&cr_active, memory_order_relaxed) || cr_tls_get())
         return NULL;
     int saved = errno;
     bool on = start();

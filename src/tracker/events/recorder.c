@@ -138,6 +138,8 @@ void cr_on_resize_end(struct cr_thread *thread, uint32_t index, void *block, voi
         enter(thread, index, block, old_size, cr_record_tag(record));
         return;
     }
+    if ((cr_record_tag(record) & CR_TAG_KIND) == CR_KIND_ZONE) /* whichever function moves it, it stays in its zone */
+        tag = (tag & ~(unsigned)CR_TAG_KIND) | CR_KIND_ZONE;
     record->time_ns = cr_os_coarse_ns();
     record->thread = thread->number;
     if (!enter(thread, index, result, size, tag)) {

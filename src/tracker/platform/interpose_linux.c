@@ -157,7 +157,7 @@ CR_HOOK(int, execveat, (int folder, const char *path, char *const argv[], char *
 
 CR_HOOK(void, quick_exit, (int status))
 {
-    cr_os_quick_exit_status = status;
+    cr_os_exit_status = status;
     CR_REAL(quick_exit)(status);
     __builtin_unreachable();
 }

@@ -57,6 +57,9 @@ uint64_t cr_os_wall_ns(void);   /* since 1970 */
 
 uint64_t cr_os_max_rss(void);   /* bytes */
 uint64_t cr_os_thread_id(void); /* the system's number of the calling thread */
+/* Whether start-up may be in the process's first hook. On macOS that is too early: the first ones are libSystem's, while it still
+ * sets itself up, and nothing else runs before the tracker's constructor. */
+extern const bool cr_os_starts_in_hook;
 /* The environment, not through getenv, which is the program's to interpose; NULL while it is not there yet. */
 char **cr_os_environment(void);
 /* Ends the process at once, without any handler. */
@@ -64,8 +67,8 @@ _Noreturn void cr_os_exit_now(int status);
 /* Calls fn(status) at exit, after all handlers and destructors of the program and its libraries if called early enough; status
  * is -1 where the system does not tell it. Not from a signal handler. 0 or -errno. */
 int cr_os_at_exit(void (*fn)(int status));
-/* The status at quick_exit, whose handlers are not told it; set by the hook. */
-extern int cr_os_quick_exit_status;
+/* The status at an exit whose handlers are not told it (quick_exit, on macOS exit), set by the hook; -1: unknown. */
+extern int cr_os_exit_status;
 
 /* Facts for the recording, each through emit(context, key, value): exe, cwd, arg ..., machine. Not from a signal handler. */
 void cr_os_describe_process(void (*emit)(void *context, const char *key, const char *value), void *context);
@@ -77,6 +80,8 @@ struct cr_os_range {
     uintptr_t base, bytes;
 };
 struct cr_os_range cr_os_find_loader(void);
+/* Whether an address in that range really is the loader's. */
+bool cr_os_in_loader(const void *address);
 /* Whether a return address lies in the loader or in a C or C++ runtime library; takes the loader's lock, so only for the time
  * before the tracker's constructor has run. */
 bool cr_os_is_runtime(const void *return_address);

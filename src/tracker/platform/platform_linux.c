@@ -66,6 +66,7 @@ uint64_t cr_os_max_rss(void)
     return kib * 1024;
 }
 
+const bool cr_os_starts_in_hook = true;
 char **cr_os_environment(void) { return environ; }
 
 uint64_t cr_os_thread_id(void) { return (uint64_t)syscall(SYS_gettid); }
@@ -76,7 +77,7 @@ _Noreturn void cr_os_exit_now(int status)
         syscall(SYS_exit_group, status);
 }
 
-int cr_os_quick_exit_status;
+int cr_os_exit_status = -1;
 static void (*at_exit_function)(int status);
 
 static void run_at_exit(int status, void *unused)
@@ -85,7 +86,7 @@ static void run_at_exit(int status, void *unused)
     at_exit_function(status);
 }
 
-static void run_at_quick_exit(void) { at_exit_function(cr_os_quick_exit_status); }
+static void run_at_quick_exit(void) { at_exit_function(cr_os_exit_status); }
 
 int cr_os_at_exit(void (*fn)(int status))
 {
@@ -161,6 +162,12 @@ struct cr_os_range cr_os_find_loader(void)
         if (segment[i].p_type == PT_LOAD && segment[i].p_vaddr + segment[i].p_memsz > range.bytes)
             range.bytes = segment[i].p_vaddr + segment[i].p_memsz;
     return range;
+}
+
+bool cr_os_in_loader(const void *address)
+{
+    (void)address;
+    return true; /* there is nothing else in its range */
 }
 
 bool cr_os_is_runtime(const void *return_address)
