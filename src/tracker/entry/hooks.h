@@ -90,15 +90,17 @@ static inline unsigned cr_hooks_tag(struct cr_thread *thread, unsigned default_k
 void cr_hooks_started(void);
 /* A process is about to end without exit handlers, or to exec: write the run folder, unless this is a vfork child. */
 void cr_lifecycle_ends(int status);
-void cr_lifecycle_execs(void);
-/* exec came back. */
+bool cr_lifecycle_execs(void); /* whether it wrote */
+/* exec came back, and what was written is not the end. */
 void cr_lifecycle_exec_failed(void);
-/* The body of an exec hook: the call comes back only if it failed. */
+/* The body of an exec hook: the call comes back only if it failed. On macOS execvp ends in the hook of execve, once per folder of
+ * PATH: the outermost hook writes, and takes it back. */
 #define CR_EXEC(call)                                                                                                  \
     do {                                                                                                               \
-        cr_lifecycle_execs();                                                                                          \
+        bool wrote_ = cr_lifecycle_execs();                                                                            \
         int result_ = (call);                                                                                          \
-        cr_lifecycle_exec_failed();                                                                                    \
+        if (wrote_)                                                                                                    \
+            cr_lifecycle_exec_failed();                                                                                \
         return result_;                                                                                                \
     } while (0)
 /* A child was made in a way that runs no fork handlers. */

@@ -127,12 +127,13 @@ static void at_exit(int status)
 
 void cr_lifecycle_ends(int status) { end_with(status); }
 
-void cr_lifecycle_execs(void)
+bool cr_lifecycle_execs(void)
 {
     int saved = errno;
     struct cr_end end = {CR_RUN_EXECED, 0, NULL};
-    cr_run_folder_write(&end);
+    bool wrote = cr_run_folder_write(&end);
     errno = saved;
+    return wrote;
 }
 
 void cr_lifecycle_exec_failed(void)

@@ -109,15 +109,15 @@ static void wait_for_writer(void)
         nanosleep(&pause, NULL);
 }
 
-void cr_run_folder_write(const struct cr_end *end)
+bool cr_run_folder_write(const struct cr_end *end)
 {
     if (!folder.path[0] || folder.owner != getpid())
-        return;
+        return false;
     int nobody = 0, self = (int)cr_os_thread_id();
     if (!atomic_compare_exchange_strong(&folder.writing, &nobody, self)) {
         if (nobody != self)
             wait_for_writer();
-        return;
+        return false;
     }
     /* Signals wait: one that ends the process must find the folder complete, and a full disk must not raise SIGXFSZ. */
     struct cr_os_held held;
@@ -131,6 +131,7 @@ void cr_run_folder_write(const struct cr_end *end)
     atomic_store(&header->state, (uint32_t)end->state);
     atomic_store(&folder.written, true);
     cr_os_release_signals(&held);
+    return true;
 }
 
 void cr_run_folder_reopen(void)
