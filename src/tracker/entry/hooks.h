@@ -103,7 +103,8 @@ void cr_lifecycle_exec_failed(void);
             cr_lifecycle_exec_failed();                                                                                \
         return result_;                                                                                                \
     } while (0)
-/* A child was made in a way that runs no fork handlers. */
+/* Around a fork that runs no fork handlers: before it, and in the child. */
+void cr_lifecycle_forks(void);
 void cr_lifecycle_forked(void);
 
 #endif

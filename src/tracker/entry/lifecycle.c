@@ -31,6 +31,7 @@ static void before_fork(void)
         cr_lock(locks[i]);
     forking = cr_tls_get();
     cr_tls_set((void *)CR_THREAD_BUSY);
+    cr_lifecycle_forks();
 }
 
 static void after_fork_in_parent(void)
@@ -45,6 +46,8 @@ static void after_fork_in_child(void)
     cr_tls_set(forking);
     cr_lifecycle_forked();
 }
+
+void cr_lifecycle_forks(void) { cr_recording_before_fork(); }
 
 void cr_lifecycle_forked(void)
 {

@@ -91,12 +91,11 @@ void cr_run_folder_fork(void)
     folder.owner = getpid();
     folder.writing = 0;
     folder.written = false;
-    uint64_t parent_threads = cr_recording->threads;
     if (!cr_options.children || !folder.path[0] || make_child_folder())
         folder.path[0] = '\0';
     if (cr_recording_fork(folder.path[0] ? folder.path : NULL))
         folder.path[0] = '\0';
-    cr_threads_fork(parent_threads);
+    cr_threads_fork(cr_recording->threads);
 }
 
 /* ---- writing it ---- */

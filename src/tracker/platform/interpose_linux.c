@@ -168,6 +168,7 @@ CR_HOOK(pid_t, _Fork, (void))
         errno = ENOSYS;
         return -1;
     }
+    cr_lifecycle_forks();
     pid_t pid = CR_CALL(_Fork)();
     if (pid == 0)
         cr_lifecycle_forked();

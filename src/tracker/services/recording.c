@@ -326,12 +326,23 @@ static void reset_slot(void *context, struct cr_slot *slot)
     memset((void *)slot, 0, sizeof *slot);
 }
 
+static struct {
+    struct cr_header header;
+    struct cr_totals totals;
+} at_fork;
+
+void cr_recording_before_fork(void)
+{
+    at_fork.totals = cr_recording_totals();
+    memcpy((void *)&at_fork.header, (const void *)cr_recording, sizeof at_fork.header);
+}
+
 int cr_recording_fork(const char *folder)
 {
-    struct cr_totals totals = cr_recording_totals();
+    const struct cr_totals totals = at_fork.totals;
     mapped.fd = -1;
     int error = folder ? create_file(folder) : -EACCES;
-    if (!error && (error = allocate(mapped.fd, 0, cr_recording->file_bytes)))
+    if (!error && (error = allocate(mapped.fd, 0, at_fork.header.file_bytes)))
         unlink(mapped.path);
     if (error && mapped.fd >= 0) {
         close(mapped.fd);
@@ -339,8 +350,9 @@ int cr_recording_fork(const char *folder)
     }
 
     struct cr_header *header = cr_recording;
-    uint32_t chunk_count = LOAD(header->chunk_count);
     move_mapping((char *)header, 0, CR_HEADER_BYTES);
+    memcpy((void *)header, (const void *)&at_fork.header, sizeof *header);
+    uint32_t chunk_count = LOAD(header->chunk_count);
     for (uint32_t i = 0; i < chunk_count; i++)
         if (header->chunks[i].bytes)
             move_mapping(mapped.chunk[i], header->chunks[i].offset, header->chunks[i].bytes);
@@ -348,7 +360,6 @@ int cr_recording_fork(const char *folder)
     cr_recording_each_slot(reset_slot, NULL);
     fill_header(header, CR_RUN_FORKED | CR_RUN_CHILD);
     header->message[0] = '\0';
-    header->threads = 0;
     header->inherited_bytes = totals.live_bytes;
     header->inherited_blocks = totals.live_blocks;
     STORE(header->shared_bytes, (int64_t)totals.live_bytes);
