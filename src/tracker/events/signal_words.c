@@ -68,7 +68,7 @@ static const struct cause causes[] = {
     {SIGBUS, BUS_ADRALN, "address not aligned"},
     {SIGBUS, BUS_ADRERR, "no memory behind the address (a mapped file that is too short, or out of memory)"},
     {SIGBUS, BUS_OBJERR, "hardware error"},
-    {SIGBUS, CR_OS_BUS_ACCESS, "access not allowed there, or no memory behind the address (a mapped file that is too short)"},
+    {SIGBUS, CR_OS_BUS_ACCESS, "access not allowed there, or a mapped file that is too short"},
     {SIGILL, ILL_ILLOPC, "illegal opcode"},
     {SIGILL, ILL_ILLOPN, "illegal operand"},
     {SIGILL, ILL_ILLADR, "illegal addressing mode"},
@@ -100,7 +100,8 @@ const char *cr_signal_cause(const siginfo_t *info)
     if (cr_signal_sent(info))
         return "sent by a process";
     if (info->si_code == CR_OS_NO_ADDRESS)
-        return info->si_signo == SIGSEGV ? "general protection fault: the address is not canonical" : "sent by the kernel";
+        return info->si_signo == SIGSEGV ? "general protection fault: the address is not canonical"
+                                         : "sent by the kernel";
 #ifdef SI_TIMER
     if (info->si_code == SI_TIMER)
         return "a timer ran out";

@@ -45,7 +45,9 @@ int cr_os_allocate(int fd, uint64_t offset, uint64_t bytes)
     if (status.st_size >= end)
         return 0;
     /* The length counts from the end of what is allocated. Space in one piece, if there is any. */
-    fstore_t space = {.fst_flags = F_ALLOCATECONTIG | F_ALLOCATEALL, .fst_posmode = F_PEOFPOSMODE, .fst_length = end - status.st_size};
+    fstore_t space = {.fst_flags = F_ALLOCATECONTIG | F_ALLOCATEALL,
+                      .fst_posmode = F_PEOFPOSMODE,
+                      .fst_length = end - status.st_size};
     if (fcntl(fd, F_PREALLOCATE, &space)) {
         space.fst_flags = F_ALLOCATEALL;
         if (fcntl(fd, F_PREALLOCATE, &space))
@@ -87,7 +89,7 @@ void cr_tls_at_end(void *value) { cr_tls_set(value); }
 
 uint64_t cr_os_max_rss(void)
 {
-    struct mach_task_basic_info info;
+    struct mach_task_basic_info info = {0};
     mach_msg_type_number_t count = MACH_TASK_BASIC_INFO_COUNT;
     kern_return_t error = task_info(mach_task_self(), MACH_TASK_BASIC_INFO, (task_info_t)&info, &count);
     return error ? 0 : info.resident_size_max;

@@ -35,7 +35,7 @@ static struct cr_os_range code_of(const void *image)
 
 static struct cr_os_range code_of_dyld(void)
 {
-    struct task_dyld_info info;
+    struct task_dyld_info info = {0};
     mach_msg_type_number_t count = TASK_DYLD_INFO_COUNT;
     if (task_info(mach_task_self(), TASK_DYLD_INFO, (task_info_t)&info, &count) || !info.all_image_info_addr)
         return (struct cr_os_range){0, 0};
@@ -66,12 +66,15 @@ struct cr_os_range cr_os_find_loader(void)
 
 bool cr_os_in_loader(const void *address)
 {
-    return (uintptr_t)address - loader[0].base < loader[0].bytes || (uintptr_t)address - loader[1].base < loader[1].bytes;
+    return (uintptr_t)address - loader[0].base < loader[0].bytes ||
+           (uintptr_t)address - loader[1].base < loader[1].bytes;
 }
 
 bool cr_os_is_runtime(const void *return_address)
 {
-    static const char *const names[] = {"libsystem_", "libSystem.", "libdyld.", "dyld", "libc++.", "libc++abi.", "libobjc.", "libdispatch.", "libxpc."};
+    static const char *const names[] = {
+        "libsystem_", "libSystem.", "libdyld.", "dyld", "libc++.", "libc++abi.", "libobjc.", "libdispatch.", "libxpc.",
+    };
     Dl_info info;
     if (!dladdr(return_address, &info) || !info.dli_fname)
         return false;

@@ -10,9 +10,9 @@
 #include "base/banned.h"
 
 enum fault {
-    FAULT_NONE,       /* the thread was in a system call or interrupted: the signal was sent */
-    FAULT_OTHER,      /* what the signal's number says */
-    FAULT_PROTECTED,  /* the page is there */
+    FAULT_NONE,      /* the thread was in a system call or interrupted: the signal was sent */
+    FAULT_OTHER,     /* what the signal's number says */
+    FAULT_PROTECTED, /* the page is there */
     FAULT_MISALIGNED,
     FAULT_NO_ADDRESS, /* not canonical */
 };
