@@ -208,11 +208,14 @@ void cr_on_resize_end(struct cr_thread *thread, const struct cr_resize *resize, 
         enter(thread, index, resize->block, cr_record_size(record), cr_record_tag(record));
         return;
     }
+    unsigned tag = resize->tag;
+    if ((cr_record_tag(cr_record(index)) & CR_TAG_KIND) == CR_KIND_ZONE) /* whichever function moves it, it stays in its zone */
+        tag = (tag & ~(unsigned)CR_TAG_KIND) | CR_KIND_ZONE;
     ADD(thread->slot->reallocations, 1);
     count_death(thread, index);
     uint32_t site = locate(thread, start);
     fill(thread, index, site);
-    if (!enter(thread, index, resize->result, resize->size, resize->tag))
+    if (!enter(thread, index, resize->result, resize->size, tag))
         stop();
     count_birth(thread, site, resize->size);
 }
