@@ -200,17 +200,20 @@ find_darwin_cc = $(PYTHON) -c 'import ziglang; print("zig")' 2>/dev/null || \
     { test -x "$$(clang -print-prog-name=ld64.lld 2>/dev/null)" && echo clang; }
 DARWIN_CC = $(eval DARWIN_CC := $$(shell $$(find_darwin_cc)))$(DARWIN_CC)
 
-zig_cc = ZIG_GLOBAL_CACHE_DIR=$(CURDIR)/build/zig-cache ZIG_LOCAL_CACHE_DIR=$(CURDIR)/build/zig-cache $(PYTHON) -m ziglang cc
+zig_cache = $(CURDIR)/build/zig-cache
+zig_cc = ZIG_GLOBAL_CACHE_DIR="$(zig_cache)" ZIG_LOCAL_CACHE_DIR="$(zig_cache)" $(PYTHON) -m ziglang cc
 zig_arm64 = $(zig_cc) -target aarch64-macos.11.0
 zig_x86_64 = $(zig_cc) -target x86_64-macos.10.13
 # Nothing but dyld refers to __interpose, so the linker must not look for dead code.
 zig_LDFLAGS := -Wl,--no-gc-sections
 
 DARWIN_SDK := src/tracker/platform/darwin_sdk
-DARWIN_HEADERS := assert.h dlfcn.h errno.h fcntl.h pthread.h signal.h stdio.h stdlib.h string.h time.h unistd.h \
-    malloc/malloc.h sys/mman.h sys/resource.h sys/stat.h sys/types.h sys/utsname.h
-clang_arm64 := clang -target arm64-apple-macos11.0 -nostdlibinc -isystem build/darwin/sdk
-clang_x86_64 := clang -target x86_64-apple-macos10.13 -nostdlibinc -isystem build/darwin/sdk
+DARWIN_HEADERS := assert.h crt_externs.h dlfcn.h errno.h fcntl.h libproc.h pthread.h signal.h stdio.h stdlib.h string.h \
+    time.h unistd.h mach-o/dyld.h mach-o/dyld_images.h mach-o/loader.h mach/mach.h mach/mach_time.h malloc/malloc.h \
+    sys/mman.h sys/resource.h sys/stat.h sys/types.h sys/ucontext.h sys/utsname.h
+clang_arm64 := clang -target arm64-apple-macos11.0
+clang_x86_64 := clang -target x86_64-apple-macos10.13
+clang_CFLAGS := -nostdlibinc -isystem build/darwin/sdk
 clang_LDFLAGS := -fuse-ld=lld -nostdlib $(DARWIN_SDK)/libSystem.tbd
 
 # Every standard header is a way to the one that has it all.
@@ -220,13 +223,17 @@ build/darwin/sdk/made: $(wildcard $(DARWIN_SDK)/*) Makefile
 	@touch $@
 
 # $(1): architecture
+cross_compiler = $(or $($(DARWIN_CC)_$(1)),\
+    $(error the macOS library is cross-built with zig (PyPI: ziglang) or with clang and lld; none is here))
+cross_CFLAGS = $(OPTIMISE) $(darwin_CFLAGS) $($(DARWIN_CC)_CFLAGS) -Werror
+
+# $(1): architecture
 define darwin_rules
-$(call compile_rules,darwin/$(1),$$($$(DARWIN_CC)_$(1)),$(OPTIMISE) $(darwin_CFLAGS) -Werror,$(DARWIN_SOURCES))
+$(call compile_rules,darwin/$(1),$$(call cross_compiler,$(1)),$$(cross_CFLAGS),$(DARWIN_SOURCES))
 $(call objects,darwin/$(1),$(DARWIN_SOURCES)): build/darwin/sdk/made
 build/darwin/$(1)/libcrunch.dylib: $(call objects,darwin/$(1),$(DARWIN_SOURCES))
-	$$(if $$(DARWIN_CC),,$$(error cross-building needs zig (the ziglang package of PyPI), or clang and lld))
 	$$(call say,LINK,$$@)
-	$$(Q)$$($$(DARWIN_CC)_$(1)) -g $$^ $(darwin_LDFLAGS) $$($$(DARWIN_CC)_LDFLAGS) -o $$@
+	$$(Q)$$(call cross_compiler,$(1)) $(OPTIMISE) -g $$^ $(darwin_LDFLAGS) $$($$(DARWIN_CC)_LDFLAGS) -o $$@
 endef
 $(foreach arch,arm64 x86_64,$(eval $(call darwin_rules,$(arch))))
 

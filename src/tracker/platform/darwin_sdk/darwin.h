@@ -40,26 +40,14 @@ int *__error(void);
 #define ENOMEM 12
 #define EACCES 13
 #define EFAULT 14
-#define EBUSY 16
 #define EEXIST 17
-#define ENOTDIR 20
-#define EISDIR 21
-#define EINVAL 22
 #define ENFILE 23
 #define EMFILE 24
 #define EFBIG 27
 #define ENOSPC 28
 #define EROFS 30
-#define EPIPE 32
-#define ERANGE 34
-#define EAGAIN 35
-#define ENOTSUP 45
-#define ELOOP 62
 #define ENAMETOOLONG 63
-#define ENOTEMPTY 66
 #define EDQUOT 69
-#define ENOSYS 78
-#define EOVERFLOW 84
 
 /* ---- assert.h, string.h, stdlib.h, stdio.h ---- */
 
@@ -69,13 +57,10 @@ void *memcpy(void *to, const void *from, size_t bytes);
 void *memmove(void *to, const void *from, size_t bytes);
 void *memset(void *memory, int byte, size_t bytes);
 int memcmp(const void *a, const void *b, size_t bytes);
-void *memchr(const void *memory, int byte, size_t bytes);
 size_t strlen(const char *text);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t bytes);
-char *strchr(const char *text, int byte);
 char *strrchr(const char *text, int byte);
-char *strstr(const char *text, const char *part);
 
 void *malloc(size_t bytes);
 void *calloc(size_t count, size_t bytes);
@@ -91,8 +76,6 @@ _Noreturn void abort(void);
 int atexit(void (*handler)(void));
 char *getenv(const char *name);
 int setenv(const char *name, const char *value, int replace);
-int unsetenv(const char *name);
-const char *getprogname(void);
 
 struct __sFILE; /* its buffer is told by the fields that have been in place since the first macOS */
 struct cr_sbuf {
@@ -113,20 +96,13 @@ int rename(const char *from, const char *to);
 
 /* ---- unistd.h ---- */
 
-#define STDIN_FILENO 0
-#define STDOUT_FILENO 1
 #define STDERR_FILENO 2
 #define SEEK_SET 0
-#define SEEK_CUR 1
-#define SEEK_END 2
 #define _SC_PAGESIZE 29
 
 _Noreturn void _exit(int status);
 int access(const char *path, int mode);
-int chdir(const char *path);
 int close(int fd);
-int dup(int fd);
-int dup2(int fd, int to);
 int execl(const char *path, const char *arg, ...);
 int execle(const char *path, const char *arg, ...);
 int execlp(const char *file, const char *arg, ...);
@@ -138,13 +114,9 @@ int ftruncate(int fd, off_t bytes);
 char *getcwd(char *buffer, size_t bytes);
 pid_t getpid(void);
 pid_t getppid(void);
-int getpagesize(void);
-uid_t getuid(void);
 off_t lseek(int fd, off_t offset, int from);
-ssize_t pread(int fd, void *buffer, size_t bytes, off_t offset);
 ssize_t pwrite(int fd, const void *buffer, size_t bytes, off_t offset);
 ssize_t read(int fd, void *buffer, size_t bytes);
-int rmdir(const char *path);
 long sysconf(int name);
 int unlink(const char *path);
 ssize_t write(int fd, const void *buffer, size_t bytes);

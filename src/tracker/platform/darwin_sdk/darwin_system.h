@@ -16,14 +16,9 @@ struct timeval {
 };
 typedef enum {
     CLOCK_REALTIME = 0,
-    CLOCK_MONOTONIC_RAW = 4,
-    CLOCK_MONOTONIC_RAW_APPROX = 5,
     CLOCK_MONOTONIC = 6,
-    CLOCK_UPTIME_RAW = 8,
-    CLOCK_UPTIME_RAW_APPROX = 9,
 } clockid_t;
 int clock_gettime(clockid_t clock, struct timespec *now);
-uint64_t clock_gettime_nsec_np(clockid_t clock);
 int nanosleep(const struct timespec *wanted, struct timespec *left);
 
 /* ---- fcntl.h, sys/stat.h ---- */
@@ -31,22 +26,11 @@ int nanosleep(const struct timespec *wanted, struct timespec *left);
 #define O_RDONLY 0x0000
 #define O_WRONLY 0x0001
 #define O_RDWR 0x0002
-#define O_NONBLOCK 0x0004
-#define O_APPEND 0x0008
-#define O_NOFOLLOW 0x0100
 #define O_CREAT 0x0200
 #define O_TRUNC 0x0400
 #define O_EXCL 0x0800
-#define O_DIRECTORY 0x100000
 #define O_CLOEXEC 0x1000000
-#define AT_FDCWD (-2)
-#define FD_CLOEXEC 1
-#define F_DUPFD 0
-#define F_GETFD 1
-#define F_SETFD 2
-#define F_GETFL 3
 #define F_PREALLOCATE 42
-#define F_DUPFD_CLOEXEC 67
 #define F_ALLOCATECONTIG 2u
 #define F_ALLOCATEALL 4u
 #define F_PEOFPOSMODE 3
@@ -75,38 +59,27 @@ struct stat {
     int st_lspare;
     long long st_qspare[2];
 };
-#define S_ISDIR(mode) (((mode) & 0170000) == 0040000)
-#define S_ISREG(mode) (((mode) & 0170000) == 0100000)
 int fstat(int fd, struct stat *facts) CR_INODE64(fstat);
-int lstat(const char *path, struct stat *facts) CR_INODE64(lstat);
 int stat(const char *path, struct stat *facts) CR_INODE64(stat);
 int mkdir(const char *path, mode_t mode);
 
 /* ---- sys/mman.h, sys/resource.h, sys/utsname.h, sys/sysctl.h ---- */
 
-#define PROT_NONE 0
 #define PROT_READ 1
 #define PROT_WRITE 2
 #define MAP_SHARED 0x0001
 #define MAP_PRIVATE 0x0002
 #define MAP_FIXED 0x0010
 #define MAP_NORESERVE 0x0040
-#define MAP_ANON 0x1000
-#define MAP_ANONYMOUS MAP_ANON
+#define MAP_ANONYMOUS 0x1000
 #define MAP_FAILED ((void *)-1)
-#define MS_ASYNC 1
-#define MS_SYNC 16
 void *mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset);
 int munmap(void *memory, size_t bytes);
-int mprotect(void *memory, size_t bytes, int protection);
-int msync(void *memory, size_t bytes, int flags);
 
 struct rusage {
     struct timeval ru_utime, ru_stime;
     long ru_maxrss, ru_rest[13];
 };
-#define RUSAGE_SELF 0
-int getrusage(int who, struct rusage *usage);
 
 struct utsname {
     char sysname[256], nodename[256], release[256], version[256], machine[256];
@@ -142,17 +115,11 @@ int uname(struct utsname *facts);
 #define SIG_HOLD ((void (*)(int))5)
 #define SIG_ERR ((void (*)(int)) - 1)
 #define SIG_BLOCK 1
-#define SIG_UNBLOCK 2
 #define SIG_SETMASK 3
 #define SA_ONSTACK 0x0001
 #define SA_RESTART 0x0002
-#define SA_RESETHAND 0x0004
-#define SA_NODEFER 0x0010
 #define SA_SIGINFO 0x0040
-#define SS_ONSTACK 0x0001
 #define SS_DISABLE 0x0004
-#define MINSIGSTKSZ 32768
-#define SIGSTKSZ 131072
 #define SI_USER 0x10001
 #define SI_QUEUE 0x10002
 #define SI_TIMER 0x10003
@@ -217,12 +184,10 @@ void (*signal(int number, void (*handler)(int)))(int);
 void (*sigset(int number, void (*handler)(int)))(int);
 int sigpending(sigset_t *set);
 int sigwait(const sigset_t *set, int *number);
-int sigprocmask(int how, const sigset_t *set, sigset_t *old);
 int pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
 #define sigemptyset(set) (*(set) = 0, 0)
 #define sigfillset(set) (*(set) = ~(sigset_t)0, 0)
 #define sigaddset(set, number) (*(set) |= 1u << ((number) - 1), 0)
-#define sigdelset(set, number) (*(set) &= ~(1u << ((number) - 1)), 0)
 #define sigismember(set, number) ((*(set) >> ((number) - 1) & 1) != 0)
 
 /* ---- pthread.h ---- */
@@ -240,18 +205,12 @@ typedef struct {
 #define PTHREAD_MUTEX_INITIALIZER {0x32AAABA7, {0}}
 #define PTHREAD_ONCE_INIT {0x30B1BCBA, {0}}
 int pthread_atfork(void (*before)(void), void (*parent)(void), void (*child)(void));
-int pthread_equal(pthread_t a, pthread_t b);
-void *pthread_get_stackaddr_np(pthread_t thread);
-size_t pthread_get_stacksize_np(pthread_t thread);
 void *pthread_getspecific(pthread_key_t key);
 int pthread_key_create(pthread_key_t *key, void (*at_end)(void *));
-int pthread_kill(pthread_t thread, int number);
 int pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes);
 int pthread_mutex_lock(pthread_mutex_t *mutex);
 int pthread_mutex_trylock(pthread_mutex_t *mutex);
 int pthread_mutex_unlock(pthread_mutex_t *mutex);
-int pthread_once(pthread_once_t *once, void (*start)(void));
-pthread_t pthread_self(void);
 int pthread_setspecific(pthread_key_t key, const void *value);
 int pthread_threadid_np(pthread_t thread, uint64_t *number);
 
