@@ -159,7 +159,7 @@ void cr_on_alloc(struct cr_thread *thread, void *block, size_t size, unsigned ta
 
 bool cr_on_delete(struct cr_thread *thread, void *block)
 {
-    uint32_t index = cr_block_take((uintptr_t)block, LOAD(cr_recording->threads) <= 1);
+    uint32_t index = cr_block_take((uintptr_t)block);
     if (CR_UNLIKELY(!index))
         return false;
     bury(thread, index);
@@ -177,7 +177,7 @@ bool cr_on_free(struct cr_thread *thread, void *block)
 uint32_t cr_on_resize_begin(struct cr_thread *thread, void *block)
 {
     (void)thread;
-    return cr_block_take((uintptr_t)block, LOAD(cr_recording->threads) <= 1);
+    return cr_block_take((uintptr_t)block);
 }
 
 /* The allocator took the old block although it gave no new one: realloc(p, 0) in glibc. */

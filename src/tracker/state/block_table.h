@@ -124,18 +124,12 @@ static inline uint32_t cr_block_publish(_Atomic uint32_t *slot, uintptr_t addres
     return before;
 }
 
-/* Takes the block at an address out; its record stays filled until the caller drops it. 0: there is none. `alone`: no other
- * thread has used the heap yet. */
-static inline uint32_t cr_block_take(uintptr_t address, bool alone)
+/* Takes the block at an address out; its record stays filled until the caller drops it. 0: there is none. */
+static inline uint32_t cr_block_take(uintptr_t address)
 {
     _Atomic uint32_t *slot = cr_block_slot(address, false);
-    uint32_t index = slot ? atomic_load_explicit(slot, memory_order_relaxed) : 0;
-    if (CR_UNLIKELY(!index))
+    if (CR_UNLIKELY(!slot || !atomic_load_explicit(slot, memory_order_relaxed)))
         return 0;
-    if (alone) { /* the exchange alone would cost a sixth of a tracked pair */
-        atomic_store_explicit(slot, 0, memory_order_relaxed);
-        return index;
-    }
     return atomic_exchange_explicit(slot, 0, memory_order_acquire);
 }
 
