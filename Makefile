@@ -156,7 +156,7 @@ check: ## install what is missing, build with -Werror, run every test, end with 
 	$(call set_up,check)
 	@$(MAKE) --no-print-directory -j2 built-check
 built-check: all strict ubsan unit-programs
-	@$(if $(filter darwin,$(HOST)),,$(if $(ZIG),$(MAKE) --no-print-directory darwin))
+	@$(if $(filter darwin,$(HOST)),,$(if $(DARWIN_CC),$(MAKE) --no-print-directory darwin))
 	@$(PYTHON) tests/run.py
 
 strict: $(STRICT) ## build with every compiler here, warnings are errors
@@ -194,20 +194,50 @@ ifeq ($(HOST),darwin)
 darwin: all
 else
 
-ZIG = $(eval ZIG := $$(shell $(PYTHON) -c 'import ziglang' 2>/dev/null && echo $(PYTHON) -m ziglang cc))$(ZIG)
-arm64_TARGET := aarch64-macos.11.0
-x86_64_TARGET := x86_64-macos.10.13
+# Which compiler makes it: zig, which brings Apple's headers, or else Debian's clang and lld with the few declarations
+# of darwin_sdk. Asked for once, and only by the targets that use it.
+find_darwin_cc = $(PYTHON) -c 'import ziglang; print("zig")' 2>/dev/null || \
+    { test -x "$$(clang -print-prog-name=ld64.lld 2>/dev/null)" && echo clang; }
+DARWIN_CC = $(eval DARWIN_CC := $$(shell $$(find_darwin_cc)))$(DARWIN_CC)
 
-# $(1): architecture. Nothing but dyld refers to __interpose, so the linker must not look for dead code.
+zig_cache = $(CURDIR)/build/zig-cache
+zig_cc = ZIG_GLOBAL_CACHE_DIR="$(zig_cache)" ZIG_LOCAL_CACHE_DIR="$(zig_cache)" $(PYTHON) -m ziglang cc
+zig_arm64 = $(zig_cc) -target aarch64-macos.11.0
+zig_x86_64 = $(zig_cc) -target x86_64-macos.10.13
+# Nothing but dyld refers to __interpose, so the linker must not look for dead code.
+zig_LDFLAGS := -Wl,--no-gc-sections
+
+DARWIN_SDK := src/tracker/platform/darwin_sdk
+DARWIN_HEADERS := assert.h crt_externs.h dlfcn.h errno.h fcntl.h libproc.h pthread.h signal.h stdio.h stdlib.h string.h \
+    time.h unistd.h mach-o/dyld.h mach-o/dyld_images.h mach-o/loader.h mach/mach.h mach/mach_time.h malloc/malloc.h \
+    sys/mman.h sys/resource.h sys/stat.h sys/types.h sys/ucontext.h sys/utsname.h
+clang_arm64 := clang -target arm64-apple-macos11.0
+clang_x86_64 := clang -target x86_64-apple-macos10.13
+clang_CFLAGS := -nostdlibinc -isystem build/darwin/sdk
+clang_LDFLAGS := -fuse-ld=lld -nostdlib $(DARWIN_SDK)/libSystem.tbd
+
+# Every standard header is a way to the one that has it all.
+build/darwin/sdk/made: $(wildcard $(DARWIN_SDK)/*) Makefile
+	@for name in $(DARWIN_HEADERS); do mkdir -p build/darwin/sdk/$$(dirname $$name) && \
+	    echo '#include "$(CURDIR)/$(DARWIN_SDK)/darwin_mach.h"' > build/darwin/sdk/$$name; done
+	@touch $@
+
+# $(1): architecture
+cross_compiler = $(or $($(DARWIN_CC)_$(1)),\
+    $(error the macOS library is cross-built with zig (PyPI: ziglang) or with clang and lld; none is here))
+cross_CFLAGS = $(OPTIMISE) $(darwin_CFLAGS) $($(DARWIN_CC)_CFLAGS) -Werror
+
+# $(1): architecture
 define darwin_rules
-$(call compile_rules,darwin/$(1),$$(ZIG) -target $($(1)_TARGET),$(OPTIMISE) $(darwin_CFLAGS) -Werror,$(DARWIN_SOURCES))
+$(call compile_rules,darwin/$(1),$$(call cross_compiler,$(1)),$$(cross_CFLAGS),$(DARWIN_SOURCES))
+$(call objects,darwin/$(1),$(DARWIN_SOURCES)): build/darwin/sdk/made
 build/darwin/$(1)/libcrunch.dylib: $(call objects,darwin/$(1),$(DARWIN_SOURCES))
 	$$(call say,LINK,$$@)
-	$$(Q)$$(ZIG) -target $($(1)_TARGET) -g $$^ $(darwin_LDFLAGS) -Wl,--no-gc-sections -o $$@
+	$$(Q)$$(call cross_compiler,$(1)) $(OPTIMISE) -g $$^ $(darwin_LDFLAGS) $$($$(DARWIN_CC)_LDFLAGS) -o $$@
 endef
 $(foreach arch,arm64 x86_64,$(eval $(call darwin_rules,$(arch))))
 
-darwin: build/darwin/libcrunch.dylib ## the universal macOS library, cross-built with zig
+darwin: build/darwin/libcrunch.dylib ## the universal macOS library, cross-built with zig or clang
 build/darwin/libcrunch.dylib: build/darwin/x86_64/libcrunch.dylib build/darwin/arm64/libcrunch.dylib src/setup/universal.py
 	$(call say,UNITE,$@)
 	$(Q)$(PYTHON) src/setup/universal.py $@ $(filter %.dylib,$^)

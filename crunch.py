@@ -42,7 +42,7 @@ sys.path.insert(0, str(ROOT / "src"))
 from launcher import folder, inject, options, program, progress, run, sites, terminal  # noqa: E402 (found through the line above)
 from report import run as runs  # noqa: E402
 from report import summary  # noqa: E402
-from report.errors import CrunchError  # noqa: E402
+from report.errors import EXIT_FAILED, CrunchError  # noqa: E402
 from report.words import printable  # noqa: E402
 
 
@@ -56,6 +56,9 @@ def main(arguments: List[str]) -> int:
     except CrunchError as error:
         say([f"crunch: {error.message}"])
         return error.exit_status
+    except OSError as error:  # of the system crunch runs on, not of the program: no room for temporary files, say
+        say([f"crunch: {printable(str(error))}"])
+        return EXIT_FAILED
     except KeyboardInterrupt:
         say(["crunch: interrupted; 'crunch --report <folder>' makes the report of a run that is complete"])
         return 130

@@ -78,6 +78,16 @@ def test_thousand_forks(folder):
         assert child.counts("allocations", "frees", "live_bytes") == (2, 2, 333)
 
 
+@pytest.mark.parametrize("way", ["busy_parent", "_busy_parent"])
+def test_children_inherit_what_was_live_at_the_fork(way, folder):
+    result, run = preloaded(folder, [target("children"), way])
+    assert result.status == 4 and len(run.children) == 100
+    for child in run.children.values():
+        child.check()
+    blocks = sorted(child.count("inherited_blocks") for child in run.children.values())
+    assert blocks == [1 + 200 * i for i in range(100)]
+
+
 def test_report_of_a_run_with_many_children(folder):
     result, run = crunch(folder, target("children"), "many", "50")
     assert result.status == 4 and f"50 child processes recorded in {folder}/children\n" in result.said

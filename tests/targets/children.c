@@ -115,6 +115,17 @@ int main(int argc, char **argv)
             ;
         return right ? 4 : 97;
     }
+    if (!strcmp(way, "busy_parent") || !strcmp(way, "_busy_parent")) { /* its counts go on while the children start */
+        for (int i = 0; i < 100; i++) {
+            if (!(child = way[0] == '_' ? _Fork() : fork()))
+                _exit(4);
+            for (int j = 0; j < 200; j++)
+                own = malloc(10);
+        }
+        while (wait(NULL) > 0)
+            ;
+        return 4;
+    }
     if (!strcmp(way, "contents")) { /* every child leaves its 333 bytes */
         for (int i = 0; i < 5; i++) {
             if (!(child = fork()))

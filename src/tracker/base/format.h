@@ -14,7 +14,8 @@
 #define CR_RECORDING_MAGIC "crunch-r" /* 8 bytes, no terminator in the file */
 #define CR_BLOCKS_MAGIC "crunch-b"
 
-/* ---- recording: a header, then chunks; a section is the chunks of its kind, one behind the other ------------------ */
+/* ---- recording: a header, then chunks, each from a page of the system on (4 KiB, Apple silicon 16 KiB); a section is the chunks
+ * of its kind, one behind the other ---- */
 
 #define CR_HEADER_BYTES 8192u
 #define CR_MAX_CHUNKS 280u

@@ -11,6 +11,7 @@
 
 #define CR_LIKELY(x) __builtin_expect(!!(x), 1)
 #define CR_UNLIKELY(x) __builtin_expect(!!(x), 0)
+#define CR_HOT static inline __attribute__((always_inline)) /* on the way of every allocation */
 #define CR_COLD __attribute__((cold, noinline))
 
 struct cr_lock {

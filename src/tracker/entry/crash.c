@@ -23,33 +23,20 @@ bool cr_crash_is_handler(const struct sigaction *action)
 
 bool cr_crash_is_function(void (*handler)(int)) { return (uintptr_t)handler == (uintptr_t)handle; }
 
-/* A fault happens again when its instruction is run again, with all its details; anything else is sent once more. */
-static bool repeats_itself(const siginfo_t *info)
-{
-    if (cr_signal_sent(info))
-        return false;
-    switch (info->si_signo) {
-    case SIGSEGV:
-    case SIGBUS:
-    case SIGILL:
-    case SIGFPE: return true;
-    default: return false;
-    }
-}
-
 static void handle(int number, siginfo_t *info, void *context)
 {
-    (void)context;
     int saved = errno;
+    siginfo_t read = *info;
+    bool comes_again = cr_os_read_signal(&read, context);
     struct cr_thread *thread = cr_tls_get();
     if ((uintptr_t)thread > CR_THREAD_BUSY)
         thread->inside = 1;
-    struct cr_end end = {CR_RUN_SIGNALLED, number, info};
+    struct cr_end end = {CR_RUN_SIGNALLED, number, &read};
     cr_run_folder_write(&end);
 
     struct sigaction standard = {.sa_handler = SIG_DFL};
     CR_REAL(sigaction)(number, &standard, NULL);
-    if (!repeats_itself(info))
+    if (!comes_again)
         raise(number);
     errno = saved;
 }

@@ -71,6 +71,7 @@
     /* ends of the process image that run no exit handlers */                                                          \
     X(BOTH, void, _exit, (int status))                                                                                 \
     X(BOTH, void, _Exit, (int status))                                                                                 \
+    X(DARWIN, void, exit, (int status))                                                                                \
     X(BOTH, int, execv, (const char *path, char *const argv[]))                                                        \
     X(BOTH, int, execve, (const char *path, char *const argv[], char *const envp[]))                                   \
     X(BOTH, int, execvp, (const char *file, char *const argv[]))                                                       \

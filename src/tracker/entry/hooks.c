@@ -18,7 +18,10 @@ void cr_hooks_started(void)
     started = true;
 }
 
-bool cr_hooks_is_runtime(const void *return_address) { return started || cr_os_is_runtime(return_address); }
+bool cr_hooks_is_runtime(const void *return_address)
+{
+    return started ? cr_os_in_loader(return_address) : cr_os_is_runtime(return_address);
+}
 
 CR_HOOK(void *, malloc, (size_t size))
 {

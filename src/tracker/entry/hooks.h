@@ -21,6 +21,9 @@ typedef void (*cr_signal_handler)(int);
 
 #include "entry/hook_list.h"
 
+#define CR_HOOK_DECLARATION(system, type, name, parameters) CR_DECLARE_##system(type, name, parameters)
+CR_HOOK_LIST(CR_HOOK_DECLARATION)
+
 /* Starts the tracker up if nobody has yet, and enters. */
 struct cr_thread *cr_lifecycle_enter_first(void);
 
@@ -91,18 +94,21 @@ void *cr_hooks_resize(void *block, size_t size, struct cr_unwind_start *start);
 void cr_hooks_started(void);
 /* A process is about to end without exit handlers, or to exec: write the run folder, unless this is a vfork child. */
 void cr_lifecycle_ends(int status);
-void cr_lifecycle_execs(void);
-/* exec came back. */
+bool cr_lifecycle_execs(void); /* whether it wrote */
+/* exec came back, and what was written is not the end. */
 void cr_lifecycle_exec_failed(void);
-/* The body of an exec hook: the call comes back only if it failed. */
+/* The body of an exec hook: the call comes back only if it failed. On macOS execvp ends in the hook of execve, once per folder of
+ * PATH: the outermost hook writes, and takes it back. */
 #define CR_EXEC(call)                                                                                                  \
     do {                                                                                                               \
-        cr_lifecycle_execs();                                                                                          \
+        bool wrote_ = cr_lifecycle_execs();                                                                            \
         int result_ = (call);                                                                                          \
-        cr_lifecycle_exec_failed();                                                                                    \
+        if (wrote_)                                                                                                    \
+            cr_lifecycle_exec_failed();                                                                                \
         return result_;                                                                                                \
     } while (0)
-/* A child was made in a way that runs no fork handlers. */
+/* Around a fork that runs no fork handlers: before it, and in the child. */
+void cr_lifecycle_forks(void);
 void cr_lifecycle_forked(void);
 
 #endif

@@ -1,7 +1,8 @@
 /* lifecycle.c - the tracker's start, forks and ends.
  *
- * Start: the process's first hook, which may come from the loader or from another library's constructor, begins the recording;
- * our constructor, which runs after those of all libraries and before the program's, does what needs a complete libc.
+ * Start: on Linux the process's first hook, which may come from the loader or from another library's constructor, begins the
+ * recording; our constructor, which runs after those of all libraries and before the program's, does what needs a complete libc.
+ * On macOS our constructor runs right after libSystem's and before all others, and begins the recording itself.
  * End: whichever comes first of exit handlers, _exit, exec and a signal writes the run folder. */
 #include <errno.h>
 #include <unistd.h>
@@ -23,19 +24,35 @@ static struct cr_lock *const locks[] = {&cr_threads_lock, &cr_regions_lock,  &cr
                                         &cr_modules_lock, &cr_recording_lock, &cr_arena_lock};
 #define LOCKS (sizeof locks / sizeof *locks)
 
+/* The state of the thread that forks. Other fork handlers, a library's or libSystem's own, may allocate while the locks are held:
+ * the thread is busy meanwhile, and they go unrecorded. */
+static void *forking;
+
 static void before_fork(void)
 {
     for (size_t i = 0; i < LOCKS; i++)
         cr_lock(locks[i]);
+    forking = cr_tls_get();
+    cr_tls_set((void *)CR_THREAD_BUSY);
+    cr_lifecycle_forks();
 }
 
 static void after_fork_in_parent(void)
 {
+    cr_tls_set(forking);
     for (size_t i = LOCKS; i-- > 0;)
         cr_unlock(locks[i]);
 }
 
 static void after_fork_in_child(void)
+{
+    cr_tls_set(forking);
+    cr_lifecycle_forked();
+}
+
+void cr_lifecycle_forks(void) { cr_recording_before_fork(); }
+
+void cr_lifecycle_forked(void)
 {
     int saved = errno;
     for (size_t i = 0; i < LOCKS; i++)
@@ -44,8 +61,6 @@ static void after_fork_in_child(void)
         cr_run_folder_fork();
     errno = saved;
 }
-
-void cr_lifecycle_forked(void) { after_fork_in_child(); }
 
 /* ---- start ---- */
 
@@ -91,7 +106,7 @@ static bool start(void)
 
 struct cr_thread *cr_lifecycle_enter_first(void)
 {
-    if (atomic_load_explicit(&cr_active, memory_order_relaxed) || cr_tls_get())
+    if (!cr_os_starts_in_hook || atomic_load_explicit(&cr_active, memory_order_relaxed) || cr_tls_get())
         return NULL;
     int saved = errno;
     bool on = start();
@@ -118,12 +133,13 @@ static void at_exit(int status)
 
 void cr_lifecycle_ends(int status) { end_with(status); }
 
-void cr_lifecycle_execs(void)
+bool cr_lifecycle_execs(void)
 {
     int saved = errno;
     struct cr_end end = {CR_RUN_EXECED, 0, NULL};
-    cr_run_folder_write(&end);
+    bool wrote = cr_run_folder_write(&end);
     errno = saved;
+    return wrote;
 }
 
 void cr_lifecycle_exec_failed(void)
@@ -140,6 +156,7 @@ __attribute__((constructor)) static void construct(void)
     if (atomic_load(&cr_active)) {
         cr_os_at_exit(at_exit);
         cr_crash_start();
+        cr_os_watch_modules();
         struct cr_thread *thread = cr_enter(); /* gives the main thread its alternate stack */
         if (thread)
             cr_leave(thread);

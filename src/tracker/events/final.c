@@ -33,13 +33,10 @@ static void headline(struct cr_text *text, const struct cr_signal *signal, const
     if (!signal->address || cr_signal_sent(info))
         return;
     cr_text_string(text, ": address ");
-#ifdef SI_KERNEL
-    if (info->si_code == SI_KERNEL) {
+    if (info->si_code == CR_OS_NO_ADDRESS)
         cr_text_string(text, "unknown");
-        return;
-    }
-#endif
-    cr_text_hex(text, (uintptr_t)info->si_addr);
+    else
+        cr_text_hex(text, (uintptr_t)info->si_addr);
 }
 
 static void pair(struct cr_text *text, const char *key, int64_t value)
@@ -72,7 +69,7 @@ static void write_fatal(const char *folder, const siginfo_t *info)
         cr_text_hex(&text, (uintptr_t)info->si_addr);
         cr_text_char(&text, '\n');
     }
-    if (cr_signal_sent(info))
+    if (cr_signal_sent(info) && info->si_pid) /* not every system tells it for every signal */
         pair(&text, "sender", info->si_pid);
     pair(&text, "pid", getpid());
     pair(&text, "thread", (int64_t)cr_os_thread_id());

@@ -100,13 +100,15 @@ static void survey_block(void *context, struct cr_record *record)
 {
     (void)context;
     struct pick pick = {record->address, cr_record_size(record)};
-    if (!pick.address || inherited(record))
+    if (!pick.address)
         return;
-    if (is_runtime(record)) {
+    if (is_runtime(record)) { /* inherited or not, as in the list */
         cr_recording->runtime_blocks++;
         cr_recording->runtime_bytes += pick.size;
         return;
     }
+    if (inherited(record))
+        return;
     cr_recording->heap_left_out_files++; /* until it is kept */
     cr_recording->heap_left_out_bytes += pick.size;
     offer(pick);

@@ -6,6 +6,7 @@
 #include "platform/platform.h"
 #include "services/recording.h"
 #include "state/call_tree.h"
+#include "state/modules.h"
 #include "state/sites.h"
 #include "base/banned.h"
 
@@ -23,37 +24,57 @@ static CR_COLD void stop(void)
 
 /* ---- where ---- */
 
-/* The call-tree node of the frame at index, which is not the leaf, entering those outside of it that are new. */
-static uint32_t node_of(struct cr_unwind_state *state, const struct cr_unwind_stack *stack, uint32_t count)
+/* The call-tree node of the outermost `count` frames, of which the first `same` are those of the last stack. */
+static uint32_t follow(struct cr_trail *trail, const uintptr_t *address, uint32_t base, uint32_t count, uint32_t same)
 {
-    uint32_t known = count;
-    while (known > 0 && (known > stack->frames - stack->fresh || !state->node[known - 1]))
-        known--;
-    uint32_t node = known ? state->node[known - 1] : stack->truncated ? CR_UNWIND_TOO_DEEP : (uint32_t)stack->end;
-    for (uint32_t i = known; i < count; i++)
-        node = state->node[i] = cr_tree_child(node, state->pc[i]);
+    if (CR_UNLIKELY(base != trail->base)) {
+        trail->base = base;
+        trail->length = 0;
+    }
+    uint32_t known = trail->length < count ? trail->length : count;
+    uint32_t i = same < known ? same : known;
+    while (i < known && trail->address[i] == address[i])
+        i++;
+    uint32_t node = i ? trail->node[i - 1] : base;
+    for (; i < count; i++) {
+        node = trail->node[i] = cr_tree_child(node, address[i]);
+        trail->address[i] = address[i];
+        trail->length = i + 1;
+    }
     return node;
 }
 
-/* The site of the hook's caller. 0: no memory for it, the block goes without. */
-static uint32_t locate(struct cr_thread *thread, const struct cr_unwind_start *start)
+/* The site of a stack that is not among the thread's recent ones. */
+static __attribute__((noinline)) uint32_t locate_anew(struct cr_thread *thread, const struct cr_unwind_start *start)
 {
     struct cr_unwind_state *state = thread->unwind;
     struct cr_unwind_stack stack = cr_unwind_capture(state, start);
-    bool same = !stack.fresh && stack.frames;
-    if (CR_LIKELY(same && thread->last_site))
-        return thread->last_site;
     if (CR_UNLIKELY(!stack.frames))
         return cr_site_find(&thread->leaves, thread->slot_item, CR_UNWIND_BUSY, start->pc);
-    uint32_t leaf = stack.frames - 1, parent = node_of(state, &stack, leaf);
-    state->node[leaf] = 0;
-    thread->last_site = cr_site_find(&thread->leaves, thread->slot_item, parent, state->pc[leaf]);
-    return thread->last_site;
+    uint32_t leaf = stack.frames - 1, same = stack.frames - stack.fresh;
+    uint32_t base = stack.truncated ? CR_UNWIND_TOO_DEEP : (uint32_t)stack.end;
+    uint32_t parent = follow(&thread->trail, state->pc, base, leaf, same);
+    uint32_t site = cr_site_find(&thread->leaves, thread->slot_item, parent, state->pc[leaf]);
+    cr_memo_keep(thread->memo, state, start, site);
+    return site;
+}
+
+/* The site of the hook's caller. 0: no memory for it, the block goes without. */
+CR_HOT uint32_t locate(struct cr_thread *thread, const struct cr_unwind_start *start)
+{
+    uint32_t generation = LOAD(cr_modules_generation);
+    if (CR_UNLIKELY(thread->trail.generation != generation)) {
+        thread->trail.generation = generation;
+        thread->trail.length = 0;
+        thread->memo->stamp++;
+    }
+    uint32_t site = cr_memo_find(thread->memo, start);
+    return CR_LIKELY(site != 0) ? site : locate_anew(thread, start);
 }
 
 /* ---- counting ---- */
 
-static void count_birth(struct cr_thread *thread, uint32_t site, size_t size)
+CR_HOT void count_birth(struct cr_thread *thread, uint32_t site, size_t size)
 {
     struct cr_slot *slot = thread->slot;
     cr_site_birth(site, size);
@@ -68,7 +89,7 @@ static void count_birth(struct cr_thread *thread, uint32_t site, size_t size)
 }
 
 /* A block ends: freed, or made anew by realloc. */
-static void count_death(struct cr_thread *thread, uint32_t index)
+CR_HOT void count_death(struct cr_thread *thread, uint32_t index)
 {
     struct cr_record *record = cr_record(index);
     struct cr_slot *slot = thread->slot;
@@ -87,7 +108,7 @@ static void count_death(struct cr_thread *thread, uint32_t index)
 }
 
 /* A block is gone for good. */
-static void bury(struct cr_thread *thread, uint32_t index)
+CR_HOT void bury(struct cr_thread *thread, uint32_t index)
 {
     ADD(thread->slot->frees, 1);
     count_death(thread, index);
@@ -95,7 +116,7 @@ static void bury(struct cr_thread *thread, uint32_t index)
 }
 
 /* Enters a block at an address under a record whose remaining fields are filled. */
-static bool enter(struct cr_thread *thread, uint32_t index, void *block, size_t size, unsigned tag)
+CR_HOT bool enter(struct cr_thread *thread, uint32_t index, void *block, size_t size, unsigned tag)
 {
     _Atomic uint32_t *slot = cr_block_slot((uintptr_t)block, true);
     if (CR_UNLIKELY(!slot))
@@ -109,7 +130,7 @@ static bool enter(struct cr_thread *thread, uint32_t index, void *block, size_t 
 }
 
 /* A record for a block just made by this thread; its address and size are the caller's to enter. */
-static void fill(struct cr_thread *thread, uint32_t index, uint32_t site)
+CR_HOT void fill(struct cr_thread *thread, uint32_t index, uint32_t site)
 {
     struct cr_record *record = cr_record(index);
     record->time_ns = cr_os_coarse_ns();
@@ -187,11 +208,14 @@ void cr_on_resize_end(struct cr_thread *thread, const struct cr_resize *resize, 
         enter(thread, index, resize->block, cr_record_size(record), cr_record_tag(record));
         return;
     }
+    unsigned tag = resize->tag;
+    if ((cr_record_tag(cr_record(index)) & CR_TAG_KIND) == CR_KIND_ZONE) /* whichever function moves it, it stays in its zone */
+        tag = (tag & ~(unsigned)CR_TAG_KIND) | CR_KIND_ZONE;
     ADD(thread->slot->reallocations, 1);
     count_death(thread, index);
     uint32_t site = locate(thread, start);
     fill(thread, index, site);
-    if (!enter(thread, index, resize->result, resize->size, resize->tag))
+    if (!enter(thread, index, resize->result, resize->size, tag))
         stop();
     count_birth(thread, site, resize->size);
 }

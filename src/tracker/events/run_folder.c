@@ -15,6 +15,7 @@
 #include "services/options.h"
 #include "services/recording.h"
 #include "state/block_table.h"
+#include "state/sites.h"
 #include "state/thread.h"
 #include "base/banned.h"
 
@@ -86,17 +87,25 @@ int cr_run_folder_start(void)
     return error ? error : cr_recording_start(folder.path, 0, 0, CR_RUN_CHILD);
 }
 
+static void count_at_site(void *context, struct cr_record *record)
+{
+    (void)context;
+    struct cr_site *site = cr_site(record->node);
+    CR_SITE_ADD(site->live_bytes, (int64_t)cr_record_size(record));
+    CR_SITE_ADD(site->live_blocks, 1);
+}
+
 void cr_run_folder_fork(void)
 {
     folder.owner = getpid();
     folder.writing = 0;
     folder.written = false;
-    uint64_t parent_threads = cr_recording->threads;
     if (!cr_options.children || !folder.path[0] || make_child_folder())
         folder.path[0] = '\0';
     if (cr_recording_fork(folder.path[0] ? folder.path : NULL))
         folder.path[0] = '\0';
-    cr_threads_fork(parent_threads);
+    cr_block_each(count_at_site, NULL);
+    cr_threads_fork(cr_recording->threads);
 }
 
 /* ---- writing it ---- */
@@ -109,20 +118,19 @@ static void wait_for_writer(void)
         nanosleep(&pause, NULL);
 }
 
-void cr_run_folder_write(const struct cr_end *end)
+bool cr_run_folder_write(const struct cr_end *end)
 {
     if (!folder.path[0] || folder.owner != getpid())
-        return;
+        return false;
     int nobody = 0, self = (int)cr_os_thread_id();
     if (!atomic_compare_exchange_strong(&folder.writing, &nobody, self)) {
         if (nobody != self)
             wait_for_writer();
-        return;
+        return false;
     }
     /* Signals wait: one that ends the process must find the folder complete, and a full disk must not raise SIGXFSZ. */
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_BLOCK, &all, &before);
+    struct cr_os_held held;
+    cr_os_hold_signals(&held);
     struct cr_header *header = cr_recording;
     bool forked_and_gone = end->state == CR_RUN_EXECED && header->flags & CR_RUN_FORKED;
     if (!forked_and_gone)
@@ -131,7 +139,8 @@ void cr_run_folder_write(const struct cr_end *end)
     header->end_detail = (uint32_t)end->detail;
     atomic_store(&header->state, (uint32_t)end->state);
     atomic_store(&folder.written, true);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    cr_os_release_signals(&held);
+    return true;
 }
 
 void cr_run_folder_reopen(void)

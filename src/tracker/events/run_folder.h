@@ -24,8 +24,8 @@ struct cr_end {
     const siginfo_t *signal; /* CR_RUN_SIGNALLED: what the handler got */
 };
 
-/* Writes everything. A second call waits for the first, of another thread, to be done, and does nothing. */
-void cr_run_folder_write(const struct cr_end *end);
+/* Writes everything. A second call waits for the first, of another thread, to be done, and does nothing. Whether this call wrote. */
+bool cr_run_folder_write(const struct cr_end *end);
 /* After an exec that failed: the process goes on, and what was written is written again at its real end. */
 void cr_run_folder_reopen(void);
 

@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 
+#include "platform/platform.h"
 #include "base/banned.h"
 
 const struct cr_signal cr_signals[] = {
@@ -13,6 +14,9 @@ const struct cr_signal cr_signals[] = {
     {SIGABRT, "SIGABRT", "aborted", true, false},
     {SIGTRAP, "SIGTRAP", "trap", true, true},
     {SIGSYS, "SIGSYS", "bad system call", true, true},
+#ifdef SIGEMT
+    {SIGEMT, "SIGEMT", "emulated instruction", true, true},
+#endif
     {SIGTERM, "SIGTERM", "terminated", false, false},
     {SIGINT, "SIGINT", "interrupted", false, false},
     {SIGHUP, "SIGHUP", "hung up", false, false},
@@ -64,6 +68,7 @@ static const struct cause causes[] = {
     {SIGBUS, BUS_ADRALN, "address not aligned"},
     {SIGBUS, BUS_ADRERR, "no memory behind the address (a mapped file that is too short, or out of memory)"},
     {SIGBUS, BUS_OBJERR, "hardware error"},
+    {SIGBUS, CR_OS_BUS_ACCESS, "access not allowed there, or a mapped file that is too short"},
     {SIGILL, ILL_ILLOPC, "illegal opcode"},
     {SIGILL, ILL_ILLOPN, "illegal operand"},
     {SIGILL, ILL_ILLADR, "illegal addressing mode"},
@@ -94,10 +99,9 @@ const char *cr_signal_cause(const siginfo_t *info)
             return causes[i].words;
     if (cr_signal_sent(info))
         return "sent by a process";
-#ifdef SI_KERNEL
-    if (info->si_code == SI_KERNEL)
-        return info->si_signo == SIGSEGV ? "general protection fault: the address is not canonical" : "sent by the kernel";
-#endif
+    if (info->si_code == CR_OS_NO_ADDRESS)
+        return info->si_signo == SIGSEGV ? "general protection fault: the address is not canonical"
+                                         : "sent by the kernel";
 #ifdef SI_TIMER
     if (info->si_code == SI_TIMER)
         return "a timer ran out";

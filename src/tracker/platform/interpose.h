@@ -7,38 +7,41 @@
 
 #include "platform/platform.h"
 
+#define CR_HOOK(type, name, parameters) type CR_HOOK_NAME(name) parameters
+
+/* CR_DECLARE_*: a hook's prototype, from a line of the hook list. CR_REAL_FIELD_*: its member of the table of real functions. */
 #if defined(__APPLE__)
 
 #include <malloc/malloc.h>
+#include <stdlib.h>
 
-#define CR_IF_BOTH(...) __VA_ARGS__
+/* Whoever reaches a hook has the function, however new it is. */
+#pragma clang diagnostic ignored "-Wunguarded-availability-new"
+
 #define CR_IF_LINUX(...)
 #define CR_IF_DARWIN(...) __VA_ARGS__
-#define CR_HOOK(type, name, parameters)                                                                                \
-    type crunch_##name parameters;                                                                                     \
-    type crunch_##name parameters
 #define CR_CALL(name) name
 #define CR_HOOK_NAME(name) crunch_##name
+#define CR_DECLARE_BOTH(type, name, parameters) type crunch_##name parameters;
+#define CR_DECLARE_LINUX(type, name, parameters)
+#define CR_DECLARE_DARWIN(type, name, parameters) type crunch_##name parameters;
 #define CR_REAL_FIELD_BOTH(type, name, parameters)
+#define CR_REAL_FIELD_LINUX(type, name, parameters)
 #define CR_REAL_FIELD_DARWIN(type, name, parameters)
 
 #else
 
-#define CR_IF_BOTH(...) __VA_ARGS__
 #define CR_IF_LINUX(...) __VA_ARGS__
 #define CR_IF_DARWIN(...)
-#define CR_HOOK(type, name, parameters)                                                                                \
-    __attribute__((visibility("default"))) type name parameters;                                                       \
-    type name parameters
 #define CR_CALL(name) cr_real.name
 #define CR_HOOK_NAME(name) name
+#define CR_DECLARE_BOTH(type, name, parameters) __attribute__((visibility("default"))) type name parameters;
+#define CR_DECLARE_LINUX(type, name, parameters) __attribute__((visibility("default"))) type name parameters;
+#define CR_DECLARE_DARWIN(type, name, parameters)
 #define CR_REAL_FIELD_BOTH(type, name, parameters) type(*name) parameters;
 #define CR_REAL_FIELD_LINUX(type, name, parameters) type(*name) parameters;
 #define CR_REAL_FIELD_DARWIN(type, name, parameters)
 
-#endif
-#if defined(__APPLE__)
-#define CR_REAL_FIELD_LINUX(type, name, parameters)
 #endif
 
 #endif

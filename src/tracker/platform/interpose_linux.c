@@ -158,7 +158,7 @@ CR_HOOK(int, execveat, (int folder, const char *path, char *const argv[], char *
 
 CR_HOOK(void, quick_exit, (int status))
 {
-    cr_os_quick_exit_status = status;
+    cr_os_exit_status = status;
     CR_REAL(quick_exit)(status);
     __builtin_unreachable();
 }
@@ -169,6 +169,7 @@ CR_HOOK(pid_t, _Fork, (void))
         errno = ENOSYS;
         return -1;
     }
+    cr_lifecycle_forks();
     pid_t pid = CR_CALL(_Fork)();
     if (pid == 0)
         cr_lifecycle_forked();

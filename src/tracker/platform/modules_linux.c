@@ -93,6 +93,8 @@ static bool find_object(uintptr_t address, struct cr_os_module *module, const st
     return true;
 }
 
+void cr_os_watch_modules(void) {}
+
 bool cr_os_find_module(uintptr_t address, struct cr_os_module *module)
 {
     const struct link_map *map = NULL;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -19,6 +20,18 @@
 #include "base/banned.h"
 
 /* ---- memory ---- */
+
+#define HUGE_PAGE_BYTES ((uintptr_t)2 << 20)
+
+void cr_os_expect_use(void *memory, size_t bytes)
+{
+    int saved = errno;
+    uintptr_t from = ((uintptr_t)memory + HUGE_PAGE_BYTES - 1) & ~(HUGE_PAGE_BYTES - 1);
+    uintptr_t to = ((uintptr_t)memory + bytes) & ~(HUGE_PAGE_BYTES - 1);
+    if (from < to)
+        madvise((void *)from, to - from, MADV_HUGEPAGE); /* refused by kernels without it: nothing lost */
+    errno = saved;
+}
 
 int cr_os_allocate(int fd, uint64_t offset, uint64_t bytes)
 {
@@ -31,12 +44,15 @@ int cr_os_allocate(int fd, uint64_t offset, uint64_t bytes)
 
 /* ---- time ---- */
 
-uint64_t cr_os_coarse_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec t = {0, 0};
-    clock_gettime(CLOCK_MONOTONIC_COARSE, &t);
+    clock_gettime(clock, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
+
+uint64_t cr_os_now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
+uint64_t cr_os_coarse_ns(void) { return clock_ns(CLOCK_MONOTONIC_COARSE); }
 
 /* ---- process and threads ---- */
 
@@ -63,6 +79,9 @@ uint64_t cr_os_max_rss(void)
     return kib * 1024;
 }
 
+const bool cr_os_starts_in_hook = true;
+char **cr_os_environment(void) { return environ; }
+
 uint64_t cr_os_thread_id(void) { return (uint64_t)syscall(SYS_gettid); }
 
 _Noreturn void cr_os_exit_now(int status)
@@ -71,7 +90,7 @@ _Noreturn void cr_os_exit_now(int status)
         syscall(SYS_exit_group, status);
 }
 
-int cr_os_quick_exit_status;
+int cr_os_exit_status = -1;
 static void (*at_exit_function)(int status);
 
 static void run_at_exit(int status, void *unused)
@@ -80,7 +99,7 @@ static void run_at_exit(int status, void *unused)
     at_exit_function(status);
 }
 
-static void run_at_quick_exit(void) { at_exit_function(cr_os_quick_exit_status); }
+static void run_at_quick_exit(void) { at_exit_function(cr_os_exit_status); }
 
 int cr_os_at_exit(void (*fn)(int status))
 {
@@ -129,6 +148,20 @@ void cr_os_describe_process(void (*emit)(void *context, const char *key, const c
     }
 }
 
+/* ---- signals ---- */
+
+bool cr_os_read_signal(siginfo_t *info, const void *context)
+{
+    (void)context;
+    switch (info->si_signo) {
+    case SIGSEGV:
+    case SIGBUS:
+    case SIGILL:
+    case SIGFPE: return info->si_code > 0; /* a fault, not sent */
+    default: return false;
+    }
+}
+
 /* ---- the runtimes' own blocks ---- */
 
 struct cr_os_range cr_os_find_loader(void)
@@ -142,6 +175,12 @@ struct cr_os_range cr_os_find_loader(void)
         if (segment[i].p_type == PT_LOAD && segment[i].p_vaddr + segment[i].p_memsz > range.bytes)
             range.bytes = segment[i].p_vaddr + segment[i].p_memsz;
     return range;
+}
+
+bool cr_os_in_loader(const void *address)
+{
+    (void)address;
+    return true; /* there is nothing else in its range */
 }
 
 bool cr_os_is_runtime(const void *return_address)

@@ -10,6 +10,8 @@
 
 #include "base/banned.h"
 
+size_t cr_os_page_bytes(void) { return (size_t)sysconf(_SC_PAGESIZE); }
+
 void *cr_os_map(size_t bytes)
 {
     int saved = errno;
@@ -48,12 +50,34 @@ void *cr_os_map_file(int fd, uint64_t offset, size_t bytes, void *at)
     return memory == MAP_FAILED ? NULL : memory;
 }
 
-static uint64_t clock_ns(clockid_t clock)
+static bool is_waiting(int number)
 {
-    struct timespec t = {0, 0};
-    clock_gettime(clock, &t);
-    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+    sigset_t waiting;
+    return !sigpending(&waiting) && sigismember(&waiting, number) == 1;
 }
 
-uint64_t cr_os_now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
-uint64_t cr_os_wall_ns(void) { return clock_ns(CLOCK_REALTIME); }
+void cr_os_hold_signals(struct cr_os_held *held)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, &held->before);
+    held->over_limit = is_waiting(SIGXFSZ);
+}
+
+void cr_os_release_signals(const struct cr_os_held *held)
+{
+    int number;
+    sigset_t over_limit;
+    sigemptyset(&over_limit);
+    sigaddset(&over_limit, SIGXFSZ);
+    if (!held->over_limit && is_waiting(SIGXFSZ))
+        sigwait(&over_limit, &number);
+    pthread_sigmask(SIG_SETMASK, &held->before, NULL);
+}
+
+uint64_t cr_os_wall_ns(void)
+{
+    struct timespec t = {0, 0};
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}

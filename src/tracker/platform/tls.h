@@ -1,7 +1,8 @@
 /* tls.h - one pointer per thread, the fastest the system offers.
  *
  * Linux: a __thread variable in the initial-exec model, which is plain memory behind the thread register. macOS: the first access
- * to a __thread variable allocates, so the value lives in a pthread key, which dyld's runtime reads without a call.
+ * to a __thread variable allocates, so the value lives in a pthread key, whose functions are a load and a store behind a call
+ * and allocate nothing.
  * Values: see state/thread.h. cr_tls_set may be called in hooks; only cr_tls_start creates the key. */
 #ifndef CR_PLATFORM_TLS_H
 #define CR_PLATFORM_TLS_H

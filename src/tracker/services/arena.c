@@ -8,7 +8,6 @@
 #include "base/banned.h"
 
 #define CHUNK_BYTES ((size_t)16 << 20)
-#define PAGE_BYTES ((size_t)4096)
 
 static struct {
     char *next;
@@ -22,10 +21,12 @@ static size_t padding(const char *at, size_t align) { return (0 - (uintptr_t)at)
 static bool refill(size_t needed)
 {
     size_t most = cr_os_modest(CHUNK_BYTES);
-    for (size_t bytes = most > needed ? most : needed + PAGE_BYTES; bytes >= needed; bytes /= 2) {
+    for (size_t bytes = most > needed ? most : needed + cr_os_page_bytes(); bytes >= needed; bytes /= 2) {
         char *chunk = cr_os_map(bytes);
         if (!chunk)
             continue;
+        if (arena.next) /* a program that needs more than the first chunk needs it for regions, which fill up */
+            cr_os_expect_use(chunk, bytes);
         arena.next = chunk;
         arena.left = bytes;
         return true;
@@ -36,7 +37,7 @@ static bool refill(size_t needed)
 void *cr_arena_alloc(size_t bytes, size_t align)
 {
     if (bytes + align >= CHUNK_BYTES)
-        return cr_os_map((bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1));
+        return cr_os_map(bytes);
 
     cr_lock(&cr_arena_lock);
     char *memory = NULL;

@@ -1,23 +1,21 @@
-/* options.c - reads environ itself: getenv is the program's to interpose, and values must be copied before the program
- * changes them. */
+/* options.c - values are copied, before the program changes them. */
 #include "services/options.h"
 
 #include <stddef.h>
 #include <string.h>
 
 #include "base/fmt.h"
+#include "platform/platform.h"
 #include "base/banned.h"
 
 #define HEAP_LIMIT_DEFAULT_BYTES ((uint64_t)256 << 20)
-
-extern char **environ;
 
 struct cr_options cr_options;
 
 static const char *lookup(const char *name)
 {
     size_t length = strlen(name);
-    for (char **entry = environ; *entry; entry++)
+    for (char **entry = cr_os_environment(); *entry; entry++)
         if (!strncmp(*entry, name, length) && (*entry)[length] == '=')
             return *entry + length + 1;
     return NULL;
@@ -25,7 +23,7 @@ static const char *lookup(const char *name)
 
 bool cr_options_read(void)
 {
-    if (!environ)
+    if (!cr_os_environment())
         return false;
 
     const char *out = lookup("CRUNCH_OUT");

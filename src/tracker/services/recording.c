@@ -9,14 +9,11 @@
 
 #include "base/fmt.h"
 #include "platform/platform.h"
-#include "services/arena.h"
 #include "services/options.h"
 #include "base/banned.h"
 
-#define PAGE_BYTES ((size_t)4096)
+#define KIB4 ((size_t)4096)
 #define MOST_SHRINKING 4096
-#define STEP_MIN_BYTES 1024
-#define STEP_SHARE 1024 /* of the peak, all threads together */
 
 static struct cr_header dummy;
 static struct {
@@ -28,7 +25,6 @@ static struct {
 
 struct cr_lock cr_recording_lock = CR_LOCK_INIT;
 struct cr_header *cr_recording = &dummy;
-_Atomic int64_t cr_recording_step = STEP_MIN_BYTES;
 
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
 #define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
@@ -74,19 +70,32 @@ static const struct {
     size_t first_bytes;    /* of its first chunk */
     size_t reserved_bytes; /* of address space, which is all it can ever hold */
 } plan[CR_SECTIONS] = {
-    [CR_SECTION_META] = {1, PAGE_BYTES, (size_t)4 << 20},
-    [CR_SECTION_THREADS] = {sizeof(struct cr_slot), PAGE_BYTES, (size_t)16 << 20},
-    [CR_SECTION_SITES] = {sizeof(struct cr_site), 4 * PAGE_BYTES, (size_t)1 << 30},
-    [CR_SECTION_EXTRAS] = {sizeof(struct cr_site_extra), PAGE_BYTES, (size_t)256 << 20},
-    [CR_SECTION_NODES] = {sizeof(struct cr_node), PAGE_BYTES, (size_t)512 << 20},
-    [CR_SECTION_PCS] = {sizeof(struct cr_pc), PAGE_BYTES, (size_t)128 << 20},
-    [CR_SECTION_MODULES] = {sizeof(struct cr_module), PAGE_BYTES, (size_t)16 << 20},
-    [CR_SECTION_STRINGS] = {1, PAGE_BYTES, (size_t)16 << 20},
+    [CR_SECTION_META] = {1, KIB4, (size_t)4 << 20},
+    [CR_SECTION_THREADS] = {sizeof(struct cr_slot), KIB4, (size_t)16 << 20},
+    [CR_SECTION_SITES] = {sizeof(struct cr_site), 4 * KIB4, (size_t)1 << 30},
+    [CR_SECTION_EXTRAS] = {sizeof(struct cr_site_extra), KIB4, (size_t)256 << 20},
+    [CR_SECTION_NODES] = {sizeof(struct cr_node), KIB4, (size_t)512 << 20},
+    [CR_SECTION_PCS] = {sizeof(struct cr_pc), KIB4, (size_t)128 << 20},
+    [CR_SECTION_MODULES] = {sizeof(struct cr_module), KIB4, (size_t)16 << 20},
+    [CR_SECTION_STRINGS] = {1, KIB4, (size_t)16 << 20},
 };
 
 char *cr_section_items[CR_SECTIONS];
 
-static size_t whole_pages(size_t bytes) { return (bytes + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1); }
+static size_t whole_pages(size_t bytes)
+{
+    size_t page = cr_os_page_bytes();
+    return (bytes + page - 1) & ~(page - 1);
+}
+
+static int allocate(int fd, uint64_t offset, uint64_t bytes)
+{
+    struct cr_os_held held;
+    cr_os_hold_signals(&held);
+    int error = cr_os_allocate(fd, offset, bytes);
+    cr_os_release_signals(&held);
+    return error;
+}
 
 /* Address space for all sections; less of it where there is a limit. */
 static bool reserve_sections(void)
@@ -146,7 +155,7 @@ static bool add_chunk(enum cr_section_kind section, size_t needed)
     if (index == CR_MAX_CHUNKS || bytes < needed)
         return false;
     uint64_t offset = header->file_bytes;
-    int error = mapped.fd < 0 ? -EBADF : cr_os_allocate(mapped.fd, offset, bytes);
+    int error = mapped.fd < 0 ? -EBADF : allocate(mapped.fd, offset, bytes);
     if (!cr_os_map_file(error ? -1 : mapped.fd, offset, bytes, cr_section_items[section] + mapped.bytes[section]))
         return false;
     if (error && mapped.path[0])
@@ -203,87 +212,6 @@ uint32_t cr_recording_append_site(const struct cr_site *site)
     return item;
 }
 
-/* ---- slots ---- */
-
-void cr_recording_each_slot(void (*visit)(void *context, struct cr_slot *slot), void *context)
-{
-    uint32_t count = (uint32_t)LOAD(cr_recording->sections[CR_SECTION_THREADS].used);
-    for (uint32_t i = 0; i < count; i++)
-        visit(context, cr_slot(i));
-}
-
-static void add_to_totals(void *context, struct cr_slot *slot)
-{
-    struct cr_totals *totals = context;
-    totals->allocations += LOAD(slot->allocations);
-    totals->frees += LOAD(slot->frees);
-    totals->reallocations += LOAD(slot->reallocations);
-    totals->bytes_allocated += LOAD(slot->bytes_allocated);
-    totals->bytes_freed += LOAD(slot->bytes_freed);
-    totals->untracked_frees += LOAD(slot->untracked_frees);
-}
-
-struct cr_totals cr_recording_totals(void)
-{
-    struct cr_totals totals = {0};
-    cr_recording_each_slot(add_to_totals, &totals);
-    totals.live_bytes = cr_recording->inherited_bytes + totals.bytes_allocated - totals.bytes_freed;
-    totals.live_blocks = cr_recording->inherited_blocks + totals.allocations - totals.frees;
-    return totals;
-}
-
-/* ---- the peak ---- */
-
-/* Whether this is a new peak. */
-static bool raise_peak(int64_t bytes, int64_t blocks)
-{
-    struct cr_header *header = cr_recording;
-    uint64_t peak = LOAD(header->peak_bytes);
-    while (bytes > 0 && (uint64_t)bytes > peak)
-        if (atomic_compare_exchange_weak(&header->peak_bytes, &peak, (uint64_t)bytes)) {
-            STORE(header->peak_blocks, blocks > 0 ? (uint64_t)blocks : 0);
-            uint64_t threads = LOAD(header->threads);
-            uint64_t step = (uint64_t)bytes / STEP_SHARE / (threads ? threads : 1);
-            STORE(cr_recording_step, step < STEP_MIN_BYTES ? STEP_MIN_BYTES : (int64_t)step);
-            return true;
-        }
-    return false;
-}
-
-/* Hands in; whether that found a new peak. */
-static bool hand_in(struct cr_slot *slot)
-{
-    struct cr_header *header = cr_recording;
-    int64_t live_bytes = (int64_t)(LOAD(slot->bytes_allocated) - LOAD(slot->bytes_freed));
-    int64_t live_blocks = (int64_t)(LOAD(slot->allocations) - LOAD(slot->frees));
-    int64_t handed_bytes = LOAD(slot->handed_bytes), handed_blocks = LOAD(slot->handed_blocks);
-
-    int64_t bytes = atomic_fetch_add(&header->shared_bytes, live_bytes - handed_bytes);
-    int64_t blocks = atomic_fetch_add(&header->shared_blocks, live_blocks - handed_blocks);
-    bool raised = raise_peak(bytes + LOAD(slot->high_bytes) - handed_bytes, blocks + LOAD(slot->high_blocks) - handed_blocks);
-
-    STORE(slot->handed_bytes, live_bytes);
-    STORE(slot->handed_blocks, live_blocks);
-    STORE(slot->high_bytes, live_bytes);
-    STORE(slot->high_blocks, live_blocks);
-    return raised;
-}
-
-void cr_recording_hand_in(struct cr_slot *slot) { hand_in(slot); }
-
-void cr_recording_rise(struct cr_slot *slot)
-{
-    struct cr_header *header = cr_recording;
-    bool alone = LOAD(header->threads) <= 1;
-    bool far = LOAD(slot->high_bytes) - LOAD(slot->handed_bytes) > LOAD(cr_recording_step);
-    if (CR_UNLIKELY(far)) {
-        if (hand_in(slot) && !alone)
-            atomic_fetch_add_explicit(&header->peak_epoch, 1, memory_order_relaxed);
-    }
-    if (alone) /* its high is the process's */
-        STORE(header->peak_epoch, LOAD(header->peak_epoch) + 1);
-}
-
 /* ---- start and fork ---- */
 
 static void add_meta(void *context, const char *key, const char *value)
@@ -310,7 +238,7 @@ static int create_file(const char *folder)
     mapped.fd = open(mapped.path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (mapped.fd < 0)
         return -errno;
-    int error = cr_os_allocate(mapped.fd, 0, CR_HEADER_BYTES);
+    int error = allocate(mapped.fd, 0, whole_pages(CR_HEADER_BYTES));
     if (error) {
         unlink(mapped.path);
         close(mapped.fd);
@@ -349,7 +277,7 @@ int cr_recording_start(const char *folder, uint64_t heap_bytes, uint64_t heap_fi
     if (!header || !reserve_sections())
         return -ENOMEM;
     fill_header(header, flags);
-    header->file_bytes = CR_HEADER_BYTES;
+    header->file_bytes = whole_pages(CR_HEADER_BYTES);
     header->heap_bytes_left = (int64_t)heap_bytes;
     header->heap_files_left = (int64_t)heap_files;
     for (int i = 0; i < CR_SECTIONS; i++)
@@ -382,40 +310,49 @@ static void move_mapping(char *memory, uint64_t offset, size_t bytes)
     cr_os_unmap(copy, bytes);
 }
 
-/* What the parent's sites did is the parent's; what lives there lives here too. */
-static void reset_sites(void)
-{
-    uint32_t count = (uint32_t)LOAD(cr_recording->sections[CR_SECTION_SITES].used);
-    for (uint32_t i = 0; i < count; i++) {
-        struct cr_site *site = cr_site(i);
-        STORE(site->allocations, 0);
-        STORE(site->bytes, 0);
-        STORE(site->epoch, 0);
-        *cr_site_extra(i) = (struct cr_site_extra){0};
-    }
-}
-
 static void reset_slot(void *context, struct cr_slot *slot)
 {
     (void)context;
     memset((void *)slot, 0, sizeof *slot);
 }
 
+/* What the parent's sites did is the parent's. What lives there the caller counts anew, from the blocks themselves: the parent may
+ * have gone on counting in the shared file. */
+static void reset_sites(void)
+{
+    uint32_t count = (uint32_t)LOAD(cr_recording->sections[CR_SECTION_SITES].used);
+    for (uint32_t i = 0; i < count; i++) {
+        const struct cr_site was = *cr_site(i);
+        *cr_site(i) = (struct cr_site){.address = was.address, .parent = was.parent, .pc = was.pc, .slot = was.slot};
+        *cr_site_extra(i) = (struct cr_site_extra){0};
+    }
+}
+
+static struct {
+    struct cr_header header;
+    struct cr_totals totals;
+} at_fork;
+
+void cr_recording_before_fork(void)
+{
+    at_fork.totals = cr_recording_totals();
+    memcpy((void *)&at_fork.header, (const void *)cr_recording, sizeof at_fork.header);
+}
+
 int cr_recording_fork(const char *folder)
 {
-    struct cr_totals totals = cr_recording_totals();
+    const struct cr_totals totals = at_fork.totals;
     mapped.fd = -1;
     int error = folder ? create_file(folder) : -EACCES;
-    if (!error && (error = cr_os_allocate(mapped.fd, 0, cr_recording->file_bytes)))
+    if (!error && (error = allocate(mapped.fd, 0, at_fork.header.file_bytes)))
         unlink(mapped.path);
-    if (error && mapped.fd >= 0) {
-        close(mapped.fd);
-        mapped.fd = -1;
-    }
+    if (error)
+        close_grown();
 
     struct cr_header *header = cr_recording;
-    uint32_t chunk_count = LOAD(header->chunk_count);
     move_mapping((char *)header, 0, CR_HEADER_BYTES);
+    memcpy((void *)header, (const void *)&at_fork.header, sizeof *header);
+    uint32_t chunk_count = LOAD(header->chunk_count);
     for (uint32_t i = 0; i < chunk_count; i++)
         if (header->chunks[i].bytes)
             move_mapping(mapped.chunk_at[i], header->chunks[i].offset, header->chunks[i].bytes);
@@ -425,7 +362,6 @@ int cr_recording_fork(const char *folder)
     reset_sites();
     fill_header(header, CR_RUN_FORKED | CR_RUN_CHILD);
     header->message[0] = '\0';
-    header->threads = 0;
     header->inherited_bytes = totals.live_bytes;
     header->inherited_blocks = totals.live_blocks;
     STORE(header->shared_bytes, (int64_t)totals.live_bytes);
@@ -435,15 +371,4 @@ int cr_recording_fork(const char *folder)
     STORE(header->peak_epoch, 1);
     give_up_file(folder ? error : 0);
     return error;
-}
-
-bool cr_recording_claim(struct cr_header *budget, uint64_t bytes)
-{
-    if (atomic_fetch_sub(&budget->heap_files_left, 1) > 0) {
-        if (atomic_fetch_sub(&budget->heap_bytes_left, (int64_t)bytes) >= (int64_t)bytes)
-            return true;
-        atomic_fetch_add(&budget->heap_bytes_left, (int64_t)bytes);
-    }
-    atomic_fetch_add(&budget->heap_files_left, 1);
-    return false;
 }

@@ -21,8 +21,11 @@ extern struct cr_header *cr_recording;
  * already; -ENOMEM: nothing works. Without a file recording goes on in private memory, and 0 is returned. Called once. */
 int cr_recording_start(const char *folder, uint64_t heap_bytes, uint64_t heap_files, uint32_t flags);
 
+/* Just before a fork: notes what the child will need of the recording, which stays the parent's to change until the child has its
+ * own. */
+void cr_recording_before_fork(void);
 /* In a forked child: puts a file in `folder` (NULL: private memory) in the place of the parent's, counters reset, the sum of
- * the parent's live blocks as inherited. */
+ * the parent's live blocks as inherited; header.threads is still the parent's. */
 int cr_recording_fork(const char *folder);
 
 /* ---- sections ---- */

@@ -11,6 +11,7 @@
 #define RECORDS_PER_CHUNK (1u << CR_RECORD_CHUNK_SHIFT)
 #define RECORDS_PER_REFILL 128u
 #define SMALLEST_CHUNK_RECORDS 2048u
+#define SMALL_PROGRAM_RECORDS 65536u
 
 struct cr_lock cr_regions_lock = CR_LOCK_INIT;
 struct cr_lock cr_records_lock = CR_LOCK_INIT;
@@ -63,6 +64,9 @@ static bool add_chunk(void)
         struct cr_record *records = cr_os_map(n * sizeof *records);
         if (!records)
             continue;
+        size_t small = slab.chunk_count ? 0 : SMALL_PROGRAM_RECORDS; /* for which a large piece would be waste */
+        if (n > small)
+            cr_os_expect_use(records + small, (n - small) * sizeof *records);
         slab.records[slab.chunk_count] = n;
         slab.used = slab.chunk_count ? 0 : 1; /* index 0 means none */
         cr_record_chunk[slab.chunk_count++] = records;

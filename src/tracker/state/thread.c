@@ -30,12 +30,14 @@ static struct cr_thread *take_or_make(void)
 
     thread = cr_arena_alloc(sizeof *thread, 64);
     struct cr_unwind_state *unwind = cr_arena_alloc(sizeof *unwind, 64);
+    struct cr_memo *memo = cr_arena_alloc(sizeof *memo, 64);
     uint32_t item = cr_recording_append(CR_SECTION_THREADS, NULL, 1);
-    if (!thread || !unwind || item == CR_NO_ITEM)
+    if (!thread || !unwind || !memo || item == CR_NO_ITEM)
         return NULL;
     thread->slot_item = item;
     thread->slot = cr_slot(item);
     thread->unwind = unwind;
+    thread->memo = memo;
     thread->altstack = cr_arena_alloc(CR_ALTSTACK_BYTES, 4096);
     return thread;
 }
@@ -94,10 +96,14 @@ static struct cr_thread *attach(bool ending)
     if (thread) {
         thread->borrowed = ending;
         thread->inside = 1;
-        thread->last_record = thread->last_site = 0;
+        thread->last_record = 0;
+        thread->trail.length = 0;
         thread->unwind->joinable = 0; /* what it knows is another thread's stack */
+        thread->memo->stamp++;
         if (ending || !cr_os_stack_bounds(&thread->unwind->stack_low, &thread->unwind->stack_high))
             thread->unwind->stack_low = thread->unwind->stack_high = 0;
+        thread->memo->stack_low = thread->unwind->stack_low;
+        thread->memo->stack_bytes = thread->unwind->stack_high - thread->unwind->stack_low;
         if (!ending) {
             thread->number = cr_threads_base + (uint32_t)atomic_fetch_add(&cr_recording->threads, 1) + 1;
             cr_tls_at_end(thread);

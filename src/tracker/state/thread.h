@@ -14,9 +14,20 @@
 #include "platform/tls.h"
 #include "base/unwind.h"
 #include "state/block_table.h"
+#include "state/memo.h"
 #include "state/sites.h"
 
 #define CR_ALTSTACK_BYTES ((size_t)60 << 10)
+
+/* The call-tree nodes of the stack recorded last, outermost frame first: a stack that begins with the same frames begins with the
+ * same nodes. */
+struct cr_trail {
+    uint32_t base;       /* the root or a marker */
+    uint32_t length;     /* nodes known */
+    uint32_t generation; /* of the modules the addresses belong to */
+    uint32_t node[CR_UNWIND_DEPTH];
+    uintptr_t address[CR_UNWIND_DEPTH];
+};
 
 struct cr_thread {
     volatile int inside; /* volatile: the compiler must not move it across calls it believes to know */
@@ -26,13 +37,14 @@ struct cr_thread {
     struct cr_slot *slot;
     uint32_t slot_item;   /* its number */
     uint32_t last_record; /* of the block allocated last, 0 once that was freed */
-    uint32_t last_site;   /* of the stack captured last; 0: unknown */
     struct cr_leaves leaves;
+    struct cr_trail trail;
     struct cr_unwind_start new_start; /* operator new: its caller, when `kind` is set */
     struct cr_spares spares;
     struct cr_thread *next; /* in the pool */
     void *altstack;         /* CR_ALTSTACK_BYTES for signal handlers of the thread */
     struct cr_unwind_state *unwind;
+    struct cr_memo *memo;
 };
 
 /* Values of the thread-local pointer that are no struct cr_thread. */

@@ -1,0 +1,71 @@
+/* interpose_darwin.c - the tuples by which dyld redirects calls to the hooks, and the hooks that only macOS has, zones aside
+ * (interpose_zones_darwin.c).
+ *
+ * dyld applies the tuples to every image but this one, so the hooks call the real functions by their own names. A function that
+ * this macOS does not have is NULL in its tuple, and dyld passes over it. */
+#include "platform/interpose.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "entry/hooks.h"
+
+struct tuple {
+    void (*replacement)(void);
+    void (*replacee)(void);
+};
+
+#define TUPLE_BOTH(name)                                                                                               \
+    __attribute__((used, section("__DATA,__interpose"))) static const struct tuple tuple_##name = {                    \
+        (void (*)(void))crunch_##name, (void (*)(void))name};
+#define TUPLE_LINUX(name)
+#define TUPLE_DARWIN(name) TUPLE_BOTH(name)
+#define TUPLE(system, type, name, parameters) TUPLE_##system(name)
+CR_HOOK_LIST(TUPLE)
+
+/* ---- the real functions: always there, also before start-up ---- */
+
+void cr_real_find(void) { cr_real.found = true; }
+
+bool cr_is_early(const void *block)
+{
+    (void)block;
+    return false;
+}
+
+void *cr_pass_malloc(size_t size) { return malloc(size); }
+void *cr_pass_calloc(size_t count, size_t size) { return calloc(count, size); }
+void *cr_pass_realloc(void *block, size_t size) { return realloc(block, size); }
+void cr_pass_free(void *block) { free(block); }
+
+/* ---- macOS's other functions ---- */
+
+/* realloc that frees the block when it fails. */
+CR_HOOK(void *, reallocf, (void *block, size_t size))
+{
+    struct cr_thread *thread = cr_hook_enter();
+    if (CR_UNLIKELY(!thread))
+        return reallocf(block, size);
+    if (!block) {
+        block = reallocf(NULL, size);
+        CR_FINISH(thread, block, size, CR_KIND_REALLOC);
+        return block;
+    }
+    struct cr_unwind_start start = CR_UNWIND_START();
+    struct cr_resize resize = {.index = cr_on_resize_begin(thread, block), .block = block};
+    resize.result = reallocf(block, size);
+    int saved = errno;
+    resize.size = resize.result ? size : 0; /* nothing of no size: the recorder's word for a block that is gone */
+    resize.tag = cr_hooks_tag(thread, CR_KIND_REALLOC, &start);
+    cr_on_resize_end(thread, &resize, &start);
+    cr_leave(thread);
+    errno = saved;
+    return resize.result;
+}
+
+/* Exit handlers are not told the status. */
+CR_HOOK(void, exit, (int status))
+{
+    cr_os_exit_status = status;
+    exit(status);
+}

@@ -1,0 +1,108 @@
+/* counters.c - the recording's counters (recording.h): slots, the peak, the budget for contents. No locks: every counter of a slot
+ * has one writer, which uses plain atomic stores. */
+#include <string.h>
+
+#include "services/recording.h"
+#include "base/banned.h"
+
+#define STEP_MIN_BYTES 1024
+#define STEP_SHARE 1024 /* of the peak, all threads together */
+
+#define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
+#define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
+
+_Atomic int64_t cr_recording_step = STEP_MIN_BYTES;
+
+/* ---- slots ---- */
+
+void cr_recording_each_slot(void (*visit)(void *context, struct cr_slot *slot), void *context)
+{
+    uint32_t count = (uint32_t)LOAD(cr_recording->sections[CR_SECTION_THREADS].used);
+    for (uint32_t i = 0; i < count; i++)
+        visit(context, cr_slot(i));
+}
+
+static void add_to_totals(void *context, struct cr_slot *slot)
+{
+    struct cr_totals *totals = context;
+    totals->allocations += LOAD(slot->allocations);
+    totals->frees += LOAD(slot->frees);
+    totals->reallocations += LOAD(slot->reallocations);
+    totals->bytes_allocated += LOAD(slot->bytes_allocated);
+    totals->bytes_freed += LOAD(slot->bytes_freed);
+    totals->untracked_frees += LOAD(slot->untracked_frees);
+}
+
+struct cr_totals cr_recording_totals(void)
+{
+    struct cr_totals totals = {0};
+    cr_recording_each_slot(add_to_totals, &totals);
+    totals.live_bytes = cr_recording->inherited_bytes + totals.bytes_allocated - totals.bytes_freed;
+    totals.live_blocks = cr_recording->inherited_blocks + totals.allocations - totals.frees;
+    return totals;
+}
+
+/* ---- the peak ---- */
+
+/* Whether this is a new peak. */
+static bool raise_peak(int64_t bytes, int64_t blocks)
+{
+    struct cr_header *header = cr_recording;
+    uint64_t peak = LOAD(header->peak_bytes);
+    while (bytes > 0 && (uint64_t)bytes > peak)
+        if (atomic_compare_exchange_weak(&header->peak_bytes, &peak, (uint64_t)bytes)) {
+            STORE(header->peak_blocks, blocks > 0 ? (uint64_t)blocks : 0);
+            uint64_t threads = LOAD(header->threads);
+            uint64_t step = (uint64_t)bytes / STEP_SHARE / (threads ? threads : 1);
+            STORE(cr_recording_step, step < STEP_MIN_BYTES ? STEP_MIN_BYTES : (int64_t)step);
+            return true;
+        }
+    return false;
+}
+
+/* Hands in; whether that found a new peak. */
+static bool hand_in(struct cr_slot *slot)
+{
+    struct cr_header *header = cr_recording;
+    int64_t live_bytes = (int64_t)(LOAD(slot->bytes_allocated) - LOAD(slot->bytes_freed));
+    int64_t live_blocks = (int64_t)(LOAD(slot->allocations) - LOAD(slot->frees));
+    int64_t handed_bytes = LOAD(slot->handed_bytes), handed_blocks = LOAD(slot->handed_blocks);
+
+    int64_t bytes = atomic_fetch_add(&header->shared_bytes, live_bytes - handed_bytes);
+    int64_t blocks = atomic_fetch_add(&header->shared_blocks, live_blocks - handed_blocks);
+    bool raised = raise_peak(bytes + LOAD(slot->high_bytes) - handed_bytes, blocks + LOAD(slot->high_blocks) - handed_blocks);
+
+    STORE(slot->handed_bytes, live_bytes);
+    STORE(slot->handed_blocks, live_blocks);
+    STORE(slot->high_bytes, live_bytes);
+    STORE(slot->high_blocks, live_blocks);
+    return raised;
+}
+
+void cr_recording_hand_in(struct cr_slot *slot) { hand_in(slot); }
+
+void cr_recording_rise(struct cr_slot *slot)
+{
+    struct cr_header *header = cr_recording;
+    bool alone = LOAD(header->threads) <= 1;
+    bool far = LOAD(slot->high_bytes) - LOAD(slot->handed_bytes) > LOAD(cr_recording_step);
+    if (CR_UNLIKELY(far)) {
+        if (hand_in(slot) && !alone)
+            atomic_fetch_add_explicit(&header->peak_epoch, 1, memory_order_relaxed);
+    }
+    if (alone) /* its high is the process's */
+        STORE(header->peak_epoch, LOAD(header->peak_epoch) + 1);
+}
+
+/* ---- the budget for contents ---- */
+
+bool cr_recording_claim(struct cr_header *budget, uint64_t bytes)
+{
+    if (atomic_fetch_sub(&budget->heap_files_left, 1) > 0) {
+        if (atomic_fetch_sub(&budget->heap_bytes_left, (int64_t)bytes) >= (int64_t)bytes)
+            return true;
+        atomic_fetch_add(&budget->heap_bytes_left, (int64_t)bytes);
+    }
+    atomic_fetch_add(&budget->heap_files_left, 1);
+    return false;
+}
