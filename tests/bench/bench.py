@@ -4,8 +4,8 @@
 
 Runs are interleaved (bare, crunch, peer, bare, ...), so that a noisy moment of the machine hits all alike. A figure is the median
 of the runs' ratios to the median bare run, with the smallest in brackets. CPU time is user + system of the program and, for
-tools that work in further processes, of these too. Crunch is the tracker alone, as the launcher starts it; what launcher and
-report add is measured on a program that does nothing.
+tools that work in further processes, of these too. Crunch is the tracker alone, as the launcher starts it, with
+--no-heap; what launcher and report add is measured on a program that does nothing.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def cpu_seconds(tool: str, prefix: list[str], workload: Workload) -> float:
     if tool == "crunch":
         shutil.rmtree(WORK / "run", ignore_errors=True)
         (WORK / "run").mkdir()
-        environment |= {"LD_PRELOAD": str(LIBRARY), "CRUNCH_OUT": str(WORK / "run")}
+        environment |= {"LD_PRELOAD": str(LIBRARY), "CRUNCH_OUT": str(WORK / "run"), "CRUNCH_HEAP_LIMIT": "0"}
     with open(workload.stdin or os.devnull, "rb") as stdin:
         process = subprocess.Popen(
             prefix + workload.command, env=environment, stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
