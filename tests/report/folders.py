@@ -1,9 +1,11 @@
 """Run folders made by hand: a small writer of src/tracker/base/format.h's files."""
 
+import struct
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from report import reader
+from report import reader, stacks
 
 LIVE = 1 << 22  # a process number that no Linux or macOS system gives out
 
@@ -11,7 +13,7 @@ DEFAULTS = dict(
     state=reader.EXITED, end_detail=0, flags=0, pid=LIVE, ppid=1, start_wall_ns=1_700_000_000 * 10**9, start_ns=10**9,
     end_ns=3 * 10**9, max_rss=1 << 20, threads=1, inherited_bytes=0, inherited_blocks=0, shared_bytes=0, shared_blocks=0,
     peak_bytes=0, peak_blocks=0, heap_bytes_left=0, heap_files_left=0, runtime_bytes=0, runtime_blocks=0, heap_files=0,
-    heap_bytes=0, heap_left_out_files=0, heap_left_out_bytes=0, message=b"")
+    heap_bytes=0, heap_left_out_files=0, heap_left_out_bytes=0, message=b"", peak_epoch=1)
 
 
 def slot(**values: int) -> bytes:
@@ -19,21 +21,58 @@ def slot(**values: int) -> bytes:
     return reader.SLOT.pack(*(values.get(name, 0) for name in reader.Slot.__dataclass_fields__))
 
 
+def site(parent: int, pc: int, **values: int) -> Tuple[bytes, bytes]:
+    """One struct cr_site and its cr_site_extra."""
+    names = ("allocations", "bytes", "live_bytes", "live_blocks", "epoch", "peak_bytes", "peak_blocks", "slot")
+    return (stacks.SITE.pack(0, parent, pc, *(values.get(name, 0) for name in names)),
+            stacks.EXTRA.pack(values.get("temporary", 0), values.get("lifetime_ns", 0)))
+
+
+def module(start: int, end: int, path: int, build_id: bytes = b"", unloaded_ns: int = 0) -> bytes:
+    """One struct cr_module; path is an offset into STRINGS."""
+    return stacks.MODULE.pack(start, end, start, 1, unloaded_ns, path, len(build_id), build_id)
+
+
+@dataclass
+class CallStacks:
+    """The sections of call stacks. Real items begin at 1 for sites and modules, at 16 for nodes and pcs."""
+
+    sites: Sequence[Tuple[bytes, bytes]] = ()
+    nodes: Sequence[Tuple[int, int]] = ()  # parent, pc
+    pcs: Sequence[Tuple[int, int]] = ()  # address, module
+    modules: Sequence[bytes] = ()
+    strings: bytes = b"\0"
+
+    def sections(self) -> Dict[int, bytes]:
+        markers = range(stacks.MARKERS)
+        return {
+            reader.SITES: bytes(64) + b"".join(item for item, _ in self.sites),
+            reader.EXTRAS: bytes(16) + b"".join(extra for _, extra in self.sites),
+            reader.NODES: b"".join(struct.pack("<II", *node) for node in [*((0, n) for n in markers), *self.nodes]),
+            reader.PCS: b"".join(struct.pack("<Q", address | number << 48) for address, number in [*((0, 0) for _ in markers), *self.pcs]),
+            reader.MODULES: bytes(80) + b"".join(self.modules),
+            reader.STRINGS: self.strings,
+        }
+
+
 def recording(slots: Sequence[bytes] = (), arguments: Sequence[bytes] = (b"prog",), facts: Optional[Dict[str, bytes]] = None,
-              **values: object) -> bytes:
-    """A whole `recording` with one chunk of slots and one of facts."""
+              call_stacks: CallStacks = CallStacks(), lost: Sequence[int] = (), **values: object) -> bytes:
+    """A whole `recording`. Every section has two chunks; of the sections in `lost` the second is lost."""
     fields = {**DEFAULTS, **values}
     entries = [key.encode() + b"=" + value for key, value in (facts or {"exe": b"/opt/prog", "cwd": b"/tmp"}).items()]
-    meta = b"".join(entry + b"\0" for entry in entries + [b"arg=" + argument for argument in arguments])
-    threads = b"".join(slots) or slot()
-    first, second = reader.HEADER_BYTES, reader.HEADER_BYTES + len(threads)
-    total = second + len(meta)
-    head = reader.HEADER.pack(
-        b"crunch-r", reader.FORMAT_VERSION, reader.HEADER_BYTES, total, 2,
-        *(fields[name] for name in DEFAULTS))
-    chunks = reader.CHUNK.pack(reader.CHUNK_THREADS, len(slots), first, len(threads))
-    chunks += reader.CHUNK.pack(reader.CHUNK_META, len(meta), second, len(meta))
-    return (head + chunks).ljust(reader.HEADER_BYTES, b"\0") + threads + meta
+    contents = {reader.META: b"".join(entry + b"\0" for entry in entries + [b"arg=" + argument for argument in arguments]),
+                reader.THREADS: b"".join(slots) or slot(), **call_stacks.sections()}
+    table, chunks, body = b"", b"", b""
+    for kind, item_bytes in enumerate(reader.ITEM_BYTES):
+        table += reader.SECTION.pack(item_bytes, len(contents[kind]) // item_bytes)
+        half = len(contents[kind]) // 2
+        for part in (contents[kind][:half], b"" if kind in lost else contents[kind][half:]):
+            chunks += reader.CHUNK.pack(kind, reader.HEADER_BYTES + len(body), len(part))
+            body += part
+    *head, message, epoch = (fields[name] for name in DEFAULTS)
+    header = reader.HEADER.pack(b"crunch-r", reader.FORMAT_VERSION, reader.HEADER_BYTES, reader.HEADER_BYTES + len(body),
+                                2 * len(reader.ITEM_BYTES), *head, message, epoch)
+    return (header + table + chunks).ljust(reader.HEADER_BYTES, b"\0") + body
 
 
 def blocks(entries: Sequence[Tuple[int, int, int]], pid: int = LIVE) -> bytes:
@@ -44,7 +83,7 @@ def blocks(entries: Sequence[Tuple[int, int, int]], pid: int = LIVE) -> bytes:
 
 def stats(**values: object) -> str:
     """A `stats` file."""
-    fields: Dict[str, object] = {"format": 1, "pid": LIVE, "ppid": 1, "end": "exit 0"}
+    fields: Dict[str, object] = {"format": reader.FORMAT_VERSION, "pid": LIVE, "ppid": 1, "end": "exit 0"}
     fields.update({key: 0 for key in reader.NUMBERS if key not in fields})
     fields.update({"threads": 1, "wall_seconds": "0.250000", "max_rss": 1 << 20, "tracking": "complete"})
     fields.update(values)

@@ -1,0 +1,289 @@
+"""Names of frames: programs compiled here, files that are no longer the ones that ran, the cache, hostile names."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from report import binary, frames, perf_map, symbol_cache, symbolizer, symbols
+from report.stacks import Module, Stacks
+from report.symbolizer import Addr2line, LlvmSymbolizer, Tools
+
+SOURCE = """\
+#include <cstdlib>
+#include <vector>
+template <class T> struct Box { T *keep; __attribute__((noinline)) T *fill(T value) { keep = new T(value); return keep; } };
+static inline __attribute__((always_inline)) void *inner(std::size_t n) { return std::malloc(n); }
+static inline __attribute__((always_inline)) void *middle(std::size_t n) { return inner(n + 1); }
+extern "C" __attribute__((noinline)) void *outer(std::size_t n) { return middle(n); }
+int main() { Box<int> box; return outer(10) == nullptr || box.fill(3) == nullptr; }
+"""
+START = 0x7F0000000000
+
+
+@pytest.fixture
+def program(tmp_path):
+    compiler = shutil.which("c++") or pytest.skip("no C++ compiler")
+
+    def build(name="prog", *options, source=SOURCE):
+        (tmp_path / "prog.cpp").write_text(source)
+        subprocess.run([compiler, "-O1", "-g", "-fPIE", "-pie", "-Wl,--build-id", str(tmp_path / "prog.cpp"), "-o", str(tmp_path / name),
+                        *options], check=True)
+        return tmp_path / name
+
+    return build
+
+
+def call_in(path, function):
+    """The file's address behind the first call in a function, by objdump."""
+    text = subprocess.run(["objdump", "-d", "--no-show-raw-insn", str(path)], capture_output=True, text=True, check=True).stdout
+    body = text[text.index(f"<{function}>:"):].splitlines()
+    at = next(number for number, line in enumerate(body) if "call" in line or "\tbl\t" in line)
+    return int(body[at + 1].split(":")[0], 16)
+
+
+def one(path, address, build_id=None, tools=None, start_ns=1 << 62, module_path=None):
+    """The frames of one return address in a file."""
+    identity = next(iter(binary.build_ids(path)), "") if build_id is None else build_id
+    module = Module(START, START + (1 << 30), START, 1, 0, str(module_path or path), identity)
+    stacks = Stacks([0] * 16, list(range(16)), [0] * 16 + [START + address], [0] * 16 + [1],
+                    [Module(0, 0, 0, 0, 0, "", ""), module], [], [])
+    found = symbols.Symbols(stacks, 1 << 22, start_ns, str(path.parent), tools)
+    return found.frames(16), found.troubles
+
+
+def tools_of(kind):
+    tools = Tools()
+    tools._tools = [tool for tool in tools._tools if isinstance(tool, kind)] or pytest.skip(f"{kind.name} is not installed")
+    return tools
+
+
+def shown(found):
+    return [(frame.name, os.path.basename(frame.file), frame.line, frame.inlined) for frame in found]
+
+
+@pytest.mark.parametrize("kind", [LlvmSymbolizer, Addr2line])
+def test_inlined_functions_are_frames(program, kind):
+    path = program()
+    found, troubles = one(path, call_in(path, "outer"), tools=tools_of(kind))
+    assert [rest for _, *rest in shown(found)] == [["prog.cpp", 4, True], ["prog.cpp", 5, True], ["prog.cpp", 6, False]] and not troubles
+    if kind is LlvmSymbolizer:  # addr2line calls the innermost inlined function by the symbol's name
+        assert [frames.shortened(frame.name, 6) for frame in found] == ["inner", "middle", "outer"]
+
+
+@pytest.mark.parametrize("kind", [LlvmSymbolizer, Addr2line])
+def test_templates_are_demangled(program, kind):
+    path = program()
+    found, _ = one(path, call_in(path, "_ZN3BoxIiE4fillEi"), tools=tools_of(kind))
+    assert shown(found)[-1] == ("Box<int>::fill(int)", "prog.cpp", 3, False)
+
+
+@pytest.mark.parametrize("kind", [LlvmSymbolizer, Addr2line])
+def test_stripped_code_shows_the_exported_symbol_or_the_offset(program, kind):
+    whole = program("whole", "-rdynamic")
+    inside, offset = call_in(whole, "outer"), call_in(whole, "_start")
+    stripped = program("prog", "-rdynamic", "-s")
+    found, troubles = one(stripped, inside, tools=tools_of(kind))
+    assert [(frame.name, frame.file, frame.known) for frame in found] == [("outer", "", True)] and not troubles
+    bare = program("prog", "-s")
+    found, _ = one(bare, offset, tools=tools_of(kind))
+    assert [(frame.name, frame.known) for frame in found] == [(f"prog+0x{offset:x}", False)]
+
+
+def test_a_file_that_is_gone_is_said_and_not_asked(program, tmp_path):
+    path = program()
+    address, identity = call_in(path, "outer"), next(iter(binary.build_ids(path)))
+    path.unlink()
+    found, troubles = one(path, address, identity)
+    assert [frame.name for frame in found] == [f"prog+0x{address:x}"]
+    assert len(troubles) == 1 and "is no longer there" in troubles[0]
+
+
+def test_a_file_of_another_build_is_never_asked(program):
+    path = program()
+    address, identity = call_in(path, "outer"), next(iter(binary.build_ids(path)))
+    program(source=SOURCE.replace("outer", "another"))
+    found, troubles = one(path, address, identity)
+    assert [frame.name for frame in found] == [f"prog+0x{address:x}"] and "is not the file that ran" in troubles[0]
+
+
+def test_without_a_build_id_the_time_of_change_decides(program):
+    path = program("prog", "-Wl,--build-id=none")
+    address, changed = call_in(path, "outer"), path.stat().st_mtime_ns
+    assert binary.build_ids(path) == frozenset()
+    assert one(path, address, "", start_ns=changed - 1)[1][0].endswith("has changed since it ran, so its functions have no names")
+    symbols.why_not.cache_clear()
+    assert one(path, address, "", start_ns=changed + 1)[0][-1].name == "outer"
+
+
+def test_a_separate_debug_file_is_found_by_its_link(program, tmp_path):
+    path = program()
+    address = call_in(path, "outer")
+    for command in (["--only-keep-debug", path, tmp_path / "prog.debug"], ["--strip-all", path],
+                    [f"--add-gnu-debuglink={tmp_path / 'prog.debug'}", path]):
+        subprocess.run(["objcopy", *map(str, command)], check=True)
+    assert shown(one(path, address)[0])[-1] == ("outer", "prog.cpp", 6, False)
+
+
+def test_a_path_relative_to_the_programs_folder_is_found(program):
+    path = program()
+    assert one(path, call_in(path, "outer"), module_path="./prog")[0][-1].name == "outer"
+
+
+def test_without_a_tool_the_way_out_is_said_once(program):
+    path = program()
+    tools = Tools()
+    tools._tools = []
+    found, troubles = one(path, 0x1234, tools=tools)
+    assert [frame.name for frame in found] == ["prog+0x1234"] and troubles == [symbols.NO_TOOL] and "install" in symbols.NO_TOOL
+
+
+def test_a_tool_that_dies_is_replaced_by_the_next(program):
+    class Broken:
+        name = "broken"
+
+        def ask(self, path, module, addresses):
+            raise symbolizer.ToolFailed
+            yield
+
+    path = program()
+    tools = Tools()
+    tools._tools.insert(0, Broken())
+    assert one(path, call_in(path, "outer"), tools=tools)[0][-1].name == "outer" and tools.name != "broken"
+
+
+# ---- the cache ----
+
+
+class Counting(Tools):
+    """Counts the addresses that are asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.asked = 0
+
+    def ask(self, path, module, addresses):
+        self.asked += len(addresses)
+        return super().ask(path, module, addresses)
+
+
+def test_names_are_kept_by_build_id(program, own_cache):
+    path = program()
+    address, tools = call_in(path, "outer"), Counting()
+    first, second = one(path, address, tools=tools)[0], one(path, address, tools=tools)[0]
+    assert tools.asked == 1 and first == second
+    assert os.listdir(own_cache / "crunch" / "symbols") == [next(iter(binary.build_ids(path))) + ".json"]
+    os.utime(path, ns=(1, 1))  # another file of the same build: stripped, say
+    one(path, address, tools=tools)
+    assert tools.asked == 2
+
+
+def test_a_file_that_is_gone_keeps_its_cached_names(program):
+    path = program()
+    address, identity = call_in(path, "outer"), next(iter(binary.build_ids(path)))
+    one(path, address)
+    path.unlink()
+    symbols.why_not.cache_clear()
+    found, troubles = one(path, address, identity)
+    assert found[-1].name == "outer" and not troubles
+
+
+@pytest.mark.parametrize("damage", [b"", b"\xff\xfe", b"[]", b"{}", b'{"format":1,"stamp":[],"answers":{"x":[]}}', b"[" * 100_000,
+                                    b'{"format":1,"stamp":null,"answers":{"1":[[1]]}}'])
+def test_an_unreadable_cache_is_no_cache(program, own_cache, damage):
+    path = program()
+    folder = own_cache / "crunch" / "symbols"
+    folder.mkdir(parents=True)
+    (folder / (next(iter(binary.build_ids(path))) + ".json")).write_bytes(damage)
+    assert one(path, call_in(path, "outer"))[0][-1].name == "outer"
+
+
+def test_the_cache_stays_small(own_cache, monkeypatch):
+    monkeypatch.setattr(symbol_cache, "MOST_BYTES", 3000)
+    for number in range(10):
+        symbol_cache.save(f"{number:040x}", ["tool"], {1: [("f" * 900, "", 0, 0)]})
+        path = own_cache / "crunch" / "symbols" / f"{number:040x}.json"
+        if path.exists():
+            os.utime(path, (number, number))
+    left = os.listdir(own_cache / "crunch" / "symbols")
+    assert f"{9:040x}.json" in left and f"{0:040x}.json" not in left and 1 < len(left) < 4
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(program, monkeypatch, tmp_path):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    path = program()
+    assert one(path, call_in(path, "outer"))[0][-1].name == "outer"
+
+
+# ---- answers and names ----
+
+
+def test_hostile_names_are_harmless(program):
+    plain = "evil" + "x" * 65536
+    path = program(source=f'extern "C" void *malloc(unsigned long);\nextern "C" void *f() __asm__("{plain}");\n'
+                          "void *f() { return malloc(1); }\nint main() { return f() == 0; }\n")
+    hostile = b"ev\n\x1b[2J\xff\xe2\x80\xae;</script>"
+    data = path.read_bytes().replace(plain.encode(), hostile.ljust(len(plain), b"x"))
+    path.write_bytes(data)
+    symbol_lines = subprocess.run(["nm", "-n", str(path)], capture_output=True, check=True).stdout.split(b"\n")
+    address = int(next(line for line in symbol_lines if line[17:21] == b"T ev").split()[0], 16) + 10
+    found, _ = one(path, address)
+    assert found and all(frame.name.isprintable() and len(frame.name) < 10_000 for frame in found)
+
+
+def test_addr2lines_answers_are_told_apart():
+    text = "0x0000000000001139\ninner\n/a b/x.c:4 (discriminator 2)\nouter\n/a b/x.c:9\n0x0000000000002000\n??\n??:0\n"
+    assert list(symbolizer.addr2line_answers(text, [0x1139, 0x2000])) == [
+        [("inner", "/a b/x.c", 4, 0), ("outer", "/a b/x.c", 9, 0)], [("", "", 0, 0)]]
+    assert list(symbolizer.addr2line_answers("", [1])) == []
+
+
+def test_atos_answers():
+    text = "inner (in prog) (/a/x.c:4)\nouter(int) (in prog) (/a/x.c:9)\n\n0x100003f00 (in prog) + 12\n\nmalloc (in libsystem_malloc.dylib) + 30\n"
+    assert symbolizer.atos_answers(text) == [
+        [("inner", "/a/x.c", 4, 0), ("outer(int)", "/a/x.c", 9, 0)], [("", "", 0, 0)], [("malloc", "", 0, 0)]]
+
+
+def test_llvms_answers_may_be_anything():
+    assert symbolizer.llvm_answer(b'{"Symbol":[{"FunctionName":"f","FileName":"","Line":0,"Column":0}]}\n') == [("f", "", 0, 0)]
+    assert symbolizer.llvm_answer(b'{"Error":{"Message":"no"}}\n') == []
+    for text in (b"", b"[]", b"f\n", b'{"Symbol":3}'):
+        with pytest.raises(symbolizer.ToolFailed):
+            symbolizer.llvm_answer(text)
+
+
+def test_code_made_at_run_time_has_the_name_of_the_perf_map(tmp_path):
+    (tmp_path / "perf-77.map").write_bytes(b"1000 20 LazyCompile:~f a.js:1\ngarbage\n2000 10 \xff\n")
+    names = perf_map.PerfMap(77, 0, tmp_path)
+    assert [names.name(at) for at in (0xFFF, 0x1000, 0x101F, 0x1020, 0x2001)] == ["", "LazyCompile:~f a.js:1", "LazyCompile:~f a.js:1", "", "\udcff"]
+    assert perf_map.PerfMap(77, 1 << 62, tmp_path).name(0x1000) == "" and perf_map.PerfMap(78, 0, tmp_path).name(0x1000) == ""
+
+
+@pytest.mark.parametrize("data", [b"", b"\x7fELF", b"\x7fELF\x02\x01" + b"\xff" * 200, b"\xcf\xfa\xed\xfe" + b"\xff" * 100,
+                                  b"\xca\xfe\xba\xbe\0\0\0\x09" + b"\xff" * 40])
+def test_the_identity_of_any_file_can_be_asked(tmp_path, data):
+    (tmp_path / "file").write_bytes(data)
+    assert binary.build_ids(tmp_path / "file") == frozenset() and binary.build_ids(tmp_path) == frozenset()
+
+
+@pytest.mark.parametrize("name, width, short", [
+    ("main", 10, "main"),
+    ("std::vector<int, std::allocator<int> >::push_back(int const&)", 45, "std::vector<…>::push_back"),
+    ("Box<int>::fill(int)", 15, "Box<int>::fill"),
+    ("A<int>::operator()(std::string const&) const", 30, "A<int>::operator() const"),
+    ("bool operator< <int>(A<int> const&, A<int> const&)", 24, "bool operator< <int>"),
+    ("(anonymous namespace)::f(int)", 26, "(anonymous namespace)::f"),
+    ("x" * 50, 10, "xxxxxxxxx…"),
+])
+def test_long_names_are_shortened(name, width, short):
+    assert frames.shortened(name, width) == short
+
+
+def test_json_of_the_cache_is_what_it_says(program, own_cache):
+    path = program()
+    one(path, call_in(path, "outer"))
+    kept = json.loads(next((own_cache / "crunch" / "symbols").iterdir()).read_text())
+    assert kept["format"] == symbol_cache.FORMAT and list(kept) == ["format", "stamp", "answers"]
