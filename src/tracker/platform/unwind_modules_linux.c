@@ -49,8 +49,8 @@ static bool find_in_table(uintptr_t address, struct cr_unwind_module *module)
     }
     if (low > 0)
         *module = table->module[low - 1];
-    atomic_thread_fence(memory_order_acquire);
-    return low > 0 && address < module->high && version == atomic_load_explicit(&modules.version, memory_order_relaxed);
+    /* Adding 0 where a load would do: it cannot happen before what was read above (a fence would say the same, but not to TSan). */
+    return low > 0 && address < module->high && version == atomic_fetch_add_explicit(&modules.version, 0, memory_order_acq_rel);
 }
 
 bool cr_unwind_find_module(uintptr_t address, struct cr_unwind_module *module)
