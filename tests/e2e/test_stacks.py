@@ -1,0 +1,135 @@
+"""Where programs allocate, from the run to the lines on the terminal, the page and the exports."""
+
+import json
+import re
+
+import pytest
+
+from harness import CRUNCH, Folder, bare, crunch, target
+from report import run as runs
+
+def stacks_of(folder):
+    """Innermost function names (up to main) and the place, for all that the program itself allocated."""
+    run = runs.load(folder.path)
+    found = {}
+    for place, leaf in zip(run.stacks.places, run.tree.leaves):
+        names = [(frame.name, frame.line) for frame in run.tree.stack(leaf)]
+        inside = next((number for number, (name, _) in enumerate(names) if name == "main"), None)
+        if inside is not None:
+            found[tuple(names[:inside + 1])] = place
+    return run, found
+
+
+def lines_of(name):
+    """Line numbers of a target's source by the word behind `line:` in its comments."""
+    text = open(re.sub(r"build/targets/(\w+)$", r"tests/targets/\1.c", target(name)), encoding="utf-8").read()
+    return {match[1]: number for number, line in enumerate(text.splitlines(), 1) if (match := re.search(r"/\* line: (\w+) \*/", line))}
+
+
+@pytest.fixture
+def tree(folder):
+    result, recorded = crunch(folder, target("call_tree"))
+    assert result.status == 0
+    recorded.check()
+    return result, recorded
+
+
+def test_counts_of_every_place_are_exact(tree):
+    _, recorded = tree
+    run, found = stacks_of(recorded)
+    line = lines_of("call_tree")
+    expected = {  # stack: allocations, bytes, live blocks, live bytes, bytes at the peak, temporary
+        (("grab", line["grab"]), ("leak", line["leak"]), ("main", line["main_leak"])): (5, 500, 5, 500, 500, 0),
+        (("grab", line["grab"]), ("hold", line["hold"]), ("main", line["main_hold"])): (1, 100_000, 0, 0, 100_000, 1),
+        (("churn", line["churn"]), ("main", line["main_churn"])): (1000, 16_000, 0, 0, 0, 1000),
+        (("grow", line["grow_first"]), ("main", line["main_grow"])): (1, 10, 0, 0, 0, 1),
+        (("grow", line["grow_again"]), ("main", line["main_grow"])): (1, 20, 1, 20, 20, 0),
+    }
+    counted = {stack: (place.allocations, place.bytes, place.live_blocks, place.live_bytes, place.peak_bytes, place.temporary)
+               for stack, place in found.items()}
+    recursive = {stack: values for stack, values in counted.items() if any(name == "deep" for name, _ in stack)}
+    assert {stack: values for stack, values in counted.items() if stack not in recursive} == expected
+    (stack, values), = recursive.items()
+    assert stack == (("deep", line["deep_end"]), *[("deep", line["deep"])] * 40, ("main", line["main_deep"]))
+    assert values == (1, 7, 1, 7, 7, 0)
+    assert run.stacks.cut_short() == {}
+
+
+def test_sums_over_the_places_are_the_totals(tree):
+    _, recorded = tree
+    run, _ = stacks_of(recorded)
+    places = run.stacks.places
+    assert sum(place.live_bytes for place in places) == recorded.count("live_bytes")
+    assert sum(place.live_blocks for place in places) == recorded.count("live_blocks")
+    assert sum(place.bytes for place in places) == recorded.count("bytes_allocated")
+    assert sum(place.allocations for place in places) == recorded.count("allocations") + recorded.count("reallocations")
+    assert sum(place.peak_bytes for place in places) == recorded.count("peak_bytes")
+    assert sum(place.peak_blocks for place in places) == recorded.count("peak_blocks")
+
+
+def test_the_terminal_names_function_and_line(tree):
+    result, _ = tree
+    line = lines_of("call_tree")
+    said = result.said[result.said.index("still allocated"):]
+    said = said.replace("tests/targets/", "")  # where the program was started depends on who runs the test
+    assert said == f"""\
+still allocated, by call stack
+  500 bytes in 5 blocks, 95 %
+    grab (call_tree.c:{line['grab']})
+    leak (call_tree.c:{line['leak']})
+    main (call_tree.c:{line['main_leak']})
+  20 bytes in 1 block, 4 %
+    grow (call_tree.c:{line['grow_again']})
+    main (call_tree.c:{line['main_grow']})
+  7 bytes in 1 block, 1 %
+    deep (call_tree.c:{line['deep_end']})
+    deep (call_tree.c:{line['deep']})
+    deep (call_tree.c:{line['deep']})
+
+at the peak of 98.2 KiB, by call stack
+  97.7 KiB in 1 block, 99 %
+    grab (call_tree.c:{line['grab']})
+    hold (call_tree.c:{line['hold']})
+    main (call_tree.c:{line['main_hold']})
+  500 bytes in 5 blocks
+    grab (call_tree.c:{line['grab']})
+    leak (call_tree.c:{line['leak']})
+    main (call_tree.c:{line['main_leak']})
+  20 bytes in 1 block
+    grow (call_tree.c:{line['grow_again']})
+    main (call_tree.c:{line['main_grow']})
+"""
+
+
+@pytest.mark.parametrize("options, words", [(["--stacks", "0"], []), (["--stacks", "1"], ["_start"]), (["--stacks", "1", "-n"], ["_start"])])
+def test_whole_stacks_or_none_on_demand(folder, options, words):
+    result = crunch(folder, target("call_tree"), options=options)[0]
+    assert ("by call stack" in result.said) == bool(words) and all(word in result.said for word in words)
+
+
+def test_the_exports_hold_every_stack(tree):
+    _, recorded = tree
+    folded = bare([*CRUNCH, "--export", "folded", str(recorded.path)])
+    lines = dict(line.rsplit(" ", 1) for line in folded.stdout.decode().splitlines())
+    ending = {name.split(";main;", 1)[1]: int(value) for name, value in lines.items() if ";main;" in name}
+    assert ending == {"leak;grab": 500, "grow": 20, ";".join(["deep"] * 41): 7}
+    speedscope = bare([*CRUNCH, "--export", "speedscope", "--value", "allocations", str(recorded.path)])
+    assert sum(json.loads(speedscope.stdout)["profiles"][0]["weights"]) == recorded.count("allocations") + recorded.count("reallocations")
+
+
+def test_a_closed_plugin_still_has_names(folder):
+    _, recorded = crunch(folder, target("plugin_closed"), target("plugin_leak", "-shared"))
+    run, found = stacks_of(recorded)
+    assert any(stack[0][0] == "plugin_leak" and place.live_bytes == 77 for stack, place in found.items())
+    assert any(module.unloaded_ns for module in run.stacks.modules)
+
+
+def test_a_small_program_is_reported_quickly(folder):
+    import resource
+    import sys
+
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    bare([*CRUNCH, "--out", str(folder), "true"])
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert Folder(folder).count("allocations") >= 0 and sys.executable
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.0
