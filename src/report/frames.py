@@ -15,7 +15,7 @@ STANDARD_NAME = re.compile(r"(?:[\w ]+[&*]* )?(?:std|__gnu_cxx)::")
 def is_own(frame: Frame, program: str) -> bool:
     """Whether a frame is code that the program's author may have written: with a name, not of a system's library or header, not of
     the C++ library; in a program that is itself the system's (`program` is the path of the executable), code with a source line."""
-    if not frame.known or not frame.module or frame.file.startswith(SYSTEM) or STANDARD_NAME.match(frame.name):
+    if not frame.known or frame.name == "_start" or frame.file.startswith(SYSTEM) or STANDARD_NAME.match(frame.name):
         return False
     return not frame.module.startswith(SYSTEM) or (frame.module == program and frame.line > 0)
 

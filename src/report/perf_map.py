@@ -7,6 +7,7 @@ import stat
 from pathlib import Path
 from typing import List, Optional, Tuple
 
+FOLDER = Path("/tmp")
 MOST_BYTES = 64 << 20
 LINE = re.compile(rb"([0-9a-fA-F]{1,16}) ([0-9a-fA-F]{1,16}) ([^\n]{1,2000})")
 
@@ -14,9 +15,9 @@ LINE = re.compile(rb"([0-9a-fA-F]{1,16}) ([0-9a-fA-F]{1,16}) ([^\n]{1,2000})")
 class PerfMap:
     """The map of one process, read when first asked."""
 
-    def __init__(self, pid: int, start_ns: int, folder: Path = Path("/tmp")) -> None:
+    def __init__(self, pid: int, start_ns: int) -> None:
         """start_ns: the process's start since 1970; an older map is another process's."""
-        self._path = folder / f"perf-{pid}.map"
+        self._path = FOLDER / f"perf-{pid}.map"
         self._start_ns = start_ns
         self._ranges: Optional[List[Tuple[int, int, str]]] = None
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from report import reader, stacks
+from report import perf_map, reader, stacks
 
 LIVE = 1 << 22  # a process number that no Linux or macOS system gives out
 
@@ -78,7 +78,8 @@ def recording(slots: Sequence[bytes] = (), arguments: Sequence[bytes] = (b"prog"
 def blocks(entries: Sequence[Tuple[int, int, int]], pid: int = LIVE) -> bytes:
     """A `blocks` file of (address, size, flags)."""
     head = reader.BLOCKS_HEADER.pack(b"crunch-b", reader.FORMAT_VERSION, reader.BLOCK.size, len(entries), pid)
-    return head + b"".join(reader.BLOCK.pack(address, size, 1500, 0, 1, 0, flags) for address, size, flags in entries)
+    return head + b"".join(reader.BLOCK.pack(address, size, 1500, number, 1, 0, flags)
+                           for number, (address, size, flags) in enumerate(entries, 1))
 
 
 def stats(**values: object) -> str:
@@ -91,8 +92,9 @@ def stats(**values: object) -> str:
 
 
 def run_folder(path: Path, entries: Sequence[Tuple[int, int, int]] = (), contents: Optional[Dict[int, bytes]] = None,
-               fatal: str = "", arguments: Sequence[bytes] = (b"./prog", b"x"), message: bytes = b"", **values: object) -> Path:
-    """A complete run folder whose totals agree with its blocks."""
+               fatal: str = "", arguments: Sequence[bytes] = (b"./prog", b"x"), message: bytes = b"",
+               call_stacks: CallStacks = CallStacks(), **values: object) -> Path:
+    """A complete run folder whose totals agree with its blocks; the first block belongs to site 1, the second to site 2, and so on."""
     path.mkdir(parents=True)
     (path / reader.MARKER).write_text("run folder of crunch, written by process 1\n")
     runtime = [size for _, size, flags in entries if flags & reader.BLOCK_RUNTIME]
@@ -103,7 +105,8 @@ def run_folder(path: Path, entries: Sequence[Tuple[int, int, int]] = (), content
         peak_bytes=sum(size for _, size, _ in entries), peak_blocks=len(entries), heap_files=len(kept),
         heap_bytes=sum(map(len, kept.values())))
     (path / "recording").write_bytes(recording(
-        [slot(allocations=len(entries), bytes_allocated=totals["bytes_allocated"])], arguments, message=message))
+        [slot(allocations=len(entries), bytes_allocated=totals["bytes_allocated"])], arguments, message=message,
+        call_stacks=call_stacks))
     flagged = [(address, size, flags | (reader.BLOCK_CONTENTS if address in kept else 0)) for address, size, flags in entries]
     (path / "blocks").write_bytes(blocks(flagged))
     (path / "stats").write_text(stats(**{**totals, **values}))
@@ -113,6 +116,15 @@ def run_folder(path: Path, entries: Sequence[Tuple[int, int, int]] = (), content
         (path / "heap").mkdir(exist_ok=True)
         (path / "heap" / f"0x{address:x}").write_bytes(data)
     return path
+
+
+def perf_stacks(path: Path, monkeypatch, names: Sequence[bytes], sites: Sequence[Tuple[bytes, bytes]],
+                nodes: Sequence[Tuple[int, int]]) -> CallStacks:
+    """Call stacks whose pcs 16, 17, … have these names, by a perf map in `path`."""
+    path.mkdir(parents=True, exist_ok=True)
+    monkeypatch.setattr(perf_map, "FOLDER", path)
+    (path / f"perf-{LIVE}.map").write_bytes(b"".join(b"%x 10 %b\n" % (0x1000 + 0x10 * n, name) for n, name in enumerate(names)))
+    return CallStacks(sites=sites, nodes=nodes, pcs=[(0x1008 + 0x10 * n, 0) for n in range(len(names))])
 
 
 def lines_of(path: Path) -> List[str]:

@@ -255,11 +255,12 @@ def test_llvms_answers_may_be_anything():
             symbolizer.llvm_answer(text)
 
 
-def test_code_made_at_run_time_has_the_name_of_the_perf_map(tmp_path):
+def test_code_made_at_run_time_has_the_name_of_the_perf_map(tmp_path, monkeypatch):
+    monkeypatch.setattr(perf_map, "FOLDER", tmp_path)
     (tmp_path / "perf-77.map").write_bytes(b"1000 20 LazyCompile:~f a.js:1\ngarbage\n2000 10 \xff\n")
-    names = perf_map.PerfMap(77, 0, tmp_path)
+    names = perf_map.PerfMap(77, 0)
     assert [names.name(at) for at in (0xFFF, 0x1000, 0x101F, 0x1020, 0x2001)] == ["", "LazyCompile:~f a.js:1", "LazyCompile:~f a.js:1", "", "\udcff"]
-    assert perf_map.PerfMap(77, 1 << 62, tmp_path).name(0x1000) == "" and perf_map.PerfMap(78, 0, tmp_path).name(0x1000) == ""
+    assert perf_map.PerfMap(77, 1 << 62).name(0x1000) == "" and perf_map.PerfMap(78, 0).name(0x1000) == ""
 
 
 @pytest.mark.parametrize("data", [b"", b"\x7fELF", b"\x7fELF\x02\x01" + b"\xff" * 200, b"\xcf\xfa\xed\xfe" + b"\xff" * 100,

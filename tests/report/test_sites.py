@@ -1,0 +1,160 @@
+"""Call stacks on the terminal, the progress bar, and the exports."""
+
+import io
+import json
+
+import pytest
+
+import folders
+from folders import site
+from launcher import progress, sites
+from report import export, run, symbols
+from report.errors import CrunchError
+
+NAMES = [b"main", b"load", b"grow", b"std::allocate(int)", b"ev;il\x1b[2J <b>"]
+MAIN, LOAD, GROW, STD, EVIL = range(16, 21)
+
+
+@pytest.fixture
+def recorded(tmp_path, monkeypatch):
+    """main calls load, which calls grow; two places in grow differ below it only by std::allocate."""
+    def make(*counted):
+        stacks = folders.perf_stacks(tmp_path / "maps", monkeypatch, NAMES, counted, [(0, MAIN), (16, LOAD), (17, GROW)])
+        return run.load(folders.run_folder(tmp_path / "out", [(0x1000, 10, 0)], call_stacks=stacks, peak_bytes=5000, live_bytes=400))
+    return make
+
+
+def test_the_largest_at_the_end_and_where_others_at_the_peak(recorded):
+    found = recorded(site(17, GROW, live_bytes=300, live_blocks=3, epoch=1, peak_bytes=300, peak_blocks=3),
+                     site(16, LOAD, live_bytes=100, live_blocks=1),
+                     site(0, MAIN, epoch=1, peak_bytes=4000, peak_blocks=1))
+    assert sites.lines(found, sites.Wanted()) == [
+        "still allocated, by call stack",
+        "  300 bytes in 3 blocks, 75 %", "    grow", "    load", "    main",
+        "  100 bytes in 1 block, 25 %", "    load", "    main",
+        "",
+        "at the peak of 4.9 KiB, by call stack",
+        "  3.9 KiB in 1 block, 80 %", "    main",
+        "  300 bytes in 3 blocks, 6 %", "    grow", "    load", "    main",
+        "  100 bytes in 1 block, 2 %", "    load", "    main"]
+
+
+def test_a_peak_like_the_end_is_not_said_again(recorded):
+    found = recorded(site(17, GROW, live_bytes=300, live_blocks=3))
+    assert sites.lines(found, sites.Wanted())[0] == "still allocated, by call stack"
+    assert not [line for line in sites.lines(found, sites.Wanted()) if "peak" in line]
+
+
+def test_stacks_that_read_alike_are_one(recorded):
+    found = recorded(site(18, STD, live_bytes=10, live_blocks=1), site(17, GROW, live_bytes=20, live_blocks=2),
+                     site(18, EVIL, live_bytes=5, live_blocks=1))
+    assert sites.lines(found, sites.Wanted())[1:5] == ["  30 bytes in 3 blocks from 2 call stacks, 8 %", "    grow", "    load", "    main"]
+    whole = sites.lines(found, sites.wanted(2))
+    assert whole[1:6] == ["  20 bytes in 2 blocks, 5 %", "    grow", "    load", "    main", "  10 bytes in 1 block, 2 %"]
+    assert whole[6:10] == ["    std::allocate(int)", "    grow", "    load", "    main"]
+
+
+def test_nothing_is_said_where_there_is_nothing_or_nobody_asks(recorded):
+    found = recorded(site(17, GROW, live_bytes=300, live_blocks=3))
+    assert sites.lines(found, sites.wanted(0)) == []
+    (found.folder / "recording").unlink()
+    assert sites.lines(run.load(found.folder), sites.Wanted()) == []
+
+
+def test_names_cannot_talk_to_the_terminal(recorded):
+    found = recorded(site(17, EVIL, live_bytes=300, live_blocks=3))
+    assert "    ev;il\\x1b[2J <b>" in sites.lines(found, sites.Wanted())
+
+
+def test_what_the_runtimes_keep_is_left_out(tmp_path, monkeypatch):
+    stacks = folders.perf_stacks(tmp_path / "maps", monkeypatch, NAMES, [site(0, MAIN, live_bytes=72704, live_blocks=1)], [])
+    out = folders.run_folder(tmp_path / "out", [(0x10, 72704, 1)], call_stacks=stacks)
+    assert sites.lines(run.load(out), sites.Wanted()) == []
+
+
+def test_missing_frames_are_a_frame(recorded):
+    found = recorded(site(4, GROW, live_bytes=300, live_blocks=3))
+    assert sites.lines(found, sites.wanted(1))[2:4] == ["    grow", "    [frames missing: stack not readable]"]
+
+
+def test_why_names_are_missing_is_said_once(tmp_path):
+    stacks = folders.CallStacks(sites=[site(0, 16, live_bytes=9, live_blocks=1), site(0, 17, live_bytes=8, live_blocks=1)],
+                                pcs=[(0x7F0000001000, 1), (0x7F0000002000, 1)],
+                                modules=[folders.module(0x7F0000000000, 0x7F0000010000, 1)], strings=b"\0/gone/lib.so\0")
+    said = sites.lines(run.load(folders.run_folder(tmp_path / "out", call_stacks=stacks)), sites.Wanted())
+    assert said[-1] == "crunch: /gone/lib.so is no longer there, so its functions have no names"
+    assert "    lib.so+0x1000" in said and sum("crunch:" in line for line in said) == 1
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_is_drawn_late_and_wiped_away(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    terminal = Terminal()
+    with progress.bar(terminal) as tell:
+        tell(1, 10)
+        assert terminal.getvalue() == ""
+        now[0] = 0.6
+        tell(5, 10)
+    assert terminal.getvalue() == "\rcrunch: finding names [###############...............]  50 %\r\x1b[K"
+    with progress.bar(io.StringIO()) as tell, progress.bar(terminal, quiet=True) as quiet, progress.bar(None) as closed:
+        assert tell is None and quiet is None and closed is None
+
+
+# ---- exports ----
+
+
+def test_folded_stacks(recorded):
+    found = recorded(site(17, GROW, live_bytes=300, live_blocks=3), site(17, EVIL, live_bytes=4, live_blocks=1, allocations=9),
+                     site(1, MAIN, live_bytes=2, live_blocks=1), site(0, MAIN))
+    assert export.text(found, "folded", "live", "x") == ("main;load;grow 300\nmain;load;ev:il\\x1b[2J <b> 4\n"
+                                                         "[frames missing: no unwind table for the code, and no frame pointer];main 2\n")
+    assert export.text(found, "folded", "allocations", "x") == "main;load;ev:il\\x1b[2J <b> 9\n"
+
+
+def test_stacks_that_read_alike_are_one_line(recorded):
+    found = recorded(site(17, GROW, bytes=1, slot=0), site(17, GROW, bytes=2, slot=1))
+    assert export.text(found, "folded", "bytes", "x") == "main;load;grow 3\n"
+
+
+def test_speedscope_follows_its_schema(recorded):
+    """The rules of speedscope's file-format-schema.json for sampled profiles, field by field."""
+    found = recorded(site(17, GROW, live_bytes=300, live_blocks=3), site(16, EVIL, live_bytes=4, live_blocks=1))
+    document = json.loads(export.text(found, "speedscope", "live", "crunch 1"))
+    assert set(document) <= {"$schema", "shared", "profiles", "name", "activeProfileIndex", "exporter"}
+    assert document["$schema"] == "https://www.speedscope.app/file-format-schema.json" and isinstance(document["exporter"], str)
+    frames = document["shared"]["frames"]
+    for frame in frames:
+        assert isinstance(frame["name"], str) and set(frame) <= {"name", "file", "line", "col"}
+        assert isinstance(frame.get("file", ""), str) and isinstance(frame.get("line", 0), int) and isinstance(frame.get("col", 0), int)
+    profile, = document["profiles"]
+    assert set(profile) == {"type", "name", "unit", "startValue", "endValue", "samples", "weights"}
+    assert profile["type"] == "sampled" and isinstance(profile["name"], str)
+    assert profile["unit"] in {"none", "nanoseconds", "microseconds", "milliseconds", "seconds", "bytes"}
+    assert len(profile["samples"]) == len(profile["weights"]) and all(isinstance(weight, int) for weight in profile["weights"])
+    assert all(0 <= index < len(frames) for sample in profile["samples"] for index in sample)
+    assert (profile["startValue"], profile["endValue"]) == (0, 304)
+    assert [[frames[index]["name"] for index in sample] for sample in profile["samples"]] == [
+        ["main", "load", "grow"], ["main", "ev;il\\x1b[2J <b>"]]
+
+
+@pytest.mark.parametrize("kind, value, words", [("svg", "live", "folded, speedscope"), ("folded", "sum", "live, peak, bytes, allocations, temporary")])
+def test_unknown_formats_and_values_are_refused_with_the_known_ones(recorded, kind, value, words):
+    with pytest.raises(CrunchError, match=words):
+        export.text(recorded(), kind, value, "x")
+
+
+def test_without_a_recording_there_is_no_export(recorded):
+    found = recorded()
+    (found.folder / "recording").unlink()
+    with pytest.raises(CrunchError, match="has no call stacks"):
+        export.text(run.load(found.folder), "folded", "live", "x")
+
+
+def test_a_frame_knows_no_more_than_it_must():
+    frame = symbols.Frame("f", "", 0, 0, "", True)
+    assert export.folded_name(symbols.Frame("a;b\nc", "", 0, 0, "", True)) == "a:b c" and export._frame(frame) == {"name": "f"}
