@@ -87,7 +87,7 @@ function startFlame(stacks) {
   const spotName = (spot) => (spot.outside ? stacks.text[spot.name] : "all");
   const describe = (spot) => {
     const where = spot.outside ? whereOf(stacks, spot.nodes[0], true) : "";
-    return `${spotName(spot)}${where ? ` (${where}${spot.nodes.some((node) => whereOf(stacks, node, true) !== where) ? " and other lines" : ""})` : ""}: ` +
+    return `${shortName(spotName(spot), LONG_NAME)}${where ? ` (${where}${spot.nodes.some((node) => whereOf(stacks, node, true) !== where) ? " and other lines" : ""})` : ""}: ` +
       `${measure().words(spot.value)}, ${shareWords(spot.value, values[0])}`;
   };
   const found = () => {
@@ -135,7 +135,7 @@ function startFlame(stacks) {
     made.setAttribute("aria-level", String(row + 1));
     made.setAttribute("aria-label", describe(spot));
     made.tabIndex = -1;
-    if (width * graph.clientWidth > 24) made.textContent = spotName(spot);
+    if (width * graph.clientWidth > 24) made.textContent = shortName(spotName(spot), 120);
     place.bar = made;
     made.place = place;
     return made;

@@ -2,6 +2,15 @@
 const FIRST_SITES = 20, MORE_SITES = 100, FIRST_FRAMES = 40;
 const SITE_COLUMNS = ["live", "peak", "total", "allocations", "temporary", "lifetime"];
 
+/** '→ called ← caller ← its caller': what the labelled function called on the way to the leaf, and who called it, up to main. */
+function aroundOf(stacks, leaf, label) {
+  const nodes = stackOf(stacks, leaf), at = nodes.indexOf(label);
+  const names = nodes.map((node) => nameOf(stacks, node)), main = names.indexOf("main", at);
+  const called = at > 0 ? "→ " + shortName(names[at - 1], SHORT_NAME) + " " : "";
+  const callers = names.slice(at + 1, main < 0 ? at + 3 : Math.min(at + 3, main + 1));
+  return called + callers.map((name) => "← " + shortName(name, SHORT_NAME)).join(" ");
+}
+
 function startSites(stacks) {
   const table = document.getElementById("sites-table");
   if (!table) return;
@@ -15,12 +24,12 @@ function startSites(stacks) {
     const button = element("button");
     button.type = "button";
     button.setAttribute("aria-expanded", "false");
-    button.append(element("span", "function", label ? nameOf(stacks, label) : "unknown"));
+    button.append(functionName(label ? nameOf(stacks, label) : "unknown", SHORT_NAME));
     place.append(button);
     if (label) place.append(" ", element("span", "where", whereOf(stacks, label)));
     if (sites.flags[site] & RUNTIME) place.append(" ", element("span", "tag", "runtime"));
-    const callers = stackOf(stacks, label).slice(1, 3).map((node) => nameOf(stacks, node));
-    if (callers.length) place.append(element("span", "callers", "from " + callers.join(" from ")));
+    const around = aroundOf(stacks, sites.leaf[site], label);
+    if (around) place.append(element("span", "callers", around));
     const cell = (name, text, note) => {
       const made = element("td", "size " + name, text);
       if (note) made.append(element("span", "blocks-note", note));
@@ -30,7 +39,7 @@ function startSites(stacks) {
       cell("live", sizeWords(sites.live[site]), plural(sites.liveBlocks[site], "block")),
       cell("peak", sizeWords(sites.peak[site]), plural(sites.peakBlocks[site], "block")),
       cell("total", sizeWords(sites.total[site])), cell("allocations", sites.allocations[site].toLocaleString("en")),
-      cell("temporary", sites.temporary[site].toLocaleString("en")), cell("lifetime", timeWords(sites.lifetime[site])));
+      cell("temporary", sites.temporary[site].toLocaleString("en")), cell("lifetime", sites.lifetime[site] ? timeWords(sites.lifetime[site]) : "–"));
     row.addEventListener("click", (event) => { if (!event.target.closest("a") && !String(getSelection())) toggle(row, site); });
     return row;
   };

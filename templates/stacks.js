@@ -4,6 +4,7 @@
 // than its children. Sites are call stacks that allocated, given by the node of their innermost frame.
 const INLINED = 1, UNNAMED = 2, OWN = 4, RUNTIME = 1;
 const KIB = 1024;
+const LONG_NAME = 160, SHORT_NAME = 60;
 
 function readStacks(data) {
   const count = data.tree.back.length + 1;
@@ -104,13 +105,36 @@ function shareWords(part, whole) {
   return share > 0 && share < 0.1 ? "under 0.1 %" : share.toFixed(share < 10 ? 1 : 0) + " %";
 }
 
+/** A long C++ or Rust name without its parameters, and if that is not enough, without template arguments; cut at last. */
+function shortName(name, most) {
+  const brackets = [["(", ")", ""], ["<", ">", "<…>"]];
+  for (const [opening, closing, instead] of brackets) {
+    if (name.length <= most) return name;
+    let depth = 0, kept = "";
+    for (const part of name.split(/(operator(?:\(\)|<=>|<<=?|>>=?|->\*?|[<>]=?)|\(anonymous namespace\)|->|[()<>])/)) {
+      if (part === opening && depth++ === 0) kept += instead;
+      else if (part === closing && depth) depth--;
+      else if (!depth && part !== opening) kept += part;
+    }
+    name = kept;
+  }
+  return name.length <= most ? name : name.slice(0, most - 1) + "…";
+}
+
+/** A function's name in at most `most` characters; the whole of it appears under the pointer. */
+function functionName(name, most) {
+  const made = element("span", "function", shortName(name, most));
+  if (made.textContent !== name) made.title = name;
+  return made;
+}
+
 /** A stack as a list of frames, innermost first; at most `most` at once. */
 function stackList(stacks, leaf, most) {
   const nodes = stackOf(stacks, leaf), list = element("ol", "stack");
   const add = (from, to) => {
     for (const node of nodes.slice(from, to)) {
       const flags = flagsOf(stacks, node), item = element("li", flags & OWN ? "own" : "");
-      item.append(element("span", "function", nameOf(stacks, node)));
+      item.append(functionName(nameOf(stacks, node), LONG_NAME));
       const where = whereOf(stacks, node, true);
       if (where) item.append(" ", element("span", "where", where));
       if (flags & INLINED) item.append(" ", element("span", "tag", "inlined"));
