@@ -33,7 +33,7 @@ import os
 import sys
 import warnings
 from pathlib import Path
-from typing import List, Optional
+from typing import List, Optional, Tuple
 
 VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent
@@ -107,13 +107,13 @@ def report(chosen: options.Options, path: Path, ended: run.Ended) -> None:
         started = runs.load(path, told)
         last = runs.became(started) or started
         failure = "" if chosen.no_report else written_page(started)
-        shown = [] if chosen.quiet else sites.lines(last, sites.wanted(chosen.stacks))
+        shown, trouble = ([], "") if chosen.quiet else call_stacks(last, chosen)
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
                          chosen.max_listed, len(runs.children(path)), shown)
     if not chosen.quiet:
         say(terminal.lines(started, last, kept))
-    if failure:
-        say([f"crunch: {failure}"])
+    if failure or trouble:
+        say([f"crunch: {failure or trouble}"])
     elif chosen.open and not chosen.no_report:
         show(path)
 
@@ -148,6 +148,14 @@ def export(chosen: options.Options) -> int:
     except OSError as error:
         raise CrunchError(f"{printable(chosen.stdout or 'standard output')} cannot be written: {error.strerror}") from None
     return 0
+
+
+def call_stacks(recorded: runs.Run, chosen: options.Options) -> Tuple[List[str], str]:
+    """What the terminal says of call stacks, and why it cannot, so that the summary is printed all the same."""
+    try:
+        return sites.lines(recorded, sites.wanted(chosen.stacks)), ""
+    except CrunchError as error:
+        return [], error.message
 
 
 def written_page(recorded: runs.Run) -> str:

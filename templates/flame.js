@@ -159,7 +159,9 @@ function startFlame(stacks) {
     const rows = functionTable(stacks, self, values, zoomed), body = table.querySelector("tbody");
     body.replaceChildren(...rows.slice(0, TABLE_ROWS).map(([name, own, total]) => {
       const row = element("tr");
-      row.append(element("td", "place", name), element("td", "size", measure().words(own)),
+      const cell = element("td", "place");
+      cell.append(functionName(name, LONG_NAME));
+      row.append(cell, element("td", "size", measure().words(own)),
         element("td", "size", `${measure().words(total)}, ${shareWords(total, values[0])}`));
       return row;
     }));

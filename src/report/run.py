@@ -37,7 +37,7 @@ class Run:
         """Where the program allocated, read when asked for; None without a recording."""
         if self.recording is None:
             return None
-        found = stacks.read(self.recording)
+        found = stacks.read(self.recording, self.folder / "recording")
         for block in self.blocks.runtime(len(self.blocks)) if self.blocks else ():
             place = found.place_at(block.site)
             if place:

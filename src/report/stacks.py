@@ -8,6 +8,7 @@ import os
 import struct
 from dataclasses import dataclass
 from itertools import zip_longest
+from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
 from . import reader
@@ -123,18 +124,25 @@ class Stacks:
         return found
 
 
-def read(recording: Recording) -> Stacks:
-    """The stacks of a recording; CrunchError if they make no sense."""
-    modules = _modules(recording)
-    addresses, pc_modules = _pcs(recording, len(modules))
-    canonical, parents, node_pcs = _nodes(recording, len(addresses))
-    places, place_of = _places(recording, canonical, len(addresses))
-    return Stacks(parents, node_pcs, addresses, pc_modules, modules, places, place_of)
+def read(recording: Recording, path: Path) -> Stacks:
+    """The stacks of a recording, which was read from `path`; CrunchError if they make no sense."""
+    try:
+        modules = _modules(recording)
+        addresses, pc_modules = _pcs(recording, len(modules))
+        canonical, parents, node_pcs = _nodes(recording, len(addresses))
+        places, place_of = _places(recording, canonical, len(addresses))
+        return Stacks(parents, node_pcs, addresses, pc_modules, modules, places, place_of)
+    except _Damage as damage:
+        raise CrunchError(f"{path} is damaged: {damage}") from None
+
+
+class _Damage(Exception):
+    """What makes no sense, in words."""
 
 
 def _require(whole: bool, what: str) -> None:
     if not whole:
-        raise CrunchError(f"the recording is damaged: {what}")
+        raise _Damage(what)
 
 
 def _kept(number: int, kept: int, instead: int) -> int:

@@ -1,4 +1,4 @@
-"""The README's example, word for word but for addresses and paths."""
+"""The README's example, word for word but for addresses and paths; behind it, where the block was allocated."""
 
 import re
 
@@ -18,6 +18,11 @@ dumping heap...
 heap contents written to {out}/heap
 crunch report written to {out}/report.html
 """
+CALL_STACKS = """
+still allocated, by call stack
+  10 bytes in 1 block
+    main (example.c:6)
+"""
 
 
 def test_example(tmp_path):
@@ -27,7 +32,7 @@ def test_example(tmp_path):
 
     assert result.status == 139 and result.stdout == b""
     fault, block = re.findall(r"0x([0-9a-f]+)", result.said)
-    assert result.said == EXPECTED.format(fault=fault, block=block, out=tmp_path / "crunch_out")
+    assert result.said == EXPECTED.format(fault=fault, block=block, out=tmp_path / "crunch_out") + CALL_STACKS
     assert int(fault, 16) - int(block, 16) == 0xffffff
     assert run.heap_files == [f"0x{block}"]
     assert run.fatal.line == f"SIGSEGV illegal access: address 0x{fault}"

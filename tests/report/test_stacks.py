@@ -16,7 +16,7 @@ FIRST = stacks.MARKERS
 
 def read(tmp_path, call_stacks, **values):
     (tmp_path / "recording").write_bytes(folders.recording(call_stacks=call_stacks, **values))
-    return stacks.read(reader.read_recording(tmp_path))
+    return stacks.read(reader.read_recording(tmp_path), tmp_path / "recording")
 
 
 def test_the_items_of_a_place_are_summed_and_the_peaks_share_is_chosen_by_epoch(tmp_path):
@@ -126,7 +126,7 @@ def test_a_large_recording_is_read_fast(tmp_path):
                       nodes=nodes, pcs=[(0x1000 + number, 0) for number in range(5000)])
     (tmp_path / "recording").write_bytes(folders.recording(call_stacks=data))
     start = time.process_time()
-    found = stacks.read(reader.read_recording(tmp_path))
+    found = stacks.read(reader.read_recording(tmp_path), tmp_path / "recording")
     assert time.process_time() - start < 4 and sum(place.allocations for place in found.places) == 100_000
 
 
@@ -151,7 +151,7 @@ def test_random_damage_is_a_sentence_or_a_model(tmp_path):
     for _ in range(1500):
         (tmp_path / "recording").write_bytes(flip(whole, chance))
         try:
-            found = stacks.read(reader.read_recording(tmp_path))
+            found = stacks.read(reader.read_recording(tmp_path), tmp_path / "recording")
             for place in found.places:
                 found.walk(place)
             found.cut_short()
