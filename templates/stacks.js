@@ -116,7 +116,7 @@ function shortName(name, most) {
       else if (part === closing && depth) depth--;
       else if (!depth && part !== opening) kept += part;
     }
-    name = kept;
+    name = kept.replace(/ const$/, "");
   }
   return name.length <= most ? name : name.slice(0, most - 1) + "…";
 }

@@ -42,7 +42,7 @@ def shortened(name: str, width: int) -> str:
     if len(name) <= width:
         return name
     for opening, closing, instead in (("(", ")", ""), ("<", ">", "<…>")):
-        name = _without(name, opening, closing, instead)
+        name = re.sub(r" const$", "", _without(name, opening, closing, instead))
         if len(name) <= width:
             return name
     return name[:width - 1] + "…"
@@ -50,7 +50,7 @@ def shortened(name: str, width: int) -> str:
 
 def _without(name: str, opening: str, closing: str, instead: str) -> str:
     """Leaves out what stands between brackets, outermost ones only; operator() and operator< are names, not brackets."""
-    kept, depth, position = [], 0, 0
+    kept, depth = [], 0
     protected = {at for match in re.finditer(r"operator(?:\(\)|<=>|<<=?|>>=?|->\*?|<=?|>=?)|\(anonymous namespace\)|->", name)
                  for at in range(*match.span())}
     for position, char in enumerate(name):

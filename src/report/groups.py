@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Dict, List, Tuple
 
-from .stacks import Place, Stacks
+from .stacks import Stacks
 from .symbols import Frame
 from .tree import Tree
 

@@ -76,7 +76,8 @@ def _notes(run: Run, stacks: Stacks, used: List[int]) -> List[str]:
 def _row(run: Run, tree: Tree, place: Place, leaf: int) -> SiteRow:
     label = tree.frames[tree.frame_of[tree.label(leaf)]] if leaf else None
     return SiteRow(
-        name=frames.shortened(label.name, NAME_COLUMNS) if label else "", where=frames.where(label, run.cwd) if label else "", runtime=place.is_runtime,
+        name=frames.shortened(label.name, NAME_COLUMNS) if label else "", where=frames.where(label, run.cwd) if label else "",
+        runtime=place.is_runtime,
         live=size(place.own_bytes), live_note=plural(place.own_blocks, "block"), peak=size(place.peak_bytes),
         total=size(place.bytes), allocations=f"{place.allocations:,}", temporary=f"{place.temporary:,}",
         lifetime=seconds(place.mean_lifetime_ns / 1e9) if place.mean_lifetime_ns else "–", stack=_lines(run, tree.stack(leaf)))
