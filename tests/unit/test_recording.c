@@ -4,54 +4,56 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "tap.h"
 #include "threads.h"
+#include "tracker.h"
 
-static char folder[] = "/tmp/crunch-unit-XXXXXX";
-
-static const char *path_of(const char *name)
+/* Whether `holds` holds in a process of its own. */
+static bool in_folder(bool (*holds)(void))
 {
-    static char path[200];
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
+    bool held = in_child(holds);
+    unlink(tracker_path("recording"));
+    return held;
 }
 
-/* Whether `holds` holds in a child process. */
-static bool in_child(bool (*holds)(void))
+/* A section as a reader finds it in the file: its chunks, one behind the other. */
+static bool read_section(FILE *file, const struct cr_header *header, uint32_t section, char *bytes, size_t size)
 {
-    int status = 0;
-    fflush(stdout);
-    pid_t child = fork();
-    if (child == 0)
-        _exit(holds() ? 0 : 1);
-    waitpid(child, &status, 0);
-    unlink(path_of("recording"));
-    return status == 0;
+    size_t at = 0;
+    bool whole = true;
+    for (uint32_t i = 0; whole && i < header->chunk_count; i++) {
+        const struct cr_chunk *chunk = &header->chunks[i];
+        size_t part = chunk->bytes < size - at ? (size_t)chunk->bytes : size - at;
+        if (chunk->section != section || !part)
+            continue;
+        whole = fseek(file, (long)chunk->offset, SEEK_SET) == 0 && fread(bytes + at, part, 1, file) == 1;
+        at += part;
+    }
+    return whole && at == size;
 }
 
-/* The header as a reader finds it in the file. */
+/* The header and the first slot in the file. */
 static bool read_file(const char *path, struct cr_header *header, struct cr_slot *slot)
 {
     FILE *file = fopen(path, "r");
-    bool whole = file && fread(header, sizeof *header, 1, file) == 1;
-    for (uint32_t i = 0; whole && slot && i < header->chunk_count; i++)
-        if (header->chunks[i].kind == CR_CHUNK_THREADS) {
-            whole = fseek(file, (long)header->chunks[i].offset, SEEK_SET) == 0 && fread(slot, sizeof *slot, 1, file) == 1;
-            break;
-        }
+    bool whole = file && fread(header, sizeof *header, 1, file) == 1 &&
+                 read_section(file, header, CR_SECTION_THREADS, (char *)slot, sizeof *slot);
     if (file)
         fclose(file);
     return whole;
 }
 
-static bool begin(void) { return cr_recording_start(folder, 1000, 3, 0) == 0; }
+static bool begin(void) { return cr_recording_start(tracker_folder, 1000, 3, 0) == 0; }
+
+/* NULL: no room. */
+static struct cr_slot *new_slot(void)
+{
+    uint32_t item = cr_recording_append(CR_SECTION_THREADS, NULL, 1);
+    return item == CR_NO_ITEM ? NULL : cr_slot(item);
+}
 
 static bool is_in_the_file_at_once(void)
 {
@@ -60,23 +62,23 @@ static bool is_in_the_file_at_once(void)
     struct stat status;
     if (!begin())
         return false;
-    struct cr_slot *slot = cr_recording_new_slot();
+    struct cr_slot *slot = new_slot();
     atomic_store(&slot->allocations, 41);
     atomic_store(&slot->bytes_allocated, 4242);
     cr_recording_hand_in(slot);
-    return read_file(path_of("recording"), &header, &seen) && !memcmp(header.magic, CR_RECORDING_MAGIC, 8) &&
+    return read_file(tracker_path("recording"), &header, &seen) && !memcmp(header.magic, CR_RECORDING_MAGIC, 8) &&
            header.version == CR_FORMAT_VERSION && header.pid == (uint64_t)getpid() && header.state == CR_RUN_RUNNING &&
            header.shared_bytes == 4242 && header.heap_bytes_left == 1000 && seen.allocations == 41 &&
-           seen.bytes_allocated == 4242 && !stat(path_of("recording"), &status) && (uint64_t)status.st_size >= header.file_bytes;
+           seen.bytes_allocated == 4242 && !stat(tracker_path("recording"), &status) && (uint64_t)status.st_size >= header.file_bytes;
 }
 
-static bool second_start_finds_the_first(void) { return begin() && cr_recording_start(folder, 0, 0, 0) == -EEXIST; }
+static bool second_start_finds_the_first(void) { return begin() && cr_recording_start(tracker_folder, 0, 0, 0) == -EEXIST; }
 
 static bool goes_on_without_a_file(void)
 {
     if (cr_recording_start("/nonexistent/folder", 0, 0, 0) != 0)
         return false;
-    struct cr_slot *slot = cr_recording_new_slot();
+    struct cr_slot *slot = new_slot();
     atomic_store(&slot->frees, 5);
     return cr_recording_totals().frees == 5 && strstr(cr_recording->message, "memory only") != NULL;
 }
@@ -87,7 +89,7 @@ static bool leaves_no_descriptor_open(void)
     close(before);
     bool begun = begin();
     for (int i = 0; i < 1000; i++)
-        begun = begun && cr_recording_new_slot();
+        begun = begun && new_slot();
     int after = open("/dev/null", O_RDONLY);
     return begun && before == after;
 }
@@ -95,7 +97,7 @@ static bool leaves_no_descriptor_open(void)
 static bool is_limited_by_the_file_size(void)
 {
     setrlimit(RLIMIT_FSIZE, &(struct rlimit){0, 0}); /* SIGXFSZ would end this process */
-    return begin() && strstr(cr_recording->message, "file size limit") != NULL && cr_recording_new_slot();
+    return begin() && strstr(cr_recording->message, "file size limit") != NULL && new_slot();
 }
 
 static bool first_message_stays(void)
@@ -118,6 +120,74 @@ static bool long_message_is_cut(void)
     return strlen(cr_recording->message) == sizeof cr_recording->message - 1;
 }
 
+/* ---- sections ---- */
+
+#define SITES 100000u
+
+static struct cr_site site_of(uint32_t i) { return (struct cr_site){.address = i * 3u, .parent = i, .pc = i / 2, .slot = i % 7}; }
+
+static uint32_t chunks_of(uint32_t section)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < cr_recording->chunk_count; i++)
+        count += cr_recording->chunks[i].section == section;
+    return count;
+}
+
+/* Sites and bytes by turns, so that the chunks of several sections lie between each other. */
+static bool append_much(void)
+{
+    char word[200];
+    const struct cr_site *first = NULL;
+    bool right = begin();
+    for (uint32_t i = 1, end = 1; right && i <= SITES; i++) {
+        struct cr_site site = site_of(i);
+        right = cr_recording_append_site(&site) == i;
+        first = i == 1 ? cr_site(1) : first;
+        right = right && cr_site(i) == first + (i - 1) && cr_site_extra(i)->temporary == 0;
+        memset(word, 'a' + (int)(i % 26), i % sizeof word);
+        right = right && cr_recording_append(CR_SECTION_STRINGS, word, i % sizeof word) == end;
+        right = right && !memcmp(cr_section_items[CR_SECTION_STRINGS] + end, word, i % sizeof word);
+        end += i % (uint32_t)sizeof word;
+        cr_site_extra(i)->lifetime_ns = i;
+    }
+    return right;
+}
+
+static bool keeps_items_where_they_are(void)
+{
+    bool right = append_much() && chunks_of(CR_SECTION_SITES) > 5 && chunks_of(CR_SECTION_STRINGS) > 5;
+    for (uint32_t i = 1; right && i <= SITES; i++) {
+        struct cr_site site = site_of(i);
+        right = !memcmp((const void *)cr_site(i), (const void *)&site, sizeof site) && cr_site_extra(i)->lifetime_ns == i;
+    }
+    return right;
+}
+
+static bool holds_in_the_file_what_is_in_memory(void)
+{
+    struct cr_header header;
+    bool right = append_much();
+    FILE *file = fopen(tracker_path("recording"), "r");
+    right = right && file && fread(&header, sizeof header, 1, file) == 1;
+    for (uint32_t i = 0; right && i < CR_SECTIONS; i++) {
+        size_t bytes = header.sections[i].used * header.sections[i].item_bytes;
+        char *read = malloc(bytes + 1);
+        right = read_section(file, &header, i, read, bytes) && !memcmp(read, cr_section_items[i], bytes);
+        free(read);
+    }
+    return right && fclose(file) == 0 && header.sections[CR_SECTION_SITES].used == SITES + 1;
+}
+
+static bool refuses_what_has_no_room(void)
+{
+    if (!begin())
+        return false;
+    uint64_t used = cr_recording->sections[CR_SECTION_META].used;
+    return cr_recording_append(CR_SECTION_META, NULL, 1u << 30) == CR_NO_ITEM && cr_recording->sections[CR_SECTION_META].used == used &&
+           cr_recording_append(CR_SECTION_META, "a=b", 4) == used;
+}
+
 /* ---- slots from many threads ---- */
 
 #define THREADS 8
@@ -127,7 +197,7 @@ static void *take_slots(void *argument)
 {
     struct cr_slot **mine = argument;
     for (int i = 0; i < SLOTS; i++)
-        if ((mine[i] = cr_recording_new_slot()))
+        if ((mine[i] = new_slot()))
             atomic_fetch_add(&mine[i]->allocations, 1);
     return NULL;
 }
@@ -162,7 +232,7 @@ static bool peak_is_the_highest_sum(void)
 {
     if (!begin())
         return false;
-    struct cr_slot *one = cr_recording_new_slot(), *two = cr_recording_new_slot();
+    struct cr_slot *one = new_slot(), *two = new_slot();
     set(one, 100, 1, 100, 1);
     cr_recording_hand_in(one);
     set(two, 50, 2, 70, 3); /* had 70 for a moment, while the other had 100 */
@@ -171,6 +241,36 @@ static bool peak_is_the_highest_sum(void)
     set(one, 20, 1, 100, 1);
     cr_recording_hand_in(one);
     return right && cr_recording->peak_bytes == 170 && cr_recording->shared_bytes == 70 && cr_recording->shared_blocks == 3;
+}
+
+static bool rises_to(struct cr_slot *slot, uint64_t bytes)
+{
+    uint32_t epoch = cr_recording->peak_epoch;
+    set(slot, bytes, 1, bytes, 1);
+    cr_recording_rise(slot);
+    return cr_recording->peak_epoch != epoch;
+}
+
+static bool every_new_peak_of_one_thread_counts(void)
+{
+    if (!begin())
+        return false;
+    struct cr_slot *slot = new_slot();
+    cr_recording->threads = 1;
+    bool right = rises_to(slot, 10) && rises_to(slot, 11) && rises_to(slot, 100000) && rises_to(slot, 100001);
+    set(slot, 50, 1, 100001, 1);
+    cr_recording_hand_in(slot); /* its high starts anew */
+    return right && !rises_to(slot, 60) && !rises_to(slot, 100001) && rises_to(slot, 100002);
+}
+
+static bool peaks_of_several_threads_count_in_steps(void)
+{
+    if (!begin())
+        return false;
+    struct cr_slot *slot = new_slot();
+    uint64_t step = (uint64_t)cr_recording_step;
+    cr_recording->threads = 2;
+    return !rises_to(slot, step) && rises_to(slot, step + 1) && cr_recording->peak_bytes == step + 1 && !rises_to(slot, step + 2);
 }
 
 static struct cr_header budget;
@@ -205,25 +305,25 @@ static bool child_starts_with_what_was_live(void)
     struct cr_header header;
     struct cr_slot seen;
     int status = 1;
-    if (!begin() || mkdir(path_of("child"), 0777))
+    if (!begin() || mkdir(tracker_path("child"), 0777))
         return false;
-    struct cr_slot *slot = cr_recording_new_slot();
+    struct cr_slot *slot = new_slot();
     set(slot, 500, 5, 500, 5);
     cr_recording_before_fork();
     set(slot, 900, 9, 900, 9); /* the parent goes on before the child is ready */
     pid_t child = fork();
     if (child == 0) {
-        bool right = cr_recording_fork(path_of("child")) == 0 && cr_recording_totals().allocations == 0 &&
+        bool right = cr_recording_fork(tracker_path("child")) == 0 && cr_recording_totals().allocations == 0 &&
                      cr_recording_totals().live_bytes == 500 && cr_recording->inherited_blocks == 5 &&
                      cr_recording->peak_bytes == 500 && cr_recording->pid == (uint64_t)getpid();
         atomic_store(&slot->allocations, 77);
         _exit(right ? 0 : 1);
     }
     waitpid(child, &status, 0);
-    bool right = status == 0 && atomic_load(&slot->allocations) == 9 && read_file(path_of("child/recording"), &header, &seen) &&
+    bool right = status == 0 && atomic_load(&slot->allocations) == 9 && read_file(tracker_path("child/recording"), &header, &seen) &&
                  header.flags == (CR_RUN_FORKED | CR_RUN_CHILD) && header.pid == (uint64_t)child && seen.allocations == 77;
-    unlink(path_of("child/recording"));
-    rmdir(path_of("child"));
+    unlink(tracker_path("child/recording"));
+    rmdir(tracker_path("child"));
     return right;
 }
 
@@ -232,7 +332,7 @@ static bool child_without_a_folder_leaves_the_parent_alone(void)
     int status = 1;
     if (!begin())
         return false;
-    struct cr_slot *slot = cr_recording_new_slot();
+    struct cr_slot *slot = new_slot();
     set(slot, 500, 5, 500, 5);
     cr_recording_before_fork();
     pid_t child = fork();
@@ -246,22 +346,50 @@ static bool child_without_a_folder_leaves_the_parent_alone(void)
     return status == 0 && atomic_load(&slot->allocations) == 5 && cr_recording->state == CR_RUN_RUNNING;
 }
 
+/* What the sites hold is the parent's; which sites there are is the child's too. */
+static bool child_knows_the_sites(void)
+{
+    int status = 1;
+    if (!append_much() || mkdir(tracker_path("child"), 0777))
+        return false;
+    cr_site(SITES)->live_bytes = 5;
+    cr_recording_before_fork();
+    pid_t child = fork();
+    if (child == 0) {
+        struct cr_site site = site_of(SITES);
+        const struct cr_site *copy = cr_site(SITES);
+        bool right = cr_recording_fork(tracker_path("child")) == 0 && !memcmp((const void *)copy, (const void *)&site, sizeof site) &&
+                     cr_site_extra(SITES)->lifetime_ns == 0 && cr_recording_append_site(&site) == SITES + 1;
+        _exit(right ? 0 : 1);
+    }
+    waitpid(child, &status, 0);
+    bool right = status == 0 && cr_site(SITES)->live_bytes == 5 && cr_site_extra(SITES)->lifetime_ns == SITES;
+    unlink(tracker_path("child/recording"));
+    return rmdir(tracker_path("child")) == 0 && right;
+}
+
 int main(void)
 {
-    if (!mkdtemp(folder))
+    if (!mkdtemp(tracker_folder))
         return 1;
-    ok(in_child(is_in_the_file_at_once), "what is counted is in the file at once");
-    ok(in_child(second_start_finds_the_first), "a folder is recorded into once");
-    ok(in_child(goes_on_without_a_file), "without a file it goes on in memory, and says so");
-    ok(in_child(leaves_no_descriptor_open), "no descriptor stays open");
-    ok(in_child(is_limited_by_the_file_size), "the file size limit is an error and no signal");
-    ok(in_child(first_message_stays), "the first message stays");
-    ok(in_child(long_message_is_cut), "a long message is cut");
-    ok(in_child(gives_every_thread_its_own_slot), "no two threads have the same slot");
-    ok(in_child(peak_is_the_highest_sum), "the peak is the highest sum of what was handed in");
-    ok(in_child(child_starts_with_what_was_live), "a forked child starts with what was live at the fork");
-    ok(in_child(child_without_a_folder_leaves_the_parent_alone), "a child that has no folder counts apart from its parent");
+    ok(in_folder(is_in_the_file_at_once), "what is counted is in the file at once");
+    ok(in_folder(second_start_finds_the_first), "a folder is recorded into once");
+    ok(in_folder(goes_on_without_a_file), "without a file it goes on in memory, and says so");
+    ok(in_folder(leaves_no_descriptor_open), "no descriptor stays open");
+    ok(in_folder(is_limited_by_the_file_size), "the file size limit is an error and no signal");
+    ok(in_folder(first_message_stays), "the first message stays");
+    ok(in_folder(long_message_is_cut), "a long message is cut");
+    ok(in_folder(keeps_items_where_they_are), "sections grow over many chunks, and no item moves");
+    ok(in_folder(holds_in_the_file_what_is_in_memory), "the chunks in the file, one behind the other, are the sections");
+    ok(in_folder(refuses_what_has_no_room), "what has no room leaves its section as it was");
+    ok(in_folder(gives_every_thread_its_own_slot), "no two threads have the same slot");
+    ok(in_folder(peak_is_the_highest_sum), "the peak is the highest sum of what was handed in");
+    ok(in_folder(every_new_peak_of_one_thread_counts), "of one thread every new peak is counted, and nothing else is");
+    ok(in_folder(peaks_of_several_threads_count_in_steps), "of several threads they are counted in steps");
+    ok(in_folder(child_starts_with_what_was_live), "a forked child starts with what was live at the fork");
+    ok(in_folder(child_knows_the_sites), "and with all sites, their counters at zero");
+    ok(in_folder(child_without_a_folder_leaves_the_parent_alone), "a child that has no folder counts apart from its parent");
     test_budget();
-    ok(rmdir(folder) == 0, "nothing else was written");
+    ok(rmdir(tracker_folder) == 0, "nothing else was written");
     return tap_done();
 }

@@ -33,7 +33,7 @@ const char *cr_unwind_end_text(enum cr_unwind_end end)
 
 /* How many of the first count slots remain to be explained: 0 if all hold their values, else the number of the last one that does not,
  * plus one. Eight at a time without a branch; every slot lies in memory that can be read. */
-static uint32_t last_changed(const struct cr_unwind_state *state, uint32_t count)
+CR_UNWIND_LOOKS static uint32_t last_changed(const struct cr_unwind_state *state, uint32_t count)
 {
     uintptr_t *const *slot = state->slot;
     const uintptr_t *value = state->value;
@@ -51,7 +51,7 @@ static uint32_t last_changed(const struct cr_unwind_state *state, uint32_t count
 }
 
 /* The same where slots may lie outside of the thread's own stack: its pages may have gone since. */
-static uint32_t last_changed_careful(const struct cr_unwind_state *state, uint32_t count, struct cr_unwind_memory *memory)
+CR_UNWIND_LOOKS static uint32_t last_changed_careful(const struct cr_unwind_state *state, uint32_t count, struct cr_unwind_memory *memory)
 {
     while (count > 0 && cr_unwind_memory_has(memory, (uintptr_t)state->slot[count - 1]) && *state->slot[count - 1] == state->value[count - 1])
         count--;

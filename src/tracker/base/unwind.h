@@ -16,6 +16,10 @@
 #define CR_UNWIND_DEPTH_STEP 256u /* deeper stacks lose their outermost frames in steps of this, so that the rest keep their numbers */
 #define CR_UNWIND_SLOTS (3u * CR_UNWIND_DEPTH + 1u)
 
+/* For functions that look whether words of the stack are still what they were. By now they may be in the middle of a variable, or
+ * of one that another thread writes: whatever is read then is a correct answer, but sanitizers take the read for a mistake. */
+#define CR_UNWIND_LOOKS __attribute__((no_sanitize("address"), no_sanitize("thread")))
+
 /* Why a walk ended. The counters in cr_unwind_state are of walks, not of captures: a stack that was recognised is not counted again. */
 enum cr_unwind_end {
     CR_UNWIND_ROOT,     /* the outermost frame: its return address is marked undefined (DWARF 5, 6.4.4), or is null */

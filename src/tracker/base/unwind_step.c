@@ -101,7 +101,7 @@ static bool step_realigned(struct cr_unwind_walk *walk, struct cr_unwind_frame *
 
 /* Code without a table (made at run time, or assembly): the frame pointer may hold. It does if it points at a frame outside of this one that
  * leads back to behind a call, and on outwards. */
-static bool step_chain(struct cr_unwind_walk *walk, struct cr_unwind_frame *frame)
+CR_UNWIND_LOOKS static bool step_chain(struct cr_unwind_walk *walk, struct cr_unwind_frame *frame)
 {
     uintptr_t fp = walk->fp;
     const uintptr_t *record = (const uintptr_t *)fp;

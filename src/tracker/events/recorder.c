@@ -95,8 +95,7 @@ CR_HOT void count_death(struct cr_thread *thread, uint32_t index)
     struct cr_slot *slot = thread->slot;
     size_t size = cr_record_size(record);
     uint64_t now = cr_os_coarse_ns();
-    bool temporary = thread->last_record == index;
-    thread->last_record = 0;
+    bool temporary = thread->last_record == index && record->thread == thread->number; /* else another's, in a record used again */
     uint32_t site = cr_site_own(&thread->leaves, thread->slot_item, record->node);
     cr_site_death(site, size, now > record->time_ns ? now - record->time_ns : 0, temporary);
 

@@ -84,14 +84,13 @@ void cr_recording_hand_in(struct cr_slot *slot) { hand_in(slot); }
 void cr_recording_rise(struct cr_slot *slot)
 {
     struct cr_header *header = cr_recording;
+    int64_t moved = LOAD(slot->high_bytes) - LOAD(slot->handed_bytes);
+    bool far = moved > LOAD(cr_recording_step);
     bool alone = LOAD(header->threads) <= 1;
-    bool far = LOAD(slot->high_bytes) - LOAD(slot->handed_bytes) > LOAD(cr_recording_step);
-    if (CR_UNLIKELY(far)) {
-        if (hand_in(slot) && !alone)
-            atomic_fetch_add_explicit(&header->peak_epoch, 1, memory_order_relaxed);
-    }
-    if (alone) /* its high is the process's */
+    if (alone && LOAD(header->shared_bytes) + moved > (int64_t)LOAD(header->peak_bytes)) /* its high is the process's */
         STORE(header->peak_epoch, LOAD(header->peak_epoch) + 1);
+    if (CR_UNLIKELY(far) && hand_in(slot) && !alone)
+        atomic_fetch_add_explicit(&header->peak_epoch, 1, memory_order_relaxed);
 }
 
 /* ---- the budget for contents ---- */

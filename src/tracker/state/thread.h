@@ -36,7 +36,7 @@ struct cr_thread {
     uint32_t number;     /* 1, 2, ...; 0 when borrowed */
     struct cr_slot *slot;
     uint32_t slot_item;   /* its number */
-    uint32_t last_record; /* of the block allocated last, 0 once that was freed */
+    uint32_t last_record; /* of the block it allocated last; 0: none yet */
     struct cr_leaves leaves;
     struct cr_trail trail;
     struct cr_unwind_start new_start; /* operator new: its caller, when `kind` is set */
