@@ -146,6 +146,7 @@ function startFlame(stacks) {
     drawn.zoomRow = drawn.findIndex((place) => place.spot === zoomed);
     const rows = drawn.reduce((most, place) => Math.max(most, place.row), 0) + 1;
     const canvas = element("div", "rows");
+    canvas.setAttribute("role", "presentation");
     canvas.style.height = rows * ROW_PIXELS + "px";
     canvas.append(...drawn.map(bar));
     graph.replaceChildren(values[0] ? canvas : element("p", "quiet", "Nothing to show: this is 0 everywhere."));

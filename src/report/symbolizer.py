@@ -33,8 +33,15 @@ class LlvmSymbolizer:
     name = "llvm-symbolizer"
 
     def __init__(self) -> None:
+        self._started: Optional["subprocess.Popen[bytes]"] = None
+
+    def _process(self) -> "subprocess.Popen[bytes]":
+        """Started when first needed: with all names in the cache there is no need."""
         path = _llvm_path()
-        self._process = _start([path, "--output-style=JSON", "--inlines", "--demangle"]) if path else None
+        self._started = self._started or (_start([path, "--output-style=JSON", "--inlines", "--demangle"]) if path else None)
+        if self._started is None:
+            raise ToolFailed
+        return self._started
 
     def ask(self, path: str, module: Module, addresses: Sequence[int]) -> Iterator[Answer]:
         """Answers in the order of `addresses`, which are those of the file's symbol table; fewer if the file cannot be read."""
@@ -47,13 +54,13 @@ class LlvmSymbolizer:
             yield from self._batch(lines[first:first + per_batch])
 
     def _batch(self, lines: List[bytes]) -> Iterator[Answer]:
-        if self._process is None or self._process.stdin is None or self._process.stdout is None:
-            raise ToolFailed
+        process = self._process()
+        assert process.stdin is not None and process.stdout is not None
         try:
-            self._process.stdin.write(b"".join(lines))
-            self._process.stdin.flush()
+            process.stdin.write(b"".join(lines))
+            process.stdin.flush()
             for _ in lines:
-                yield llvm_answer(self._process.stdout.readline())
+                yield llvm_answer(process.stdout.readline())
         except OSError:
             raise ToolFailed from None
 
@@ -137,6 +144,7 @@ def _place(text: str) -> Tuple[str, int]:
     return (_known(match[1]), int(match[2])) if match else (_known(text.rpartition(":")[0] or text), 0)
 
 
+@lru_cache(maxsize=None)
 def _llvm_path() -> Optional[str]:
     names = ["llvm-symbolizer"] + [f"llvm-symbolizer-{number}" for number in range(NEWEST_LLVM, OLDEST_LLVM - 1, -1)]
     return next(filter(None, map(shutil.which, names)), None)
@@ -169,7 +177,7 @@ class Tools:
 
     def __init__(self) -> None:
         kinds = [Atos, LlvmSymbolizer] if sys.platform == "darwin" else [LlvmSymbolizer, Addr2line]
-        self._tools = [kind() for kind in kinds if kind is LlvmSymbolizer and _llvm_path() or shutil.which(kind.name)]
+        self._tools = [kind() for kind in kinds if (_llvm_path() if kind is LlvmSymbolizer else shutil.which(kind.name))]
 
     @property
     def name(self) -> str:
@@ -191,5 +199,5 @@ class Tools:
 
 @lru_cache(maxsize=None)
 def tools() -> Tools:
-    """Started when first needed, and shared by all that this run of crunch has to name."""
+    """Shared by all that this run of crunch has to name."""
     return Tools()

@@ -78,25 +78,25 @@ class Symbols:
         path = os.path.join(self._folder, module.path)
         trouble = why_not(path, module, self._start_ns)
         ask = self._ask or tools()
-        stamp = None if trouble else [ask.name, *file_stamp(Path(path)), *file_stamp(debug_file(module.build_id))]
+        stamp = None if trouble is not None else [ask.name, *file_stamp(Path(path)), *file_stamp(debug_file(module.build_id))]
         answers = symbol_cache.load(module.build_id, stamp)
         missing = [address for address in addresses if address not in answers]
         if not missing:
             return answers
-        if trouble or not ask.name:
-            self._say(trouble or NO_TOOL)
+        if stamp is None or not ask.name:
+            self._say(NO_TOOL if trouble is None else trouble)
             return answers
         for count, (address, answer) in enumerate(zip(missing, ask.ask(path, module, missing))):
             answers[address] = answer
             progress(count)
         if not ask.name:
             self._say(NO_TOOL)
-        elif stamp:
+        else:
             symbol_cache.save(module.build_id, stamp, answers)
         return answers
 
     def _say(self, trouble: str) -> None:
-        if trouble not in self.troubles:
+        if trouble and trouble not in self.troubles:
             self.troubles.append(trouble)
 
     def _named(self, pc: int, module: Module, answer: Answer) -> Tuple[Frame, ...]:
@@ -122,8 +122,10 @@ def _marker(number: int) -> Tuple[Frame, ...]:
 
 
 @lru_cache(maxsize=4096)
-def why_not(path: str, module: Module, start_ns: int) -> str:
-    """Why the file at this path must not be asked for names: it is not what the program had loaded. Empty: it may be."""
+def why_not(path: str, module: Module, start_ns: int) -> Optional[str]:
+    """Why the file at this path must not be asked for names: it is not what the program had loaded. None: it may be asked.
+
+    Empty: there never was a file, as of the kernel's vdso."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):
@@ -136,7 +138,7 @@ def why_not(path: str, module: Module, start_ns: int) -> str:
         return f"{shown} is not the file that ran (its build-id differs), so its functions have no names"
     if not module.build_id and status.st_mtime_ns > start_ns:
         return f"{shown} has changed since it ran, so its functions have no names"
-    return ""
+    return None
 
 
 def debug_file(build_id: str) -> Path:
