@@ -9,15 +9,24 @@ from .words import plural, size
 SYSTEM = ("/usr/lib/", "/usr/lib32/", "/usr/lib64/", "/usr/libexec/", "/usr/include/", "/usr/local/include/", "/lib/", "/lib32/",
           "/lib64/", "/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/rustc/", "/System/", "/Library/Developer/",
           "/Applications/Xcode.app/", "linux-vdso.so")
-STANDARD_NAME = re.compile(r"(?:[\w ]+[&*]* )?(?:std|__gnu_cxx)::")
+RUST_LIBRARY = "/rustlib/src/rust/library/"
+STANDARD_NAME = re.compile(r"(?:[\w ]+[&*]* )?<?(?:std|__gnu_cxx)::")
+STANDARD_RUST_NAME = re.compile(r"[<&]*(?:dyn )?(?:alloc|core)::")  # names that a C++ program may use, too
 
 
 def is_own(frame: Frame, program: str) -> bool:
     """Whether a frame is code that the program's author may have written: with a name, not of a system's library or header, not of
-    the C++ library; in a program that is itself the system's (`program` is the path of the executable), code with a source line."""
-    if not frame.known or frame.name == "_start" or frame.file.startswith(SYSTEM) or STANDARD_NAME.match(frame.name):
+    the C++ or Rust library; in a program that is itself the system's (`program` is the path of the executable), code with a source line."""
+    if not frame.known or frame.name == "_start" or frame.file.startswith(SYSTEM) or RUST_LIBRARY in frame.file:
+        return False
+    if STANDARD_NAME.match(frame.name) or (not frame.line and STANDARD_RUST_NAME.match(frame.name)):
         return False
     return not frame.module.startswith(SYSTEM) or (frame.module == program and frame.line > 0)
+
+
+def is_main(frame: Frame) -> bool:
+    """Whether what lies outside of a frame is only how programs start."""
+    return re.fullmatch(r"main|\w+::main", frame.name) is not None
 
 
 def where(frame: Frame, folder: str = "") -> str:

@@ -20,6 +20,8 @@ Answer = List[Line]
 
 BATCH_BYTES = 16_000  # a pipe takes these without a reader at its other end
 NAME_MOST = 2_000
+RUST_HASH = re.compile(r"::h[0-9a-f]{16}$")
+RUST_ESCAPES = {"$LT$": "<", "$GT$": ">", "$C$": ",", "$RF$": "&", "$BP$": "*", "$SP$": "@", "$LP$": "(", "$RP$": ")"}
 NEWEST_LLVM, OLDEST_LLVM = 30, 13  # by the numbers distributions put behind the name; older ones have no JSON
 
 
@@ -135,7 +137,18 @@ def _atos_line(text: str) -> Line:
 
 
 def _known(name: str) -> str:
-    return "" if name in ("??", "<invalid>") else name[:NAME_MOST]
+    return "" if name in ("??", "<invalid>") else rust_name(name[:NAME_MOST])
+
+
+def rust_name(name: str) -> str:
+    """A name of Rust's older mangling, which tools take for C++, as its author wrote it: without hash and escapes."""
+    if not RUST_HASH.search(name):
+        return name
+    name = RUST_HASH.sub("", name)
+    for escape, char in RUST_ESCAPES.items():
+        name = name.replace(escape, char)
+    name = re.sub(r"\$u([0-9a-f]{1,4})\$", lambda match: chr(int(match[1], 16)), name)
+    return name.replace("..", "::").replace("::_<", "::<").lstrip("_")
 
 
 def _place(text: str) -> Tuple[str, int]:

@@ -89,7 +89,7 @@ still allocated, by call stack
   7 bytes in 1 block, 1 %
     deep (call_tree.c:{line['deep_end']})
     deep (call_tree.c:{line['deep']})
-    deep (call_tree.c:{line['deep']})
+    main (call_tree.c:{line['main_deep']})
 
 at the peak of 98.2 KiB, by call stack
   97.7 KiB in 1 block, 99 %

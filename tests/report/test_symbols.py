@@ -248,6 +248,29 @@ def test_atos_answers():
         [("inner", "/a/x.c", 4, 0), ("outer(int)", "/a/x.c", 9, 0)], [("", "", 0, 0)], [("malloc", "", 0, 0)]]
 
 
+@pytest.mark.parametrize("name, clean", [
+    ("r::grow::h4693bbdfeb7d99c7", "r::grow"),
+    ("alloc::vec::Vec$LT$T$C$A$GT$::push::h04a38df63f7469d5", "alloc::vec::Vec<T,A>::push"),
+    ("_$LT$a..B$u20$as$u20$c..D$GT$::e::h04a38df63f7469d5", "<a::B as c::D>::e"),
+    ("std::rt::lang_start::_$u7b$$u7b$closure$u7d$$u7d$::ha86af84d9cc65291", "std::rt::lang_start::_{{closure}}"),
+    ("not::h123", "not::h123"),
+])
+def test_names_of_rusts_older_mangling_are_cleaned(name, clean):
+    assert symbolizer.rust_name(name) == clean
+
+
+def test_own_code_is_neither_the_systems_nor_the_languages():
+    def frame(name, file="", module="/home/me/prog", line=0, known=True):
+        return symbols.Frame(name, file, line, 0, module, known)
+
+    own = [frame("f"), frame("core::f", "/home/me/core.cpp", line=3), frame("jit", module="")]
+    others = [frame("std::f"), frame("void std::f<int>"), frame("core::ops::f"), frame("<alloc::vec::Vec<T>>::push"), frame("_start"),
+              frame("f", "/usr/include/x.h", line=1), frame("f", "/x/rustlib/src/rust/library/alloc/src/a.rs", line=1),
+              frame("f", module="/usr/lib/libx.so"), frame("prog+0x1", known=False), frame("f", module="/usr/bin/prog")]
+    assert [frames.is_own(each, "/usr/bin/prog") for each in own + others] == [True] * len(own) + [False] * len(others)
+    assert frames.is_own(frame("f", "a.c", "/usr/bin/prog", 3), "/usr/bin/prog")
+
+
 def test_llvms_answers_may_be_anything():
     assert symbolizer.llvm_answer(b'{"Symbol":[{"FunctionName":"f","FileName":"","Line":0,"Column":0}]}\n') == [("f", "", 0, 0)]
     assert symbolizer.llvm_answer(b'{"Error":{"Message":"no"}}\n') == []
