@@ -13,9 +13,6 @@
 #define CR_UNLIKELY(x) __builtin_expect(!!(x), 0)
 #define CR_HOT static inline __attribute__((always_inline)) /* on the way of every allocation */
 #define CR_COLD __attribute__((cold, noinline))
-/* For functions that look whether words of the stack are still what they were. By now they may lie in a variable, maybe one that
- * another thread writes: whatever is read is a correct answer, but sanitizers take the read for a mistake. */
-#define CR_LOOKS __attribute__((no_sanitize("address"), no_sanitize("thread")))
 
 struct cr_lock {
     pthread_mutex_t mutex;

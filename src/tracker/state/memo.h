@@ -58,7 +58,7 @@ static inline struct cr_memo_hint *cr_memo_hint(struct cr_memo *memo, uintptr_t 
 }
 
 /* Where the stack at start would be kept. */
-CR_LOOKS static inline struct cr_memo_entry *cr_memo_entry(struct cr_memo *memo, const struct cr_unwind_start *start)
+CR_UNWIND_LOOKS static inline struct cr_memo_entry *cr_memo_entry(struct cr_memo *memo, const struct cr_unwind_start *start)
 {
     uintptr_t pc = start->pc, sp = start->sp;
     uint64_t mixed = ((uint64_t)pc ^ (uint64_t)sp << 20) * CR_MEMO_MIX;
@@ -74,7 +74,7 @@ CR_LOOKS static inline struct cr_memo_entry *cr_memo_entry(struct cr_memo *memo,
 }
 
 /* Whether the stack at start is the entry's. */
-CR_LOOKS static inline bool cr_memo_meets(const struct cr_memo *memo, const struct cr_memo_entry *entry, const struct cr_unwind_start *start)
+CR_UNWIND_LOOKS static inline bool cr_memo_meets(const struct cr_memo *memo, const struct cr_memo_entry *entry, const struct cr_unwind_start *start)
 {
     if (entry->pc != start->pc || entry->sp != start->sp || entry->stamp != memo->stamp ||
         (entry->fp != start->fp && !entry->any_fp))
