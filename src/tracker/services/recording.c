@@ -353,9 +353,13 @@ int cr_recording_fork(const char *folder)
     move_mapping((char *)header, 0, CR_HEADER_BYTES);
     memcpy((void *)header, (const void *)&at_fork.header, sizeof *header);
     uint32_t chunk_count = LOAD(header->chunk_count);
-    for (uint32_t i = 0; i < chunk_count; i++)
-        if (header->chunks[i].bytes)
-            move_mapping(mapped.chunk[i], header->chunks[i].offset, header->chunks[i].bytes);
+    for (uint32_t i = 0; i < chunk_count; i++) {
+        const struct cr_chunk *chunk = &header->chunks[i];
+        if (chunk->kind == CR_CHUNK_THREADS && chunk->bytes) /* empty: threads of the parent that are new use its slots already */
+            cr_os_map_file(mapped.fd, chunk->offset, chunk->bytes, mapped.chunk[i]);
+        else if (chunk->bytes)
+            move_mapping(mapped.chunk[i], chunk->offset, chunk->bytes);
+    }
 
     cr_recording_each_slot(reset_slot, NULL);
     fill_header(header, CR_RUN_FORKED | CR_RUN_CHILD);
