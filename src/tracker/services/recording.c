@@ -21,7 +21,7 @@
 static struct cr_header dummy;
 static struct {
     char path[CR_PATH_BYTES];
-    int fd; /* only while a function here runs: the program must not see a descriptor */
+    int fd; /* only while a function here runs: the program must not see a descriptor; < 0: -errno */
     char *chunk[CR_MAX_CHUNKS];
 } mapped;
 
@@ -92,13 +92,16 @@ static char *add_chunk(enum cr_chunk_kind kind, size_t bytes)
         return NULL;
     bytes = whole_pages(bytes);
     uint64_t offset = header->file_bytes;
-    int error = mapped.fd < 0 ? -EBADF : allocate(mapped.fd, offset, bytes);
+    int error = mapped.fd < 0 ? mapped.fd : allocate(mapped.fd, offset, bytes);
     char *chunk = cr_os_map_file(error ? -1 : mapped.fd, offset, bytes, NULL);
     if (!chunk)
         return NULL;
     mapped.chunk[index] = chunk;
-    if (error)
+    if (error) {
         bytes = 0; /* the reader finds an empty chunk: these counters end with the process */
+        if (header->magic[0]) /* while it starts, cr_recording_start has the say */
+            cr_recording_say("the recording cannot grow, so counts of later threads would not survive a kill", "", error);
+    }
     header->chunks[index] = (struct cr_chunk){.kind = kind, .offset = offset, .bytes = bytes};
     header->file_bytes += bytes;
     atomic_store_explicit(&header->chunk_count, index + 1, memory_order_release);
@@ -125,12 +128,14 @@ static bool more_slots(size_t bytes)
     if (mapped.fd < 0 && mapped.path[0]) {
         mapped.fd = open(mapped.path, O_RDWR | O_CLOEXEC);
         reopened = mapped.fd >= 0;
+        if (!reopened)
+            mapped.fd = -errno;
     }
     char *chunk = add_chunk(CR_CHUNK_THREADS, bytes);
-    if (reopened) {
+    if (reopened)
         close(mapped.fd);
+    if (reopened || mapped.fd < 0)
         mapped.fd = -1;
-    }
     if (!chunk)
         return false;
     slots.next = (struct cr_slot *)(void *)chunk;
