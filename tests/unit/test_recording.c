@@ -43,7 +43,8 @@ static bool read_file(const char *path, struct cr_header *header, struct cr_slot
     bool whole = file && fread(header, sizeof *header, 1, file) == 1;
     for (uint32_t i = 0; whole && slot && i < header->chunk_count; i++)
         if (header->chunks[i].kind == CR_CHUNK_THREADS) {
-            whole = fseek(file, (long)header->chunks[i].offset, SEEK_SET) == 0 && fread(slot, sizeof *slot, 1, file) == 1;
+            whole =
+                fseek(file, (long)header->chunks[i].offset, SEEK_SET) == 0 && fread(slot, sizeof *slot, 1, file) == 1;
             break;
         }
     if (file)
@@ -67,7 +68,8 @@ static bool is_in_the_file_at_once(void)
     return read_file(path_of("recording"), &header, &seen) && !memcmp(header.magic, CR_RECORDING_MAGIC, 8) &&
            header.version == CR_FORMAT_VERSION && header.pid == (uint64_t)getpid() && header.state == CR_RUN_RUNNING &&
            header.shared_bytes == 4242 && header.heap_bytes_left == 1000 && seen.allocations == 41 &&
-           seen.bytes_allocated == 4242 && !stat(path_of("recording"), &status) && (uint64_t)status.st_size >= header.file_bytes;
+           seen.bytes_allocated == 4242 && !stat(path_of("recording"), &status) &&
+           (uint64_t)status.st_size >= header.file_bytes;
 }
 
 static bool second_start_finds_the_first(void) { return begin() && cr_recording_start(folder, 0, 0, 0) == -EEXIST; }
@@ -132,10 +134,7 @@ static void *take_slots(void *argument)
     return NULL;
 }
 
-static void count_once(void *context, struct cr_slot *slot)
-{
-    *(int *)context += atomic_load(&slot->allocations) == 1;
-}
+static void count_once(void *context, struct cr_slot *slot) { *(int *)context += atomic_load(&slot->allocations) == 1; }
 
 static bool gives_every_thread_its_own_slot(void)
 {
@@ -170,7 +169,8 @@ static bool peak_is_the_highest_sum(void)
     bool right = cr_recording->peak_bytes == 170 && cr_recording->peak_blocks == 4 && cr_recording->shared_bytes == 150;
     set(one, 20, 1, 100, 1);
     cr_recording_hand_in(one);
-    return right && cr_recording->peak_bytes == 170 && cr_recording->shared_bytes == 70 && cr_recording->shared_blocks == 3;
+    return right && cr_recording->peak_bytes == 170 && cr_recording->shared_bytes == 70 &&
+           cr_recording->shared_blocks == 3;
 }
 
 static struct cr_header budget;
@@ -191,10 +191,12 @@ static void test_budget(void)
     threads_run(THREADS, claim, claimed, sizeof *claimed);
     for (int i = 0; i < THREADS; i++)
         all += claimed[i];
-    ok(all <= 123 && all >= 123 - THREADS && budget.heap_bytes_left == 1234 - 10 * all, "claims never take more bytes than there are");
+    ok(all <= 123 && all >= 123 - THREADS && budget.heap_bytes_left == 1234 - 10 * all,
+       "claims never take more bytes than there are");
     budget.heap_bytes_left = 1000;
     budget.heap_files_left = 2;
-    ok(cr_recording_claim(&budget, 1000) && cr_recording_claim(&budget, 0), "the last byte may be claimed, and an empty file");
+    ok(cr_recording_claim(&budget, 1000) && cr_recording_claim(&budget, 0),
+       "the last byte may be claimed, and an empty file");
     ok(!cr_recording_claim(&budget, 0) && budget.heap_files_left == 0, "no more files than there are");
 }
 
@@ -220,8 +222,9 @@ static bool child_starts_with_what_was_live(void)
         _exit(right ? 0 : 1);
     }
     waitpid(child, &status, 0);
-    bool right = status == 0 && atomic_load(&slot->allocations) == 9 && read_file(path_of("child/recording"), &header, &seen) &&
-                 header.flags == (CR_RUN_FORKED | CR_RUN_CHILD) && header.pid == (uint64_t)child && seen.allocations == 77;
+    bool right =
+        status == 0 && atomic_load(&slot->allocations) == 9 && read_file(path_of("child/recording"), &header, &seen) &&
+        header.flags == (CR_RUN_FORKED | CR_RUN_CHILD) && header.pid == (uint64_t)child && seen.allocations == 77;
     unlink(path_of("child/recording"));
     rmdir(path_of("child"));
     return right;
@@ -260,7 +263,8 @@ int main(void)
     ok(in_child(gives_every_thread_its_own_slot), "no two threads have the same slot");
     ok(in_child(peak_is_the_highest_sum), "the peak is the highest sum of what was handed in");
     ok(in_child(child_starts_with_what_was_live), "a forked child starts with what was live at the fork");
-    ok(in_child(child_without_a_folder_leaves_the_parent_alone), "a child that has no folder counts apart from its parent");
+    ok(in_child(child_without_a_folder_leaves_the_parent_alone),
+       "a child that has no folder counts apart from its parent");
     test_budget();
     ok(rmdir(folder) == 0, "nothing else was written");
     return tap_done();
