@@ -122,8 +122,13 @@ def _wait(child: int) -> Ended:
         if ended:
             return ended
         number, from_kernel = _next_signal()
-        if number in PASSED_ON and not from_kernel:
+        if number in PASSED_ON and not (from_kernel and _reaches_all(number)):
             os.kill(child, number)
+
+
+def _reaches_all(number: int) -> bool:
+    """Whether the terminal sends a signal to the program as well: that it hung up it tells the session's leader alone."""
+    return number != signal.SIGHUP or os.getsid(0) != os.getpid()
 
 
 def _next_signal() -> tuple:

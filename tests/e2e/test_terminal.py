@@ -57,12 +57,17 @@ class Terminal:
             self.read()
         pytest.fail(f"the session does not end: {self.text!r}")
 
+    def hang_up(self):
+        os.close(self.fd)
+        self.fd = -1
+
     def close(self):
         try:
             os.killpg(self.pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-        os.close(self.fd)
+        if self.fd >= 0:
+            os.close(self.fd)
 
 
 @pytest.fixture
@@ -154,6 +159,15 @@ def test_sigterm_to_the_launcher_is_passed_on(folder):
     result = finish(process)
     assert result.status == 21 and "1 remaining heap allocations" in result.said
     Folder(folder).check()
+
+
+def test_terminal_that_is_closed(terminal, tmp_path):
+    session = terminal([*CRUNCH, target("wait_for_signal")])
+    session.read_until("ready")
+    session.hang_up()
+    run = Folder(tmp_path / "crunch_out")
+    wait_until(lambda: (run.path / "report.html").exists())
+    assert run.end == "signal SIGHUP" and run.kinds() == [("malloc", 55)]
 
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGUSR1"])

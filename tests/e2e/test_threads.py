@@ -1,6 +1,10 @@
 """Threads: counts are exact, whoever frees what, and also while a thread ends."""
 
-from harness import preloaded, tagged_blocks, target
+import os
+
+import pytest
+
+from harness import crunch, preloaded, tagged_blocks, target
 
 THREADS, ROUNDS = 64, 2000
 
@@ -31,3 +35,25 @@ def test_destructors_of_thread_local_data(folder):
     run.check()
     assert run.own_blocks == [] and run.count("untracked_frees") == 0
     assert run.count("frees") >= 300 and run.count("threads") == 101
+
+
+def test_more_threads_than_the_first_slots(folder):
+    result, run = preloaded(folder, [target("many_threads"), "600"])
+    assert result.status == 3
+    run.check()
+    assert run.kinds() == tagged_blocks("many_threads") and run.count("threads") == 601
+    assert run.count("untracked_frees") == 0
+    child = next(iter(run.children.values()))
+    child.check()
+    assert child.end == "exit 4" and child.count("inherited_blocks") == run.count("live_blocks")
+
+
+def test_program_that_gives_its_rights_away(tmp_path):
+    if os.getuid() != 0:
+        pytest.skip("only root has rights to give away")
+    out = tmp_path / "out"
+    out.mkdir(0o755)
+    result, run = crunch(out, target("many_threads"), "600", "drop")
+    assert result.status == 3 and result.stdout == b""
+    assert "crunch: the recording cannot grow, so counts of later threads would not survive a kill" in result.said
+    assert run.end == "exit 3"

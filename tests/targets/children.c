@@ -116,10 +116,10 @@ int main(int argc, char **argv)
         return right ? 4 : 97;
     }
     if (!strcmp(way, "busy_parent") || !strcmp(way, "_busy_parent")) { /* its counts go on while the children start */
-        for (int i = 0; i < 100; i++) {
+        for (int i = 0; i < 50; i++) {
             if (!(child = way[0] == '_' ? _Fork() : fork()))
                 _exit(4);
-            for (int j = 0; j < 200; j++)
+            for (int j = 0; j < 100; j++)
                 own = malloc(10);
         }
         while (wait(NULL) > 0)

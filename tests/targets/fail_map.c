@@ -52,5 +52,4 @@ void *mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offs
     return (void *)syscall(SYS_mmap, at, bytes, protection, flags, fd, offset);
 }
 
-void *mmap64(void *at, size_t bytes, int protection, int flags, int fd, off_t offset)
-    __attribute__((alias("mmap")));
+void *mmap64(void *at, size_t bytes, int protection, int flags, int fd, off_t offset) __attribute__((alias("mmap")));

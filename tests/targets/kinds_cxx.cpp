@@ -23,15 +23,15 @@ static void give_back()
 
 int main()
 {
-    kept[0] = ::operator new(2001);                          // block: new 2001
-    kept[1] = ::operator new[](2002);                        // block: new[] 2002
-    kept[2] = ::operator new(2003, std::nothrow);            // block: new 2003
-    kept[3] = ::operator new[](2004, std::nothrow);          // block: new[] 2004
-    kept[4] = ::operator new(2048, align);                   // block: new 2048
-    kept[5] = ::operator new[](2112, align);                 // block: new[] 2112
-    kept[6] = ::operator new(2176, align, std::nothrow);     // block: new 2176
-    kept[7] = ::operator new[](2240, align, std::nothrow);   // block: new[] 2240
-    kept[8] = std::malloc(2009);                             // block: malloc 2009
+    kept[0] = ::operator new(2001);                        // block: new 2001
+    kept[1] = ::operator new[](2002);                      // block: new[] 2002
+    kept[2] = ::operator new(2003, std::nothrow);          // block: new 2003
+    kept[3] = ::operator new[](2004, std::nothrow);        // block: new[] 2004
+    kept[4] = ::operator new(2048, align);                 // block: new 2048
+    kept[5] = ::operator new[](2112, align);               // block: new[] 2112
+    kept[6] = ::operator new(2176, align, std::nothrow);   // block: new 2176
+    kept[7] = ::operator new[](2240, align, std::nothrow); // block: new[] 2240
+    kept[8] = std::malloc(2009);                           // block: malloc 2009
     give_back();
     return 0;
 }

@@ -87,7 +87,8 @@ static void test_neighbours(void)
     for (uintptr_t i = 0; i < 1000; i++)
         right = right && leave(&spares, 0x600000000000 + i * 8) == i + 1;
     ok(right, "blocks 8 bytes apart do not meet");
-    ok(!cr_block_slot(0x600000000004, true) && !cr_block_take(0x600000000001), "no block is at an address that is no multiple of 8");
+    ok(!cr_block_slot(0x600000000004, true) && !cr_block_take(0x600000000001),
+       "no block is at an address that is no multiple of 8");
     ok(!cr_block_take(0) && !cr_block_take(0x700000000000), "none at NULL, none where nothing ever was");
 }
 

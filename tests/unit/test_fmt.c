@@ -7,7 +7,8 @@
 #include "random.h"
 #include "tap.h"
 
-static const uint64_t edges[] = {0, 1, 9, 10, 15, 16, 99, 100, UINT32_MAX, INT64_MAX, (uint64_t)INT64_MAX + 1, UINT64_MAX};
+static const uint64_t edges[] = {0,         1, 9, 10, 15, 16, 99, 100, UINT32_MAX, INT64_MAX, (uint64_t)INT64_MAX + 1,
+                                 UINT64_MAX};
 
 static bool numbers_are_printfs(uint64_t value)
 {
@@ -83,7 +84,8 @@ static void test_parsing(void)
 {
     ok(parses("0", 0) && parses("007", 7) && parses("18446744073709551615", UINT64_MAX), "numbers up to the greatest");
     ok(refuses("18446744073709551616") && refuses("99999999999999999999"), "greater ones are refused");
-    ok(refuses("") && refuses(NULL) && refuses("-1") && refuses("1x") && refuses(" 1") && refuses("0x10"), "so is what is no number");
+    ok(refuses("") && refuses(NULL) && refuses("-1") && refuses("1x") && refuses(" 1") && refuses("0x10"),
+       "so is what is no number");
 }
 
 int main(void)

@@ -25,7 +25,8 @@ int main(void)
     set(NULL, NULL, NULL);
     ok(!cr_options.out[0], "no folder: nothing is recorded");
     set("/tmp/out", "12345", "1");
-    ok(!strcmp(cr_options.out, "/tmp/out") && cr_options.heap_limit == 12345 && cr_options.children, "what the launcher sets");
+    ok(!strcmp(cr_options.out, "/tmp/out") && cr_options.heap_limit == 12345 && cr_options.children,
+       "what the launcher sets");
     set("/tmp/out", NULL, NULL);
     ok(cr_options.heap_limit == (uint64_t)256 << 20 && cr_options.children, "the defaults of the command line");
     set("/tmp/out", "0", "0");

@@ -91,9 +91,10 @@ static void event(struct actor *actor, struct cr_thread *thread)
 static bool totals_are_true(void)
 {
     struct cr_totals totals = cr_recording_totals();
-    return totals.allocations == truth.allocations && totals.frees == truth.frees && totals.reallocations == truth.reallocations &&
-           totals.bytes_allocated == truth.bytes_allocated && totals.bytes_freed == truth.bytes_freed &&
-           totals.untracked_frees == truth.untracked_frees && totals.live_bytes == truth.live && totals.live_blocks == truth.blocks;
+    return totals.allocations == truth.allocations && totals.frees == truth.frees &&
+           totals.reallocations == truth.reallocations && totals.bytes_allocated == truth.bytes_allocated &&
+           totals.bytes_freed == truth.bytes_freed && totals.untracked_frees == truth.untracked_frees &&
+           totals.live_bytes == truth.live && totals.live_blocks == truth.blocks;
 }
 
 /* ---- one thread ---- */
@@ -128,7 +129,8 @@ static void test_one_thread(void)
     ok(!cr_on_free(thread, NULL) && totals_are_true(), "free(NULL) is nothing");
     truth.untracked_frees++;
     ok(!cr_on_free(thread, (void *)0x200000000000) && totals_are_true(), "an unknown address is counted as such");
-    ok(!cr_on_delete(thread, (void *)0x200000000000) && totals_are_true(), "but not by operator delete, whose free is to come");
+    ok(!cr_on_delete(thread, (void *)0x200000000000) && totals_are_true(),
+       "but not by operator delete, whose free is to come");
     cr_leave(thread);
 }
 
@@ -154,7 +156,8 @@ static void test_special_resizes(void)
     truth.frees++, truth.allocations++, truth_moves(70, 50, 0);
     ok(totals_are_true(), "an address that is given out again was freed behind crunch's back");
 
-    ok(cr_on_free(thread, unknown + 64) && !cr_on_free(thread, unknown + 64), "of two frees only the first finds the block");
+    ok(cr_on_free(thread, unknown + 64) && !cr_on_free(thread, unknown + 64),
+       "of two frees only the first finds the block");
     truth.frees++, truth.untracked_frees++, truth_moves(0, 70, -1);
     ok(totals_are_true(), "and the second is an unknown address");
     cr_leave(thread);
@@ -194,7 +197,8 @@ static void test_peak_of_threads(void)
     ok(totals_are_true(), "totals of threads that take turns are exact");
     int64_t low = (int64_t)truth.peak - (int64_t)cr_recording->peak_bytes;
     int64_t bound = (int64_t)truth.peak / 500 + 2048 * (THREADS + 1);
-    ok(low <= bound, "their peak of %llu is at most %lld low: %lld", (unsigned long long)truth.peak, (long long)bound, (long long)low);
+    ok(low <= bound, "their peak of %llu is at most %lld low: %lld", (unsigned long long)truth.peak, (long long)bound,
+       (long long)low);
     ok(low >= -bound, "and at most as much high");
 }
 

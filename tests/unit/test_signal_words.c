@@ -50,7 +50,8 @@ static void test_causes(void)
     ok(!strcmp(cause(SIGSEGV, SEGV_MAPERR), "address not mapped"), "a wild pointer");
     ok(!strcmp(cause(SIGSEGV, SEGV_ACCERR), "access not allowed there"), "a write to read-only memory");
     ok(!strcmp(cause(SIGFPE, FPE_INTDIV), "integer division by zero"), "a division by zero");
-    ok(!strcmp(cause(SIGBUS, BUS_ADRALN), "address not aligned"), "the same code means another thing for another signal");
+    ok(!strcmp(cause(SIGBUS, BUS_ADRALN), "address not aligned"),
+       "the same code means another thing for another signal");
     ok(!strcmp(cause(SIGTERM, SI_USER), "sent by a process"), "kill");
     ok(!strcmp(cause(SIGSEGV, SI_USER), "sent by a process"), "kill of a crash signal");
     ok(!strcmp(cause(SIGSEGV, 12345), "unknown"), "a code of the future");

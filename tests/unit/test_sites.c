@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "events/run_folder.h"
+#include "plugin.h"
 #include "random.h"
 #include "services/options.h"
 #include "stacks.h"
@@ -282,6 +283,30 @@ static bool free_of_anothers_block_is_its_own_item(void)
     return tracker_end() && right;
 }
 
+/* ---- modules that go ---- */
+
+static void test_plugin(void)
+{
+    static struct cr_leaves mine, theirs;
+    struct plugin plugin;
+    if (!tracker_start() || !plugin_build(&plugin, "plugin", 1) || !plugin_open(&plugin)) {
+        skip("no compiler here");
+        return;
+    }
+    uintptr_t own = (uintptr_t)test_plugin + 1;
+    uint32_t stays = cr_site_find(&mine, 1, 0, own), goes = cr_site_find(&mine, 1, 0, plugin.address);
+    uint32_t copy = cr_site_own(&theirs, 2, goes);
+    ok(plugin_close(&plugin) && cr_site_find(&mine, 1, 0, own) == stays, "when a module goes, other places keep their items");
+    uint32_t new = cr_site_find(&mine, 1, 0, plugin.address);
+    ok(new != goes && cr_site(new)->pc != cr_site(goes)->pc, "its own are found no more, the address is another place");
+    uint32_t late = cr_site_own(&theirs, 2, goes);
+    ok(cr_site(late)->pc == cr_site(goes)->pc && cr_site(late)->slot == 2 && cr_site(copy)->pc == cr_site(goes)->pc,
+       "what other threads free of it later still counts there");
+    ok(cr_site_own(&theirs, 2, goes) == late && cr_site_find(&theirs, 2, 0, plugin.address) != late, "in an item of its own");
+    plugin_remove(&plugin);
+    tracker_end();
+}
+
 /* ---- temporary ---- */
 
 static void *free_one(void *argument)
@@ -362,5 +387,6 @@ int main(void)
     ok(in_child(free_of_anothers_block_is_its_own_item), "what a thread frees of another's is an item of its own, below zero");
     ok(in_child(temporary_is_of_the_same_thread), "a block that another thread made is not temporary");
     ok(in_child(child_counts_what_is_live), "a forked child has all sites, with what is live there");
+    test_plugin(); /* last: it has the tracker of this process */
     return tap_done();
 }

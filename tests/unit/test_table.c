@@ -26,8 +26,10 @@ int main(void)
         missing = missing && !cr_table_find(&table, key(i) + 1) && !cr_table_find(&table, key(i + ENTRIES));
     ok(missing, "their neighbours are not");
 
-    ok(cr_table_add(&other, key(3), &value[9]) == 0 && cr_table_find(&other, key(3)) == &value[9], "another table is its own");
+    ok(cr_table_add(&other, key(3), &value[9]) == 0 && cr_table_find(&other, key(3)) == &value[9],
+       "another table is its own");
     ok(cr_table_find(&table, key(3)) == &value[3] && !cr_table_find(&other, key(4)), "and neither sees the other's");
-    ok(cr_table_add(&table, UINT64_MAX, value) == 0 && cr_table_find(&table, UINT64_MAX) == value, "every key is allowed");
+    ok(cr_table_add(&table, UINT64_MAX, value) == 0 && cr_table_find(&table, UINT64_MAX) == value,
+       "every key is allowed");
     return tap_done();
 }

@@ -95,13 +95,15 @@ static void test_memory(void)
     memset(block, 'b', sizeof block);
     ok(cr_write_memory(path_of("block"), block, sizeof block) == 0, "memory is written");
     ok(contents(path_of("block"), &bytes) == sizeof block && !memcmp(bytes, block, sizeof block), "as it is");
-    ok(cr_write_memory(path_of("empty"), block, 0) == 0 && contents(path_of("empty"), &bytes) == 0, "no bytes are an empty file");
+    ok(cr_write_memory(path_of("empty"), block, 0) == 0 && contents(path_of("empty"), &bytes) == 0,
+       "no bytes are an empty file");
 
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     char *pages = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     mprotect(pages + page, page, PROT_NONE);
     struct stat status;
-    ok(cr_write_memory(path_of("bad"), pages + page, 10) == -EFAULT, "memory that cannot be read is an error, no fault");
+    ok(cr_write_memory(path_of("bad"), pages + page, 10) == -EFAULT,
+       "memory that cannot be read is an error, no fault");
     ok(stat(path_of("bad"), &status) == -1, "and leaves no file");
     ok(cr_write_memory(path_of("half"), pages, 2 * page) == -EFAULT, "so is memory of which a part can be read");
     ok(stat(path_of("half"), &status) == -1, "which leaves no file either");

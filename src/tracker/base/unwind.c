@@ -3,12 +3,13 @@
  * Invariant of the state: walking from frame i of it reads exactly slots 0 .. slot_count[i]-1, whose values were value[]. So a frame met
  * again with the same pc, sp and fp, with all these slots unchanged, has the same callers again, without walking. The slots are kept
  * apart from the frames, as two flat arrays, because comparing them is nearly all the work for a deep stack. */
-#include "unwind.h"
+#include "base/unwind.h"
 
-#include "unwind_step.h"
+#include "base/unwind_step.h"
 
 #include "platform/unwind_platform.h"
 
+#include <stdatomic.h>
 #include <string.h>
 
 #define MAX_WALK 65536u
@@ -39,8 +40,9 @@ CR_UNWIND_LOOKS static uint32_t last_changed(const struct cr_unwind_state *state
     const uintptr_t *value = state->value;
     while (count >= 8) {
         uintptr_t changed = 0;
-        for (uint32_t i = count - 8; i < count; i++)
-            changed |= *slot[i] ^ value[i];
+#pragma GCC unroll 8
+        for (uint32_t i = 1; i <= 8; i++)
+            changed |= *slot[count - i] ^ value[count - i];
         if (changed)
             break;
         count -= 8;
@@ -72,7 +74,8 @@ static bool joins(const struct cr_unwind_state *state, uint32_t *next, uintptr_t
     if (state->needs_fp[index] && state->fp[index] != fp)
         return false;
     uint32_t count = state->slot_count[index];
-    uint32_t changed = state->slots_inside && memory->high == state->stack_high ? last_changed(state, count) : last_changed_careful(state, count, memory);
+    bool readable = state->slots_inside && memory->high == state->stack_high;
+    uint32_t changed = readable ? last_changed(state, count) : last_changed_careful(state, count, memory);
     if (changed) { /* frames that depend on a changed slot need not be tried */
         while (*next > 0 && state->slot_count[*next - 1] >= changed)
             --*next;
@@ -90,10 +93,11 @@ static inline bool step_common(uintptr_t *pc, uintptr_t *sp, uintptr_t *fp, uint
     uint32_t rule = cr_unwind_rule_peek(*pc - 1);
     uintptr_t base = cr_rule_base(rule, *sp, *fp);
     uintptr_t cfa = cr_rule_cfa(rule, base);
-    uintptr_t ra_slot = cr_rule_slot(rule, CR_RULE_RA_SHIFT, base, cfa);
-    uintptr_t fp_slot = cr_rule_slot(rule, CR_RULE_FP_SHIFT, base, cfa);
-    uintptr_t room = high - *sp;
-    if (__builtin_expect(!rule || ra_slot - *sp >= room || fp_slot - *sp >= room || cfa - *sp > room || ((ra_slot | fp_slot) & 7u) || cfa == *sp, 0))
+    uintptr_t ra_slot = cr_rule_ra_slot(rule, base, cfa);
+    uintptr_t fp_slot = cr_rule_fp_slot(rule, base, cfa);
+    uintptr_t room = high - *sp; /* without branches: each would be one more to be mispredicted */
+    bool outside = (ra_slot - *sp >= room) | (fp_slot - *sp >= room) | (cfa - *sp - 1 >= room) | (((ra_slot | fp_slot) & 7u) != 0);
+    if (__builtin_expect((rule == 0) | outside, 0))
         return false;
     uintptr_t ra = *(const uintptr_t *)ra_slot;
     if (__builtin_expect(ra == 0, 0))
@@ -248,11 +252,11 @@ static uint32_t keep(struct cr_unwind_state *state, struct cr_unwind_walk *walk,
     return state->dropped == old_dropped ? fresh : state->frames;
 }
 
-static void start_walk(struct cr_unwind_walk *walk, const struct cr_unwind_state *state, const struct cr_unwind_start *start)
+static void start_walk(struct cr_unwind_walk *walk, const struct cr_unwind_state *state, uintptr_t pc, uintptr_t sp, uintptr_t fp)
 {
-    walk->pc = start->pc;
-    walk->sp = start->sp;
-    walk->fp = start->fp;
+    walk->pc = pc;
+    walk->sp = sp;
+    walk->fp = fp;
     walk->exact = false;
     walk->stacks = 0;
     walk->null_slot = 0;
@@ -260,24 +264,26 @@ static void start_walk(struct cr_unwind_walk *walk, const struct cr_unwind_state
     struct cr_unwind_memory *memory = &walk->memory;
     memory->stack_low = state->stack_low;
     memory->stack_high = state->stack_high;
-    memory->live = memory->low = (start->sp & ~(uintptr_t)7) - 8; /* the return address lies there */
-    memory->high = memory->live - state->stack_low < state->stack_high - state->stack_low ? state->stack_high : (memory->low | CR_UNWIND_PAGE_MASK) + 1;
+    memory->live = memory->low = (sp & ~(uintptr_t)7) - 8; /* the return address lies there */
+    bool on_stack = memory->live - state->stack_low < state->stack_high - state->stack_low;
+    memory->high = on_stack ? state->stack_high : (memory->low | CR_UNWIND_PAGE_MASK) + 1;
 }
 
-struct cr_unwind_stack cr_unwind_capture(struct cr_unwind_state *state, const struct cr_unwind_start *start)
+struct cr_unwind_stack cr_unwind_capture_at(struct cr_unwind_state *state, uintptr_t pc, uintptr_t sp, uintptr_t fp)
 {
     if (state->busy) {
         state->walks[CR_UNWIND_BUSY]++;
         return (struct cr_unwind_stack){.end = CR_UNWIND_BUSY};
     }
     state->busy = true;
+    atomic_signal_fence(memory_order_seq_cst); /* a handler must see it before anything is half done */
     uint32_t generation = cr_unwind_generation();
     if (state->generation != generation) {
         state->generation = generation;
         state->joinable = 0;
     }
     struct cr_unwind_walk walk;
-    start_walk(&walk, state, start);
+    start_walk(&walk, state, pc, sp, fp);
     uint32_t joined;
     uint32_t walked = walk_out(state, &walk, &joined);
     uint32_t fresh = 0;
@@ -286,6 +292,7 @@ struct cr_unwind_stack cr_unwind_capture(struct cr_unwind_state *state, const st
     else
         state->frames = joined + 1;
     struct cr_unwind_stack stack = {.frames = state->frames, .fresh = fresh, .truncated = state->dropped > 0, .end = state->end};
+    atomic_signal_fence(memory_order_seq_cst);
     state->busy = false;
     return stack;
 }

@@ -1,5 +1,5 @@
 /* unwind_step.c - one step of the walk with every check, for the frames that unwind.c's quick step leaves. See unwind_step.h. */
-#include "unwind_step.h"
+#include "base/unwind_step.h"
 
 #include "platform/unwind_platform.h"
 
@@ -72,8 +72,8 @@ static bool step_frame(struct cr_unwind_walk *walk, struct cr_unwind_frame *fram
     bool by_fp = rule & CR_RULE_BASE_FP;
     uintptr_t base = cr_rule_base(rule, walk->sp, walk->fp);
     uintptr_t cfa = cr_rule_cfa(rule, base);
-    uintptr_t ra_slot = cr_rule_slot(rule, CR_RULE_RA_SHIFT, base, cfa);
-    uintptr_t fp_slot = cr_rule_slot(rule, CR_RULE_FP_SHIFT, base, cfa);
+    uintptr_t ra_slot = cr_rule_ra_slot(rule, base, cfa);
+    uintptr_t fp_slot = cr_rule_fp_slot(rule, base, cfa);
     frame->flags = by_fp ? CR_FRAME_USES_FP : 0;
     if (rule == CR_RULE_FRAME_POINTER && walk->fp == 0)
         return ends(walk, CR_UNWIND_ROOT); /* as ABIs that keep frame pointers mark it */
@@ -100,17 +100,22 @@ static bool step_realigned(struct cr_unwind_walk *walk, struct cr_unwind_frame *
 }
 
 /* Code without a table (made at run time, or assembly): the frame pointer may hold. It does if it points at a frame outside of this one that
- * leads back to behind a call, and on outwards. */
+ * leads back to behind a call, and either on outwards or into code with a table. */
 CR_UNWIND_LOOKS static bool step_chain(struct cr_unwind_walk *walk, struct cr_unwind_frame *frame)
 {
     uintptr_t fp = walk->fp;
     const uintptr_t *record = (const uintptr_t *)fp;
     frame->flags = CR_FRAME_USES_FP;
     if ((cr_unwind_rule(walk->pc) & CR_RULE_KIND_MASK) != CR_RULE_NONE)
-        return ends(walk, CR_UNWIND_ROOT); /* no call ends where a function begins: makecontext put the address there, for the coroutine to return to */
+        return ends(walk, CR_UNWIND_ROOT); /* no call ends where a function begins: makecontext put this here, to be returned to */
     if (fp < walk->sp || !cr_unwind_memory_has(&walk->memory, fp) || !cr_unwind_memory_has(&walk->memory, fp + sizeof fp))
         return ends(walk, CR_UNWIND_NO_RULE);
-    if (!cr_unwind_follows_call(&walk->memory, CR_UNWIND_STRIP(record[1])) || (record[0] != 0 && record[0] <= fp))
+    uintptr_t ra = CR_UNWIND_STRIP(record[1]);
+    uint32_t next = cr_unwind_rule(ra - 1);
+    enum cr_rule_kind kind = next & CR_RULE_KIND_MASK;
+    bool chain_ends = record[0] == 0 || kind != CR_RULE_NONE; /* code with tables may use fp for anything */
+    bool by_fp = kind == CR_RULE_NONE || kind == CR_RULE_END || (kind == CR_RULE_FRAME && next & CR_RULE_BASE_FP);
+    if (!cr_unwind_follows_call(ra) || !(record[0] > fp || chain_ends) || !(CR_FRAME_RECORD_ON_TOP || by_fp))
         return ends(walk, CR_UNWIND_NO_RULE);
     return go_out(walk, frame, fp + 2 * sizeof fp, fp + sizeof fp, fp);
 }

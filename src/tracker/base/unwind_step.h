@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "unwind.h"
+#include "base/unwind.h"
 
 enum cr_rule_kind {
     CR_RULE_NONE = 1,    /* nothing describes this address */
@@ -34,9 +34,17 @@ enum cr_rule_kind {
 #define CR_RULE_BITS 31
 
 #define CR_RULE_FRAME_POINTER                                                                                                              \
-    (CR_RULE_FRAME | CR_RULE_BASE_FP | CR_RULE_FROM_BASE | 2u << CR_RULE_CFA_SHIFT | 1u << CR_RULE_RA_SHIFT | 0u << CR_RULE_FP_SHIFT)
+    (CR_RULE_FRAME | CR_RULE_BASE_FP | 2u << CR_RULE_CFA_SHIFT | 1u << CR_RULE_RA_SHIFT | 2u << CR_RULE_FP_SHIFT)
 
 #define CR_UNWIND_REGISTERS 33 /* x86-64: 16; aarch64: x0 to x30, sp (DWARF for the Arm 64-bit Architecture, 4.1) */
+
+/* Whether a frame ends with its saved fp and return address, so that the chain of frame pointers tells the caller's sp as well. On aarch64
+ * they may lie anywhere in it: only callers that can do without sp can be found by the chain. */
+#if defined(__x86_64__)
+#define CR_FRAME_RECORD_ON_TOP true
+#else
+#define CR_FRAME_RECORD_ON_TOP false
+#endif
 
 #define CR_FRAME_USES_FP 1u /* the step out of this frame depended on fp */
 #define CR_FRAME_BARRIER 2u /* the step out of this frame depended on more than a slot list can verify */
@@ -80,11 +88,37 @@ static inline uintptr_t cr_rule_cfa(uint32_t rule, uintptr_t base)
     return base + (rule >> (CR_RULE_CFA_SHIFT - 3) & CR_RULE_CFA_MASK << 3);
 }
 
+#if defined(__x86_64__)
+/* Calls push: the return address is always the word below the CFA, and all is counted from there. On the way from frame to frame every
+ * instruction saved here counts. */
+static inline uintptr_t cr_rule_ra_slot(uint32_t rule, uintptr_t base, uintptr_t cfa)
+{
+    (void)rule, (void)base;
+    return cfa - 8;
+}
+
+static inline uintptr_t cr_rule_fp_slot(uint32_t rule, uintptr_t base, uintptr_t cfa)
+{
+    (void)base;
+    return cfa - (rule >> CR_RULE_FP_SHIFT << 3);
+}
+#else
 static inline uintptr_t cr_rule_slot(uint32_t rule, unsigned shift, uintptr_t base, uintptr_t cfa)
 {
     uintptr_t bytes = (uintptr_t)(rule >> shift & CR_RULE_SLOT_MASK) << 3;
     return rule & CR_RULE_FROM_BASE ? base + bytes : cfa - bytes;
 }
+
+static inline uintptr_t cr_rule_ra_slot(uint32_t rule, uintptr_t base, uintptr_t cfa)
+{
+    return cr_rule_slot(rule, CR_RULE_RA_SHIFT, base, cfa);
+}
+
+static inline uintptr_t cr_rule_fp_slot(uint32_t rule, uintptr_t base, uintptr_t cfa)
+{
+    return cr_rule_slot(rule, CR_RULE_FP_SHIFT, base, cfa);
+}
+#endif
 
 /* Makes the aligned word at address readable for this capture: true if it lies in, or could be added to, the known memory. */
 bool cr_unwind_memory_has(struct cr_unwind_memory *memory, uintptr_t address);

@@ -176,6 +176,16 @@ CR_HOOK(pid_t, _Fork, (void))
     return pid;
 }
 
+/* ---- threads ---- */
+
+CR_HOOK(int, pthread_getattr_np, (pthread_t thread, pthread_attr_t *attributes))
+{
+    struct cr_thread *self = cr_hook_enter(); /* so that the thread is known before the real one asks for memory */
+    if (self)
+        cr_leave(self);
+    return CR_REAL(pthread_getattr_np)(thread, attributes);
+}
+
 /* ---- operator new ---- */
 
 /* A C++ plug-in of a C program brings its runtime along: found only when it first calls. The runtime's functions jump to one

@@ -3,7 +3,7 @@
 #ifndef CR_PLATFORM_UNWIND_AARCH64_H
 #define CR_PLATFORM_UNWIND_AARCH64_H
 
-#include "unwind_platform.h"
+#include "platform/unwind_platform.h"
 
 #include <string.h>
 
@@ -60,6 +60,7 @@ static inline bool cr_arch_ends_call(const uint8_t *after)
     memcpy(&instruction, after - 4, sizeof instruction);
     return (instruction & 0xfc000000u) == 0x94000000u || (instruction & 0xfefff800u) == 0xd63f0000u || (instruction & 0xfefff800u) == 0xd63f0800u;
 }
+#define CR_ARCH_SLOTS_FROM_BASE 1 /* rules may use CR_RULE_FROM_BASE */
 #define CR_ARCH_CALL_PUSHES 0 /* a call puts the return address on the stack: into x30 */
 #define CR_ARCH_CALL_BYTES 4
 

@@ -3,9 +3,9 @@
 #define CR_PLATFORM_UNWIND_ARCH_H
 
 #if defined(__x86_64__)
-#include "unwind_x86_64.h"
+#include "platform/unwind_x86_64.h"
 #elif defined(__aarch64__)
-#include "unwind_aarch64.h"
+#include "platform/unwind_aarch64.h"
 #else
 #error "no unwinder for this processor"
 #endif

@@ -5,7 +5,7 @@
 #ifndef CR_PLATFORM_UNWIND_CFI_H
 #define CR_PLATFORM_UNWIND_CFI_H
 
-#include "unwind_platform.h"
+#include "platform/unwind_platform.h"
 
 enum cr_cfi_how {
     CR_CFI_SAME, /* unchanged (also where nothing is said) */
@@ -30,7 +30,8 @@ struct cr_cfi {
     const uint8_t *cfa_expression; /* else null: the CFA is cfa_register + cfa_offset */
     int64_t cfa_offset;
     uint32_t cfa_register;
-    bool signal; /* the frame a signal handler returns to */
+    bool signal;   /* the frame a signal handler returns to */
+    uintptr_t end; /* of the function */
     struct cr_cfi_rule rule[CR_UNWIND_REGISTERS];
 };
 
@@ -39,10 +40,10 @@ enum cr_cfi_result { CR_CFI_FOUND, CR_CFI_NONE, CR_CFI_BAD };
 /* Fills cfi for the instruction at address, which lies in module. */
 enum cr_cfi_result cr_cfi_read(const struct cr_unwind_module *module, uintptr_t address, struct cr_cfi *cfi);
 
-/* Evaluates an expression on registers (DWARF 5, 2.5), beginning with first on its stack if that is not null. False: an operation that is not supported,
- * or a read outside of memory. */
-bool cr_cfi_evaluate(const uint8_t *expression, const struct cr_unwind_registers *registers, struct cr_unwind_memory *memory, const uintptr_t *first,
-                     uintptr_t *result);
+/* Evaluates an expression on registers (DWARF 5, 2.5), beginning with first on its stack if that is not null. False: an operation that is
+ * not supported, or a read outside of memory. */
+bool cr_cfi_evaluate(const uint8_t *expression, const struct cr_unwind_registers *registers, struct cr_unwind_memory *memory,
+                     const uintptr_t *first, uintptr_t *result);
 
 /* LEB128 numbers (DWARF 5, 7.6). *at moves behind them. */
 uint64_t cr_cfi_uleb(const uint8_t **at);

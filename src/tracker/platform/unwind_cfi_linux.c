@@ -2,9 +2,9 @@
  *
  * The tables are trusted as far as to be what a linker wrote; positions and lengths are still checked against the module's bounds, so that nothing
  * outside of it is read. */
-#include "unwind_cfi.h"
+#include "platform/unwind_cfi.h"
 
-#include "unwind_arch.h"
+#include "platform/unwind_arch.h"
 
 #include <string.h>
 
@@ -356,5 +356,7 @@ enum cr_cfi_result cr_cfi_read(const struct cr_unwind_module *module, uintptr_t 
         return CR_CFI_BAD;
     if (address - begin >= bytes)
         return CR_CFI_NONE; /* a gap between functions */
-    return run_both(&cie, &fde, begin, address, cfi);
+    enum cr_cfi_result result = run_both(&cie, &fde, begin, address, cfi);
+    cfi->end = begin + bytes;
+    return result;
 }

@@ -1,5 +1,5 @@
 /* unwind_darwin.c - unwinding on macOS, where the frame pointer always leads on. See unwind_platform.h. */
-#include "unwind_platform.h"
+#include "platform/unwind_platform.h"
 
 #include <mach/mach.h>
 
@@ -16,9 +16,8 @@ bool cr_unwind_readable(uintptr_t address)
     return vm_read_overwrite(mach_task_self(), address & ~(uintptr_t)7, sizeof word, (vm_address_t)&word, &bytes) == KERN_SUCCESS;
 }
 
-bool cr_unwind_follows_call(struct cr_unwind_memory *memory, uintptr_t address)
+bool cr_unwind_follows_call(uintptr_t address)
 {
-    (void)memory;
     return address != 0;
 }
 

@@ -1,5 +1,5 @@
 /* unwind_expression.c - DWARF expressions as they occur in unwind tables (DWARF 5, 2.5). See unwind_cfi.h. */
-#include "unwind_cfi.h"
+#include "platform/unwind_cfi.h"
 
 #include <string.h>
 
@@ -167,8 +167,8 @@ static void other(struct machine *machine, uint8_t operation)
     }
 }
 
-bool cr_cfi_evaluate(const uint8_t *expression, const struct cr_unwind_registers *registers, struct cr_unwind_memory *memory, const uintptr_t *first,
-                     uintptr_t *result)
+bool cr_cfi_evaluate(const uint8_t *expression, const struct cr_unwind_registers *registers, struct cr_unwind_memory *memory,
+                     const uintptr_t *first, uintptr_t *result)
 {
     struct machine machine = {.registers = registers, .memory = memory};
     uint64_t length = cr_cfi_uleb(&expression);

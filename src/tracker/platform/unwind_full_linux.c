@@ -3,8 +3,8 @@
  *
  * The hook hands over only sp and fp. The other registers are found by walking from this function itself, through crunch's own
  * frames, up to the frame in question: rare enough to be slow. */
-#include "unwind_arch.h"
-#include "unwind_cfi.h"
+#include "platform/unwind_arch.h"
+#include "platform/unwind_cfi.h"
 
 #include <string.h>
 
@@ -36,8 +36,8 @@ static bool find_cfa(const struct cr_cfi *cfi, const struct cr_unwind_registers 
 }
 
 /* The caller's value of a register. *slot: where it was read, or 0. */
-static bool find_register(const struct cr_cfi_rule *rule, unsigned number, const struct cr_unwind_registers *old, uintptr_t cfa, struct cr_unwind_walk *walk,
-                          uintptr_t *value, uintptr_t *slot)
+static bool find_register(const struct cr_cfi_rule *rule, unsigned number, const struct cr_unwind_registers *old, uintptr_t cfa,
+                          struct cr_unwind_walk *walk, uintptr_t *value, uintptr_t *slot)
 {
     uintptr_t address = cfa;
     bool is_value = rule->how == CR_CFI_VALUE_EXPRESSION || rule->how == CR_CFI_VALUE_OFFSET;
@@ -115,7 +115,7 @@ static bool step_from_wild_call(struct cr_unwind_walk *walk, struct cr_unwind_re
     }
     registers->pc = ra;
     registers->exact = false;
-    return cr_unwind_follows_call(&walk->memory, ra) || ends(walk, CR_UNWIND_NO_RULE);
+    return cr_unwind_follows_call(ra) || ends(walk, CR_UNWIND_NO_RULE);
 }
 
 static bool step(struct cr_unwind_walk *walk, struct cr_unwind_registers *registers, uintptr_t *ra_slot)

@@ -1,8 +1,8 @@
 /* unwind_linux.c - the cache of rules, how a row of the table becomes a rule, and what can be read. See unwind_platform.h.
  *
  * Rows are read lazily, one address at a time: programs with 100 MB of code use some thousands of addresses. */
-#include "unwind_arch.h"
-#include "unwind_cfi.h"
+#include "platform/unwind_arch.h"
+#include "platform/unwind_cfi.h"
 
 #include <errno.h>
 #include <sys/syscall.h>
@@ -63,11 +63,13 @@ static uint32_t encode_frame(const struct cr_cfi *cfi, int64_t cfa_offset)
     const struct cr_cfi_rule *ra = &cfi->rule[CR_ARCH_RA], *fp = &cfi->rule[CR_ARCH_FP];
     bool by_fp = cfi->cfa_register == CR_ARCH_FP;
     bool fp_saved = fp->how == CR_CFI_OFFSET;
-    bool fits = (by_fp || cfi->cfa_register == CR_ARCH_SP) && cfa_offset > 0 && cfa_offset % 8 == 0 && cfa_offset >> 3 <= (int64_t)CR_RULE_CFA_MASK;
-    if (!fits || ra->how != CR_CFI_OFFSET || !(fp_saved || fp->how == CR_CFI_SAME || fp->how == CR_CFI_UNDEFINED))
+    bool known_base = by_fp || cfi->cfa_register == CR_ARCH_SP;
+    bool fits = known_base && cfa_offset > 0 && cfa_offset % 8 == 0 && cfa_offset >> 3 <= (int64_t)CR_RULE_CFA_MASK;
+    if (!fits || ra->how != CR_CFI_OFFSET || (CR_ARCH_CALL_PUSHES && ra->number != -8) || !(fp_saved || fp->how == CR_CFI_SAME || fp->how == CR_CFI_UNDEFINED))
         return CR_RULE_FULL;
-    for (int from_base = 0; from_base < 2; from_base++) {
-        uint32_t rule = CR_RULE_FRAME | (by_fp ? CR_RULE_BASE_FP : 0) | (uint32_t)(cfa_offset >> 3) << CR_RULE_CFA_SHIFT | (from_base ? CR_RULE_FROM_BASE : 0);
+    for (int from_base = 0; from_base <= CR_ARCH_SLOTS_FROM_BASE; from_base++) {
+        uint32_t rule = CR_RULE_FRAME | (uint32_t)(cfa_offset >> 3) << CR_RULE_CFA_SHIFT;
+        rule |= (by_fp ? CR_RULE_BASE_FP : 0) | (from_base ? CR_RULE_FROM_BASE : 0);
         if (encode_slot(ra->number, cfa_offset, from_base, CR_RULE_RA_SHIFT, &rule) &&
             encode_slot(fp_saved ? fp->number : ra->number, cfa_offset, from_base, CR_RULE_FP_SHIFT, &rule))
             return rule;
@@ -114,21 +116,27 @@ static uint32_t encode(const struct cr_cfi *cfi, uintptr_t address)
     return encode_realign(cfi);
 }
 
+/* Code of a module may still not be readable: there are gaps between its segments. */
+static bool bytes_readable(uintptr_t address, uintptr_t bytes)
+{
+    uintptr_t last = address + bytes - 1;
+    return cr_unwind_readable(address) && (((address ^ last) & ~CR_UNWIND_PAGE_MASK) == 0 || cr_unwind_readable(last));
+}
+
 static __attribute__((noinline)) uint32_t find_rule(uintptr_t address)
 {
     struct cr_unwind_module module;
     struct cr_cfi cfi;
-    if (!cr_unwind_find_module(address, &module))
-        return CR_RULE_NONE;
-    switch (cr_cfi_read(&module, address, &cfi)) {
-    case CR_CFI_FOUND: return encode(&cfi, address);
-    case CR_CFI_BAD: return CR_RULE_BAD;
-    case CR_CFI_NONE: break;
-    }
-    /* C libraries other than glibc have no table for the code that signal handlers return to. (address is one before it.) */
-    if (address + 1 < module.high - CR_ARCH_SIGRETURN_BYTES && cr_arch_is_sigreturn((const uint8_t *)address + 1))
+    enum cr_cfi_result result = CR_CFI_NONE;
+    if (cr_unwind_find_module(address, &module))
+        result = cr_cfi_read(&module, address, &cfi);
+    /* Not everyone has a table for the code that signal handlers return to. Nobody called it: one before it is another function, or none. */
+    bool described = result == CR_CFI_FOUND && address + 1 != cfi.end;
+    if (!described && bytes_readable(address + 1, CR_ARCH_SIGRETURN_BYTES) && cr_arch_is_sigreturn((const uint8_t *)address + 1))
         return CR_RULE_SIGNAL;
-    return CR_RULE_NONE;
+    if (result == CR_CFI_FOUND)
+        return encode(&cfi, address);
+    return result == CR_CFI_NONE ? CR_RULE_NONE : CR_RULE_BAD;
 }
 
 uint32_t cr_unwind_rule(uintptr_t address)
@@ -153,6 +161,8 @@ uint32_t cr_unwind_rule(uintptr_t address)
  * mincore it sees guard pages. */
 bool cr_unwind_readable(uintptr_t address)
 {
+    if (address <= CR_UNWIND_PAGE_MASK)
+        return false; /* a null set means something else */
     int saved_errno = errno;
     long result = syscall(SYS_rt_sigprocmask, ~0L, address & ~(uintptr_t)7, NULL, 8L);
     bool readable = !(result == -1 && errno == EFAULT);
@@ -160,14 +170,7 @@ bool cr_unwind_readable(uintptr_t address)
     return readable;
 }
 
-bool cr_unwind_follows_call(struct cr_unwind_memory *memory, uintptr_t address)
+bool cr_unwind_follows_call(uintptr_t address)
 {
-    (void)memory;
-    struct cr_unwind_module module;
-    if (address < CR_UNWIND_PAGE_MASK || address >> 48)
-        return false;
-    /* Code of a module can be read; code made at run time, most likely. */
-    if (!cr_unwind_find_module(address - 1, &module) && !(cr_unwind_readable(address - CR_ARCH_CALL_BYTES) && cr_unwind_readable(address - 1)))
-        return false;
-    return cr_arch_ends_call((const uint8_t *)address);
+    return address >> 48 == 0 && bytes_readable(address - CR_ARCH_CALL_BYTES, CR_ARCH_CALL_BYTES) && cr_arch_ends_call((const uint8_t *)address);
 }

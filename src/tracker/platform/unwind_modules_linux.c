@@ -3,7 +3,7 @@
  * glibc 2.35 and newer: _dl_find_object, which takes no lock and may be called from signal handlers (glibc manual, "Dynamic Linker
  * Introspection"). Elsewhere: an own table, made when the caller says that the loader is at rest. A reader meets either the old table or the new one;
  * the two take turns, and a reader so slow that its table was being rewritten under it notices by the counter and finds nothing. */
-#include "unwind_platform.h"
+#include "platform/unwind_platform.h"
 
 #include <link.h>
 #include <string.h>
@@ -49,8 +49,8 @@ static bool find_in_table(uintptr_t address, struct cr_unwind_module *module)
     }
     if (low > 0)
         *module = table->module[low - 1];
-    /* Adding 0 where a load would do: it cannot happen before what was read above (a fence would say the same, but not to TSan). */
-    return low > 0 && address < module->high && version == atomic_fetch_add_explicit(&modules.version, 0, memory_order_acq_rel);
+    /* Adding nothing keeps the reads above from moving below, which a load would not. */
+    return low > 0 && address < module->high && version == atomic_fetch_add(&modules.version, 0);
 }
 
 bool cr_unwind_find_module(uintptr_t address, struct cr_unwind_module *module)

@@ -20,16 +20,16 @@ static inline uint32_t cr_unwind_generation(void);
 bool cr_unwind_readable(uintptr_t address);
 
 /* Whether the instruction before address is a call, as it is before every return address. */
-bool cr_unwind_follows_call(struct cr_unwind_memory *memory, uintptr_t address);
+bool cr_unwind_follows_call(uintptr_t address);
 
 /* Steps out of a frame that needs more than sp and fp: rules on other registers, expressions, and the frames of signals. Walk and frame
  * as with cr_unwind_step. */
 bool cr_unwind_full_step(struct cr_unwind_walk *walk, struct cr_unwind_frame *frame);
 
 #if defined(__APPLE__)
-#include "unwind_darwin.h"
+#include "platform/unwind_darwin.h"
 #else
-#include "unwind_linux.h"
+#include "platform/unwind_linux.h"
 #endif
 
 #endif

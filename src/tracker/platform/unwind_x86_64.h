@@ -3,7 +3,7 @@
 #ifndef CR_PLATFORM_UNWIND_X86_64_H
 #define CR_PLATFORM_UNWIND_X86_64_H
 
-#include "unwind_platform.h"
+#include "platform/unwind_platform.h"
 
 #include <string.h>
 
@@ -64,6 +64,7 @@ static inline bool cr_arch_ends_call(const uint8_t *after)
     }
     return false;
 }
+#define CR_ARCH_SLOTS_FROM_BASE 0 /* rules may use CR_RULE_FROM_BASE */
 #define CR_ARCH_CALL_PUSHES 1 /* a call puts the return address on the stack */
 #define CR_ARCH_CALL_BYTES 7
 

@@ -18,7 +18,7 @@
 static struct cr_header dummy;
 static struct {
     char path[CR_PATH_BYTES]; /* empty: there is no file */
-    int fd;
+    int fd; /* only while a function here runs: the program must not see a descriptor; < 0: none, or -errno */
     size_t bytes[CR_SECTIONS], reserved[CR_SECTIONS];
     char *chunk_at[CR_MAX_CHUNKS];
 } mapped;
@@ -135,8 +135,8 @@ static size_t next_chunk_bytes(enum cr_section_kind section, size_t needed)
 /* The recording is open only while it grows: the program must not see a descriptor. */
 static void open_to_grow(void)
 {
-    if (mapped.fd < 0 && mapped.path[0])
-        mapped.fd = open(mapped.path, O_RDWR | O_CLOEXEC);
+    if (mapped.path[0] && (mapped.fd = open(mapped.path, O_RDWR | O_CLOEXEC)) < 0)
+        mapped.fd = -errno;
 }
 
 static void close_grown(void)
@@ -155,7 +155,7 @@ static bool add_chunk(enum cr_section_kind section, size_t needed)
     if (index == CR_MAX_CHUNKS || bytes < needed)
         return false;
     uint64_t offset = header->file_bytes;
-    int error = mapped.fd < 0 ? -EBADF : allocate(mapped.fd, offset, bytes);
+    int error = mapped.fd < 0 ? mapped.fd : allocate(mapped.fd, offset, bytes);
     if (!cr_os_map_file(error ? -1 : mapped.fd, offset, bytes, cr_section_items[section] + mapped.bytes[section]))
         return false;
     if (error && mapped.path[0])
@@ -353,9 +353,13 @@ int cr_recording_fork(const char *folder)
     move_mapping((char *)header, 0, CR_HEADER_BYTES);
     memcpy((void *)header, (const void *)&at_fork.header, sizeof *header);
     uint32_t chunk_count = LOAD(header->chunk_count);
-    for (uint32_t i = 0; i < chunk_count; i++)
-        if (header->chunks[i].bytes)
-            move_mapping(mapped.chunk_at[i], header->chunks[i].offset, header->chunks[i].bytes);
+    for (uint32_t i = 0; i < chunk_count; i++) {
+        const struct cr_chunk *chunk = &header->chunks[i];
+        if (chunk->section == CR_SECTION_THREADS && chunk->bytes) /* empty: threads of the parent that are new use its slots already */
+            cr_os_map_file(mapped.fd, chunk->offset, chunk->bytes, mapped.chunk_at[i]);
+        else if (chunk->bytes)
+            move_mapping(mapped.chunk_at[i], chunk->offset, chunk->bytes);
+    }
     close_grown();
 
     cr_recording_each_slot(reset_slot, NULL);

@@ -114,15 +114,17 @@ void cr_record_spill(struct cr_spares *spares)
     for (uint32_t i = 1; i < count; i++)
         last = cr_record((uint32_t)last->size_tag);
 
-    cr_lock(&cr_records_lock);
+    uint32_t rest = (uint32_t)last->size_tag;
+    last->size_tag = 0;
+
+    cr_lock(&cr_records_lock); /* from here on the batch is everybody's */
     first->thread = count;
     first->node = slab.spilled;
     slab.spilled = spares->head;
     cr_unlock(&cr_records_lock);
 
-    spares->head = (uint32_t)last->size_tag;
+    spares->head = rest;
     spares->count -= count;
-    last->size_tag = 0;
 }
 
 void cr_block_each(void (*visit)(void *context, struct cr_record *record), void *context)

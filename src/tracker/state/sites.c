@@ -92,10 +92,20 @@ uint32_t cr_site_find(struct cr_leaves *leaves, uint32_t slot, uint32_t parent, 
     return add(leaves, hash, &site);
 }
 
+/* The same by the item of PCS, for a place in a module that has gone: its address means something else by now, or nothing. */
+static CR_COLD uint32_t find_gone(struct cr_leaves *leaves, uint32_t slot, const struct cr_site *gone)
+{
+    uint32_t hash = hash_of(gone->parent, gone->pc);
+    uint32_t item = leaves->entries ? find(leaves, hash, gone->parent, gone->address) : 0;
+    struct cr_site site = {.address = gone->address, .parent = gone->parent, .pc = gone->pc, .slot = slot};
+    return item ? item : add(leaves, hash, &site);
+}
+
 uint32_t cr_site_own(struct cr_leaves *leaves, uint32_t slot, uint32_t foreign)
 {
-    if (CR_UNLIKELY(!foreign))
-        return 0;
     const struct cr_site *other = cr_site(foreign);
-    return other->slot == slot ? foreign : cr_site_find(leaves, slot, other->parent, other->address);
+    if (CR_UNLIKELY(!foreign) || other->slot == slot)
+        return foreign;
+    uint32_t item = cr_site_find(leaves, slot, other->parent, other->address);
+    return CR_LIKELY(cr_site(item)->pc == other->pc) ? item : find_gone(leaves, slot, other);
 }

@@ -187,8 +187,8 @@ int sigwait(const sigset_t *set, int *number);
 int pthread_sigmask(int how, const sigset_t *set, sigset_t *old);
 #define sigemptyset(set) (*(set) = 0, 0)
 #define sigfillset(set) (*(set) = ~(sigset_t)0, 0)
-#define sigaddset(set, number) (*(set) |= 1u << ((number) - 1), 0)
-#define sigismember(set, number) ((*(set) >> ((number) - 1) & 1) != 0)
+#define sigaddset(set, number) (*(set) |= 1u << ((number)-1), 0)
+#define sigismember(set, number) ((*(set) >> ((number)-1) & 1) != 0)
 
 /* ---- pthread.h ---- */
 
@@ -202,8 +202,14 @@ typedef struct {
     long sig;
     char opaque[8];
 } pthread_once_t, pthread_mutexattr_t;
-#define PTHREAD_MUTEX_INITIALIZER {0x32AAABA7, {0}}
-#define PTHREAD_ONCE_INIT {0x30B1BCBA, {0}}
+#define PTHREAD_MUTEX_INITIALIZER                                                                                      \
+    {                                                                                                                  \
+        0x32AAABA7, { 0 }                                                                                              \
+    }
+#define PTHREAD_ONCE_INIT                                                                                              \
+    {                                                                                                                  \
+        0x30B1BCBA, { 0 }                                                                                              \
+    }
 int pthread_atfork(void (*before)(void), void (*parent)(void), void (*child)(void));
 void *pthread_getspecific(pthread_key_t key);
 int pthread_key_create(pthread_key_t *key, void (*at_end)(void *));
