@@ -105,16 +105,19 @@ function shareWords(part, whole) {
   return share > 0 && share < 0.1 ? "under 0.1 %" : share.toFixed(share < 10 ? 1 : 0) + " %";
 }
 
+const CLOSED_BY = { "(": ")", "<": ">" };
+const PARTS = /(operator(?:\(\)|<=>|<<=?|>>=?|->\*?|[<>]=?)|\(anonymous namespace\)|->|[()<>])/; // names and brackets
+
 /** A long C++ or Rust name without its parameters, and if that is not enough, without template arguments; cut at last. */
 function shortName(name, most) {
-  const brackets = [["(", ")", ""], ["<", ">", "<…>"]];
-  for (const [opening, closing, instead] of brackets) {
+  for (const [opening, closing, instead] of [["(", ")", ""], ["<", ">", "<…>"]]) {
     if (name.length <= most) return name;
-    let depth = 0, kept = "";
-    for (const part of name.split(/(operator(?:\(\)|<=>|<<=?|>>=?|->\*?|[<>]=?)|\(anonymous namespace\)|->|[()<>])/)) {
-      if (part === opening && depth++ === 0) kept += instead;
-      else if (part === closing && depth) depth--;
-      else if (!depth && part !== opening) kept += part;
+    const awaited = [];
+    let kept = "";
+    for (const part of name.split(PARTS)) {
+      if (CLOSED_BY[part] && awaited.push(CLOSED_BY[part]) === 1 && part === opening) kept += instead;
+      if (awaited[0] !== closing) kept += part;
+      if (part === awaited[awaited.length - 1]) awaited.pop();
     }
     name = kept.replace(/ const$/, "");
   }

@@ -2,6 +2,7 @@
 
 import os
 import re
+from typing import List
 
 from .symbols import Frame
 from .words import plural, size
@@ -9,6 +10,8 @@ from .words import plural, size
 SYSTEM = ("/usr/lib/", "/usr/lib32/", "/usr/lib64/", "/usr/libexec/", "/usr/include/", "/usr/local/include/", "/lib/", "/lib32/",
           "/lib64/", "/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/rustc/", "/System/", "/Library/Developer/",
           "/Applications/Xcode.app/", "linux-vdso.so")
+CLOSED_BY = {"(": ")", "<": ">"}
+PARTS = re.compile(r"(operator(?:\(\)|<=>|<<=?|>>=?|->\*?|[<>]=?)|\(anonymous namespace\)|->|[()<>])")  # names and brackets
 RUST_LIBRARY = "/rustlib/src/rust/library/"
 STANDARD_NAME = re.compile(r"(?:[\w ]+[&*]* )?<?(?:std|__gnu_cxx)::")
 STANDARD_RUST_NAME = re.compile(r"[<&]*(?:dyn )?(?:alloc|core)::")  # names that a C++ program may use, too
@@ -58,19 +61,18 @@ def shortened(name: str, width: int) -> str:
 
 
 def _without(name: str, opening: str, closing: str, instead: str) -> str:
-    """Leaves out what stands between brackets, outermost ones only; operator() and operator< are names, not brackets."""
-    kept, depth = [], 0
-    protected = {at for match in re.finditer(r"operator(?:\(\)|<=>|<<=?|>>=?|->\*?|<=?|>=?)|\(anonymous namespace\)|->", name)
-                 for at in range(*match.span())}
-    for position, char in enumerate(name):
-        if char == opening and position not in protected:
-            depth += 1
-            if depth == 1:
+    """Leaves out what stands between brackets that are not themselves inside of others."""
+    kept: List[str] = []
+    awaited: List[str] = []  # the closing brackets
+    for part in PARTS.split(name):
+        if part in CLOSED_BY:
+            awaited.append(CLOSED_BY[part])
+            if len(awaited) == 1 and part == opening:
                 kept.append(instead)
-        elif char == closing and position not in protected and depth:
-            depth -= 1
-        elif not depth:
-            kept.append(char)
+        if awaited[:1] != [closing]:
+            kept.append(part)
+        if awaited and part == awaited[-1]:
+            awaited.pop()
     return "".join(kept)
 
 

@@ -302,6 +302,9 @@ def test_the_identity_of_any_file_can_be_asked(tmp_path, data):
     ("A<int>::operator()(std::string const&) const", 30, "A<int>::operator()"),
     ("bool operator< <int>(A<int> const&, A<int> const&)", 24, "bool operator< <int>"),
     ("(anonymous namespace)::f(int)", 26, "(anonymous namespace)::f"),
+    ("void std::__invoke_impl<void, void (*)(int), int>(void (*&&)(int))", 60, "void std::__invoke_impl<void, void (*)(int), int>"),
+    ("<A<B> as C<D>>::f(E)", 10, "<…>::f"),
+    ("f(>)<" * 9, 20, "f<…>"),
     ("x" * 50, 10, "xxxxxxxxx…"),
 ])
 def test_long_names_are_shortened(name, width, short):

@@ -3,15 +3,9 @@
 
 static void *volatile kept[64];
 
-static void *grab(size_t size)
-{
-    return malloc(size); /* line: grab */
-}
+static void *grab(size_t size) { return malloc(size); /* line: grab */ }
 
-static void leak(int i)
-{
-    kept[i] = grab(100); /* line: leak */
-}
+static void leak(int i) { kept[i] = grab(100); /* line: leak */ }
 
 static void hold(void)
 {

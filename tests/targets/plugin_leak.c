@@ -3,7 +3,4 @@
 
 void *volatile plugin_kept;
 
-void plugin_leak(void)
-{
-    plugin_kept = malloc(77); /* block: malloc 77 */
-}
+void plugin_leak(void) { plugin_kept = malloc(77); /* block: malloc 77 */ }
