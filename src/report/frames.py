@@ -32,6 +32,11 @@ def is_main(frame: Frame) -> bool:
     return re.fullmatch(r"main|\w+::main", frame.name) is not None
 
 
+def is_starter(frame: Frame) -> bool:
+    """Whether a frame, and all outside of it, is only how programs and threads start."""
+    return frame.name in ("__libc_start_call_main", "__libc_start_main", "_start", "start_thread", "_pthread_start", "start")
+
+
 def where(frame: Frame, folder: str = "") -> str:
     """'table.c:44', with the path below `folder` where it lies there; else the module's name; else nothing."""
     if not frame.file:

@@ -7,7 +7,7 @@ has a smaller number. Functions inlined at a place are nodes of their own. Stack
 from dataclasses import dataclass
 from typing import Dict, Iterable, List, Optional
 
-from .frames import is_main, is_own
+from .frames import is_main, is_own, is_starter
 from .stacks import MARKERS, Place, Stacks
 from .symbols import Frame, Progress, Symbols
 
@@ -39,11 +39,13 @@ class Tree:
         return self.own[leaf] or leaf
 
     def short(self, leaf: int, count: int) -> List[int]:
-        """`count` nodes from the label outwards, none of those that call main; a frame that repeats itself is there once."""
+        """`count` nodes from the label outwards, none of those that start program or thread; a frame that repeats itself is there once."""
         found: List[int] = []
         node, last = self.label(leaf), -1
         while node and len(found) < count:
             frame = self.frame_of[node]
+            if found and is_starter(self.frames[frame]):
+                break
             if frame != last:
                 found.append(node)
             if is_main(self.frames[frame]):
