@@ -146,7 +146,7 @@ struct cr_site {
 static_assert(sizeof(struct cr_site) == 64, "one cache line");
 
 struct cr_site_extra {
-    _Atomic uint64_t temporary;   /* blocks freed by their thread before it allocated another */
+    _Atomic uint64_t temporary;   /* blocks freed (or ended by realloc) by their thread before it allocated another */
     _Atomic uint64_t lifetime_ns; /* sum over the blocks that were freed or reallocated */
 };
 
