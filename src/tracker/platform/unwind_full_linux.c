@@ -67,11 +67,11 @@ static bool step_by_table(struct cr_unwind_walk *walk, struct cr_unwind_register
 {
     struct cr_unwind_registers old = *registers;
     uintptr_t cfa, slot;
+    old.r[CR_ARCH_RA] = CR_ARCH_RA == 16 ? old.pc : old.r[CR_ARCH_RA]; /* x86-64: expressions know the pc by this number */
     if (cfi->rule[CR_ARCH_RA].how == CR_CFI_UNDEFINED)
         return ends(walk, CR_UNWIND_ROOT);
     if (!find_cfa(cfi, &old, walk, &cfa))
         return false;
-    old.r[CR_ARCH_RA] = CR_ARCH_RA == 16 ? old.pc : old.r[CR_ARCH_RA]; /* x86-64: expressions know the pc by this number */
     for (unsigned i = 0; i < CR_UNWIND_REGISTERS; i++) {
         if (!find_register(&cfi->rule[i], i, &old, cfa, walk, &registers->r[i], i == CR_ARCH_RA ? ra_slot : &slot))
             return false;
