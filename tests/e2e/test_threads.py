@@ -55,5 +55,5 @@ def test_program_that_gives_its_rights_away(tmp_path):
     out.mkdir(0o755)
     result, run = crunch(out, target("many_threads"), "600", "drop")
     assert result.status == 3 and result.stdout == b""
-    assert "crunch: the recording cannot grow, so counts of later threads would not survive a kill" in result.said
+    assert "crunch: the recording cannot grow, so later call stacks and threads are missing from it" in result.said
     assert run.end == "exit 3"

@@ -13,7 +13,7 @@
 #include "base/banned.h"
 
 #define KIB4 ((size_t)4096)
-#define MOST_SHRINKING 4096
+#define MOST_SHRINKING 65536
 
 static struct cr_header dummy;
 static struct {
@@ -159,7 +159,7 @@ static bool add_chunk(enum cr_section_kind section, size_t needed)
     if (!cr_os_map_file(error ? -1 : mapped.fd, offset, bytes, cr_section_items[section] + mapped.bytes[section]))
         return false;
     if (error && mapped.path[0])
-        cr_recording_say("part of the recording is kept in memory only and is not read again", "", error);
+        cr_recording_say("the recording cannot grow, so later call stacks and threads are missing from it", "", error);
     mapped.chunk_at[index] = cr_section_items[section] + mapped.bytes[section];
     mapped.bytes[section] += bytes;
     header->chunks[index] = (struct cr_chunk){.section = section, .offset = offset, .bytes = error ? 0 : bytes};
