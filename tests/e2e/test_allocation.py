@@ -61,8 +61,6 @@ def test_cxx_plugin_of_a_c_program(folder):
     assert set(tagged_blocks("plugin")) <= set(run.kinds())
 
 
-@pytest.mark.xfail(strict=True, reason="libstdc++'s emergency pool, made while dlopen runs, is not told from the program's blocks: "
-                                       "after the start only the loader's return addresses are looked at")
 def test_runtime_that_a_plugin_brings_along_is_apart(folder):
     _, run = preloaded(folder, [target("plugin_host"), target("plugin", "-shared")])
     assert run.kinds() == tagged_blocks("plugin")

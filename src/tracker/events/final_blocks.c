@@ -14,6 +14,7 @@
 #include "services/recording.h"
 #include "services/writer.h"
 #include "state/block_table.h"
+#include "state/modules.h"
 #include "state/thread.h"
 #include "base/banned.h"
 
@@ -39,7 +40,8 @@ static bool is_runtime(const struct cr_record *record)
     for (size_t i = 0; i < survey.stream_buffers; i++)
         if (record->address == (uintptr_t)survey.stream_buffer[i])
             return true;
-    return cr_record_tag(record) & CR_TAG_RUNTIME;
+    unsigned tag = cr_record_tag(record);
+    return tag & CR_TAG_RUNTIME || ((tag & CR_TAG_KIND) == CR_KIND_MALLOC && cr_modules_initialises(record->node));
 }
 
 /* ---- a heap of picks; both orders are needed: by size while picking, by address while writing the list ---- */

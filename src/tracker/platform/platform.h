@@ -109,6 +109,9 @@ bool cr_os_in_loader(const void *address);
 /* Whether a return address lies in the loader or in a C or C++ runtime library; takes the loader's lock, so only for the time
  * before the tracker's constructor has run. */
 bool cr_os_is_runtime(const void *return_address);
+/* Which of these a module is, by its path. */
+enum cr_os_role { CR_OS_OTHER, CR_OS_RUNTIME, CR_OS_LOADER };
+enum cr_os_role cr_os_role(const char *path);
 /* Addresses of blocks that the C library holds for the standard streams: writes at most `most`, returns how many. */
 size_t cr_os_stream_buffers(const void **addresses, size_t most);
 

@@ -183,18 +183,23 @@ bool cr_os_in_loader(const void *address)
     return true; /* there is nothing else in its range */
 }
 
-bool cr_os_is_runtime(const void *return_address)
+enum cr_os_role cr_os_role(const char *path)
 {
-    static const char *const names[] = {"libc.so", "libstdc++.so", "libc++.so", "libc++abi.so", "libgcc_s.so", "libpthread", "ld-linux"};
-    Dl_info info;
-    if (!dladdr(return_address, &info) || !info.dli_fname)
-        return false;
-    const char *slash = strrchr(info.dli_fname, '/');
-    const char *name = slash ? slash + 1 : info.dli_fname;
+    static const char *const names[] = {"libc.so", "libstdc++.so", "libc++.so", "libc++abi.so", "libgcc_s.so", "libpthread"};
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    if (!strncmp(name, "ld-linux", 8) || !strncmp(name, "ld64.so", 7) || !strncmp(name, "ld.so", 5))
+        return CR_OS_LOADER;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strncmp(name, names[i], strlen(names[i])))
-            return true;
-    return false;
+            return CR_OS_RUNTIME;
+    return CR_OS_OTHER;
+}
+
+bool cr_os_is_runtime(const void *return_address)
+{
+    Dl_info info;
+    return dladdr(return_address, &info) && info.dli_fname && cr_os_role(info.dli_fname) != CR_OS_OTHER;
 }
 
 size_t cr_os_stream_buffers(const void **addresses, size_t most)

@@ -70,20 +70,25 @@ bool cr_os_in_loader(const void *address)
            (uintptr_t)address - loader[1].base < loader[1].bytes;
 }
 
-bool cr_os_is_runtime(const void *return_address)
+enum cr_os_role cr_os_role(const char *path)
 {
     static const char *const names[] = {
-        "libsystem_", "libSystem.", "libdyld.", "dyld", "libc++.", "libc++abi.", "libobjc.", "libdispatch.", "libxpc.",
+        "libsystem_", "libSystem.", "libc++.", "libc++abi.", "libobjc.", "libdispatch.", "libxpc.",
     };
-    Dl_info info;
-    if (!dladdr(return_address, &info) || !info.dli_fname)
-        return false;
-    const char *slash = strrchr(info.dli_fname, '/');
-    const char *name = slash ? slash + 1 : info.dli_fname;
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    if (!strcmp(name, "dyld") || !strncmp(name, "libdyld.", 8))
+        return CR_OS_LOADER;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strncmp(name, names[i], strlen(names[i])))
-            return true;
-    return false;
+            return CR_OS_RUNTIME;
+    return CR_OS_OTHER;
+}
+
+bool cr_os_is_runtime(const void *return_address)
+{
+    Dl_info info;
+    return dladdr(return_address, &info) && info.dli_fname && cr_os_role(info.dli_fname) != CR_OS_OTHER;
 }
 
 size_t cr_os_stream_buffers(const void **addresses, size_t most)

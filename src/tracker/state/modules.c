@@ -100,6 +100,26 @@ bool cr_modules_pc_stands(uint32_t pc)
     return !module || !module_item(module)->unloaded_ns;
 }
 
+/* enum cr_os_role of each module, found when first asked for, plus one. */
+static uint8_t role_and_one[KNOWN_MOST + 1];
+
+static enum cr_os_role role_of(uint32_t pc)
+{
+    uint32_t module = (uint32_t)(CR_SECTION_ITEM(struct cr_pc, CR_SECTION_PCS, pc)->address_module >> ADDRESS_BITS);
+    if (!module)
+        return CR_OS_OTHER;
+    if (!role_and_one[module])
+        role_and_one[module] = (uint8_t)(1 + cr_os_role(cr_section_items[CR_SECTION_STRINGS] + module_item(module)->path));
+    return (enum cr_os_role)(role_and_one[module] - 1);
+}
+
+bool cr_modules_initialises(uint32_t site)
+{
+    const struct cr_site *place = cr_site(site);
+    uint32_t caller = CR_SECTION_ITEM(struct cr_node, CR_SECTION_NODES, place->parent)->pc;
+    return role_of(place->pc) == CR_OS_RUNTIME && caller >= CR_MARKERS && role_of(caller) == CR_OS_LOADER;
+}
+
 void cr_modules_recheck(void)
 {
     bool gone = false;

@@ -22,6 +22,9 @@ uint32_t cr_modules_pc(uintptr_t address);
 /* Whether an item of PCS still means what its address means now. */
 bool cr_modules_pc_stands(uint32_t pc);
 
+/* Whether a block of this site (item of SITES) was made by a language runtime's own initialiser: its code, called by the loader. */
+bool cr_modules_initialises(uint32_t site);
+
 /* The loader has freed memory of its own: see whether a module has gone. Cheap enough for that. */
 void cr_modules_recheck(void);
 
