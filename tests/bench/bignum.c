@@ -182,7 +182,8 @@ static NOINLINE struct number *square_root(struct number *n)
 
 static NOINLINE void expand(struct number *n, int terms)
 {
-    struct number *root = square_root(keep(n)), *p = keep(root), *q = subtract(keep(n), multiply(keep(root), keep(root)));
+    struct number *root = square_root(keep(n)), *p = keep(root),
+                  *q = subtract(keep(n), multiply(keep(root), keep(root)));
     struct number *before = from_integer(1), *a = keep(root);
     for (int i = 0; i < terms && q->length > 0; i++) {
         struct number *rest, *term = divide(add(keep(root), keep(p)), keep(q), &rest);

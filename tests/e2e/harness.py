@@ -32,17 +32,18 @@ FLAGS = {".c": ["cc", "-std=gnu11"], ".cpp": ["c++", "-std=c++17"]}
 C_OPTIONS = ["-g", "-O0", "-w", "-fno-builtin", "-pthread"]
 
 
-def target(name: str, *options: str) -> str:
-    """The path of tests/targets/NAME.c or .cpp, built; `options` of the compiler make another file of it."""
+def target(name: str, *options: str, compiler: str = "") -> str:
+    """The path of tests/targets/NAME.c or .cpp, built; `options` of the compiler, or another one, make another file of it."""
     source = next(path for path in (TARGETS / f"{name}.c", TARGETS / f"{name}.cpp") if path.exists())
     shared = "-shared" in options
-    suffix = ".so" if shared else "".join(re.sub(r"\W", "_", option) for option in options)
-    program = BUILT / (name + suffix)
+    suffix = "".join(re.sub(r"\W", "_", word) for word in (compiler, *options) if word != "-shared")
+    program = BUILT / (name + suffix + (".so" if shared else ""))
     if not program.exists() or program.stat().st_mtime <= source.stat().st_mtime:
         BUILT.mkdir(parents=True, exist_ok=True)
         fresh = program.with_name(f"{program.name}.{os.getpid()}")
         pic = ["-fPIC"] if shared else []
-        subprocess.run([*FLAGS[source.suffix], *C_OPTIONS, *pic, str(source), *options, "-o", str(fresh), "-ldl"], check=True)
+        usual, *standard = FLAGS[source.suffix]
+        subprocess.run([compiler or usual, *standard, *C_OPTIONS, *pic, str(source), *options, "-o", str(fresh), "-ldl"], check=True)
         fresh.replace(program)
     return str(program)
 

@@ -18,7 +18,8 @@ static inline bool plugin_build(struct plugin *plugin, const char *name, int num
 {
     char command[600];
     snprintf(plugin->path, sizeof plugin->path, "%s/%s.so", tracker_folder, name);
-    snprintf(command, sizeof command, "echo 'int plugin(void) { return %d; }' | ${CC:-cc} -shared -fPIC -x c - -o %s", number, plugin->path);
+    snprintf(command, sizeof command, "echo 'int plugin(void) { return %d; }' | ${CC:-cc} -shared -fPIC -x c - -o %s",
+             number, plugin->path);
     return system(command) == 0;
 }
 

@@ -30,7 +30,11 @@ STACKS_FUNCTION stacks_hook(struct stacks *stacks)
 }
 
 /* A line of its own for the compiler too: neither a jump instead of the call, nor the same code as another's. */
-#define STACKS_CALL(call) (__extension__({ call; __asm__ volatile("" ::"i"(__COUNTER__) : "memory"); }))
+#define STACKS_CALL(call)                                                                                              \
+    (__extension__({                                                                                                   \
+        call;                                                                                                          \
+        __asm__ volatile("" ::"i"(__COUNTER__) : "memory");                                                            \
+    }))
 
 #define STACKS_GO_ON(stacks, level)                                                                                    \
     switch ((level) < (stacks)->depth ? (stacks)->digit[level] : 4u + (stacks)->leaf) {                                \
@@ -42,7 +46,7 @@ STACKS_FUNCTION stacks_hook(struct stacks *stacks)
     default: STACKS_CALL(stacks_hook(stacks)); break;                                                                  \
     }
 
-STACKS_FUNCTION stacks_small(struct stacks *stacks, uint32_t level) { STACKS_GO_ON(stacks, level) }
+STACKS_FUNCTION stacks_small(struct stacks *stacks, uint32_t level){STACKS_GO_ON(stacks, level)}
 
 STACKS_FUNCTION stacks_large(struct stacks *stacks, uint32_t level)
 {

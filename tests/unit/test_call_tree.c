@@ -39,7 +39,7 @@ static void test_random_use(void)
             known = known && found == *id;
             continue;
         }
-        new = new && found == nodes++;
+        new = new &&found == nodes++;
         filled = filled && node_item(found)->parent == parent && address_in(found) == address_of(i);
         *id = found;
     }
@@ -105,7 +105,8 @@ static void test_generation(void)
         skip("no compiler here");
         return;
     }
-    uint32_t stays = cr_tree_child(0, own), leaf = cr_tree_child(stays, plugin.address), inner = cr_tree_child(leaf, own);
+    uint32_t stays = cr_tree_child(0, own), leaf = cr_tree_child(stays, plugin.address),
+             inner = cr_tree_child(leaf, own);
     ok(leaf == cr_tree_child(stays, plugin.address) && inner != stays, "a plug-in's frames are nodes as all are");
     uint32_t generation = cr_modules_generation;
     ok(plugin_close(&plugin) && cr_modules_generation == generation + 1, "its end is a new generation");
@@ -115,7 +116,8 @@ static void test_generation(void)
             kept = kept && (!reference[parent][i] || cr_tree_child(parent, address_of(i)) == reference[parent][i]);
     ok(kept, "nodes of what stays are found as before");
     uint32_t again = cr_tree_child(stays, plugin.address);
-    ok(again != leaf && again == cr_tree_child(stays, plugin.address), "the plug-in's are found no more, its address is a new node");
+    ok(again != leaf && again == cr_tree_child(stays, plugin.address),
+       "the plug-in's are found no more, its address is a new node");
     ok(node_item(leaf)->parent == stays && node_item(inner)->parent == leaf, "but what was recorded stands");
     plugin_remove(&plugin);
 }

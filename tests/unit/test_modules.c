@@ -17,7 +17,10 @@ static uintptr_t address_in(uint32_t pc)
     return (uintptr_t)(CR_SECTION_ITEM(struct cr_pc, CR_SECTION_PCS, pc)->address_module & 0xffffffffffff);
 }
 
-static const char *path_of(const struct cr_module *module) { return cr_section_items[CR_SECTION_STRINGS] + module->path; }
+static const char *path_of(const struct cr_module *module)
+{
+    return cr_section_items[CR_SECTION_STRINGS] + module->path;
+}
 
 /* The first word of what a command says about a module's file; empty: nothing. */
 static const char *said(const char *command, const struct cr_module *module, const char *filter)
@@ -63,7 +66,8 @@ static void test_module(const char *what, uintptr_t function, const char *nm, co
     snprintf(filter, sizeof filter, "sed -n 's/^0*\\([0-9a-f]*\\) [TtWi] _*%s\\(@.*\\)*$/\\1/p'", name);
     const char *symbol = said(nm, module, filter);
     ok(realpath(path_of(module), one) && realpath(path, two) && !strcmp(one, two), "%s: the path is right", what);
-    ok(function - module->start < module->end - module->start && module->loaded_ns && !module->unloaded_ns, "%s: it is there", what);
+    ok(function - module->start < module->end - module->start && module->loaded_ns && !module->unloaded_ns,
+       "%s: it is there", what);
     if (!symbol[0])
         skip("%s: no symbols", what);
     else
@@ -92,7 +96,8 @@ static void test_plugins(void)
         skip("no compiler here");
         return;
     }
-    uint32_t own = cr_modules_pc((uintptr_t)test_plugins + 1), pc = cr_modules_pc(one.address), generation = cr_modules_generation;
+    uint32_t own = cr_modules_pc((uintptr_t)test_plugins + 1), pc = cr_modules_pc(one.address),
+             generation = cr_modules_generation;
     const struct cr_module *module = module_of(pc);
     ok(!strcmp(path_of(module), one.path) && !module->unloaded_ns, "a plug-in is known by its path");
     cr_modules_recheck();
@@ -105,7 +110,8 @@ static void test_plugins(void)
         skip("the second plug-in came to lie elsewhere");
     } else {
         uint32_t again = cr_modules_pc(two.address);
-        ok(again != pc && address_in(again) == address_in(pc), "another plug-in in its place: the same address is a new item");
+        ok(again != pc && address_in(again) == address_in(pc),
+           "another plug-in in its place: the same address is a new item");
         ok(!strcmp(path_of(module_of(again)), two.path), "in the new module");
         ok(!strcmp(path_of(module_of(pc)), one.path) && module->unloaded_ns, "while the old item stays in the old one");
         ok(cr_modules_pc(two.address) == again, "and is not found again");
@@ -132,7 +138,8 @@ static void test_unseen_change(void)
         skip("it came to lie elsewhere, or has no build-id");
     } else {
         cr_modules_recheck();
-        ok(module_of(pc)->unloaded_ns && cr_modules_pc(address) != pc, "a plug-in built anew is another one, even unseen");
+        ok(module_of(pc)->unloaded_ns && cr_modules_pc(address) != pc,
+           "a plug-in built anew is another one, even unseen");
     }
     plugin_close(&plugin);
     plugin_remove(&plugin);

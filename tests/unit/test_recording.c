@@ -69,10 +69,14 @@ static bool is_in_the_file_at_once(void)
     return read_file(tracker_path("recording"), &header, &seen) && !memcmp(header.magic, CR_RECORDING_MAGIC, 8) &&
            header.version == CR_FORMAT_VERSION && header.pid == (uint64_t)getpid() && header.state == CR_RUN_RUNNING &&
            header.shared_bytes == 4242 && header.heap_bytes_left == 1000 && seen.allocations == 41 &&
-           seen.bytes_allocated == 4242 && !stat(tracker_path("recording"), &status) && (uint64_t)status.st_size >= header.file_bytes;
+           seen.bytes_allocated == 4242 && !stat(tracker_path("recording"), &status) &&
+           (uint64_t)status.st_size >= header.file_bytes;
 }
 
-static bool second_start_finds_the_first(void) { return begin() && cr_recording_start(tracker_folder, 0, 0, 0) == -EEXIST; }
+static bool second_start_finds_the_first(void)
+{
+    return begin() && cr_recording_start(tracker_folder, 0, 0, 0) == -EEXIST;
+}
 
 static bool goes_on_without_a_file(void)
 {
@@ -124,7 +128,10 @@ static bool long_message_is_cut(void)
 
 #define SITES 100000u
 
-static struct cr_site site_of(uint32_t i) { return (struct cr_site){.address = i * 3u, .parent = i, .pc = i / 2, .slot = i % 7}; }
+static struct cr_site site_of(uint32_t i)
+{
+    return (struct cr_site){.address = i * 3u, .parent = i, .pc = i / 2, .slot = i % 7};
+}
 
 static uint32_t chunks_of(uint32_t section)
 {
@@ -159,7 +166,8 @@ static bool keeps_items_where_they_are(void)
     bool right = append_much() && chunks_of(CR_SECTION_SITES) > 5 && chunks_of(CR_SECTION_STRINGS) > 5;
     for (uint32_t i = 1; right && i <= SITES; i++) {
         struct cr_site site = site_of(i);
-        right = !memcmp((const void *)cr_site(i), (const void *)&site, sizeof site) && cr_site_extra(i)->lifetime_ns == i;
+        right =
+            !memcmp((const void *)cr_site(i), (const void *)&site, sizeof site) && cr_site_extra(i)->lifetime_ns == i;
     }
     return right;
 }
@@ -184,7 +192,8 @@ static bool refuses_what_has_no_room(void)
     if (!begin())
         return false;
     uint64_t used = cr_recording->sections[CR_SECTION_META].used;
-    return cr_recording_append(CR_SECTION_META, NULL, 1u << 30) == CR_NO_ITEM && cr_recording->sections[CR_SECTION_META].used == used &&
+    return cr_recording_append(CR_SECTION_META, NULL, 1u << 30) == CR_NO_ITEM &&
+           cr_recording->sections[CR_SECTION_META].used == used &&
            cr_recording_append(CR_SECTION_META, "a=b", 4) == used;
 }
 
@@ -202,10 +211,7 @@ static void *take_slots(void *argument)
     return NULL;
 }
 
-static void count_once(void *context, struct cr_slot *slot)
-{
-    *(int *)context += atomic_load(&slot->allocations) == 1;
-}
+static void count_once(void *context, struct cr_slot *slot) { *(int *)context += atomic_load(&slot->allocations) == 1; }
 
 static bool gives_every_thread_its_own_slot(void)
 {
@@ -240,7 +246,8 @@ static bool peak_is_the_highest_sum(void)
     bool right = cr_recording->peak_bytes == 170 && cr_recording->peak_blocks == 4 && cr_recording->shared_bytes == 150;
     set(one, 20, 1, 100, 1);
     cr_recording_hand_in(one);
-    return right && cr_recording->peak_bytes == 170 && cr_recording->shared_bytes == 70 && cr_recording->shared_blocks == 3;
+    return right && cr_recording->peak_bytes == 170 && cr_recording->shared_bytes == 70 &&
+           cr_recording->shared_blocks == 3;
 }
 
 static bool rises_to(struct cr_slot *slot, uint64_t bytes)
@@ -270,7 +277,8 @@ static bool peaks_of_several_threads_count_in_steps(void)
     struct cr_slot *slot = new_slot();
     uint64_t step = (uint64_t)cr_recording_step;
     cr_recording->threads = 2;
-    return !rises_to(slot, step) && rises_to(slot, step + 1) && cr_recording->peak_bytes == step + 1 && !rises_to(slot, step + 2);
+    return !rises_to(slot, step) && rises_to(slot, step + 1) && cr_recording->peak_bytes == step + 1 &&
+           !rises_to(slot, step + 2);
 }
 
 static struct cr_header budget;
@@ -291,10 +299,12 @@ static void test_budget(void)
     threads_run(THREADS, claim, claimed, sizeof *claimed);
     for (int i = 0; i < THREADS; i++)
         all += claimed[i];
-    ok(all <= 123 && all >= 123 - THREADS && budget.heap_bytes_left == 1234 - 10 * all, "claims never take more bytes than there are");
+    ok(all <= 123 && all >= 123 - THREADS && budget.heap_bytes_left == 1234 - 10 * all,
+       "claims never take more bytes than there are");
     budget.heap_bytes_left = 1000;
     budget.heap_files_left = 2;
-    ok(cr_recording_claim(&budget, 1000) && cr_recording_claim(&budget, 0), "the last byte may be claimed, and an empty file");
+    ok(cr_recording_claim(&budget, 1000) && cr_recording_claim(&budget, 0),
+       "the last byte may be claimed, and an empty file");
     ok(!cr_recording_claim(&budget, 0) && budget.heap_files_left == 0, "no more files than there are");
 }
 
@@ -320,8 +330,10 @@ static bool child_starts_with_what_was_live(void)
         _exit(right ? 0 : 1);
     }
     waitpid(child, &status, 0);
-    bool right = status == 0 && atomic_load(&slot->allocations) == 9 && read_file(tracker_path("child/recording"), &header, &seen) &&
-                 header.flags == (CR_RUN_FORKED | CR_RUN_CHILD) && header.pid == (uint64_t)child && seen.allocations == 77;
+    bool right = status == 0 && atomic_load(&slot->allocations) == 9 &&
+                 read_file(tracker_path("child/recording"), &header, &seen) &&
+                 header.flags == (CR_RUN_FORKED | CR_RUN_CHILD) && header.pid == (uint64_t)child &&
+                 seen.allocations == 77;
     unlink(tracker_path("child/recording"));
     rmdir(tracker_path("child"));
     return right;
@@ -358,7 +370,8 @@ static bool child_knows_the_sites(void)
     if (child == 0) {
         struct cr_site site = site_of(SITES);
         const struct cr_site *copy = cr_site(SITES);
-        bool right = cr_recording_fork(tracker_path("child")) == 0 && !memcmp((const void *)copy, (const void *)&site, sizeof site) &&
+        bool right = cr_recording_fork(tracker_path("child")) == 0 &&
+                     !memcmp((const void *)copy, (const void *)&site, sizeof site) &&
                      cr_site_extra(SITES)->lifetime_ns == 0 && cr_recording_append_site(&site) == SITES + 1;
         _exit(right ? 0 : 1);
     }
@@ -380,7 +393,8 @@ int main(void)
     ok(in_folder(first_message_stays), "the first message stays");
     ok(in_folder(long_message_is_cut), "a long message is cut");
     ok(in_folder(keeps_items_where_they_are), "sections grow over many chunks, and no item moves");
-    ok(in_folder(holds_in_the_file_what_is_in_memory), "the chunks in the file, one behind the other, are the sections");
+    ok(in_folder(holds_in_the_file_what_is_in_memory),
+       "the chunks in the file, one behind the other, are the sections");
     ok(in_folder(refuses_what_has_no_room), "what has no room leaves its section as it was");
     ok(in_folder(gives_every_thread_its_own_slot), "no two threads have the same slot");
     ok(in_folder(peak_is_the_highest_sum), "the peak is the highest sum of what was handed in");
@@ -388,7 +402,8 @@ int main(void)
     ok(in_folder(peaks_of_several_threads_count_in_steps), "of several threads they are counted in steps");
     ok(in_folder(child_starts_with_what_was_live), "a forked child starts with what was live at the fork");
     ok(in_folder(child_knows_the_sites), "and with all sites, their counters at zero");
-    ok(in_folder(child_without_a_folder_leaves_the_parent_alone), "a child that has no folder counts apart from its parent");
+    ok(in_folder(child_without_a_folder_leaves_the_parent_alone),
+       "a child that has no folder counts apart from its parent");
     test_budget();
     ok(rmdir(tracker_folder) == 0, "nothing else was written");
     return tap_done();

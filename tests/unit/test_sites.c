@@ -33,7 +33,8 @@ static void reached(struct stacks *stacks, const struct cr_unwind_start *start)
         cr_on_alloc(act->thread, act->block, act->size, CR_KIND_MALLOC, start);
         return;
     }
-    struct cr_resize resize = {cr_on_resize_begin(act->thread, act->block), act->block, act->block, act->size, CR_KIND_REALLOC};
+    struct cr_resize resize = {cr_on_resize_begin(act->thread, act->block), act->block, act->block, act->size,
+                               CR_KIND_REALLOC};
     cr_on_resize_end(act->thread, &resize, start);
 }
 
@@ -67,7 +68,10 @@ struct counts {
 static struct {
     struct counts route[ROUTES];
     uint32_t item[ROUTES];
-    struct { uint32_t route; size_t size; } place[PLACES]; /* route 0 at no block, else its number plus one */
+    struct {
+        uint32_t route;
+        size_t size;
+    } place[PLACES]; /* route 0 at no block, else its number plus one */
     int64_t live, peak;
     uint32_t newest; /* the place allocated at last, plus one, while no other was */
 } truth;
@@ -107,8 +111,9 @@ static bool is_true(uint32_t item, const struct counts *counts)
 {
     const struct cr_site *site = cr_site(item);
     bool at_peak = site->epoch == cr_recording->peak_epoch;
-    return site->allocations == counts->allocations && site->bytes == counts->bytes && site->live_bytes == counts->live_bytes &&
-           site->live_blocks == counts->live_blocks && cr_site_extra(item)->temporary == counts->temporary &&
+    return site->allocations == counts->allocations && site->bytes == counts->bytes &&
+           site->live_bytes == counts->live_bytes && site->live_blocks == counts->live_blocks &&
+           cr_site_extra(item)->temporary == counts->temporary &&
            (at_peak ? site->peak_bytes : site->live_bytes) == counts->peak_bytes &&
            (at_peak ? site->peak_blocks : site->live_blocks) == counts->peak_blocks;
 }
@@ -165,7 +170,8 @@ static void test_random_runs(void)
     int exact = 0, runs = 40;
     for (run_seed = 1; run_seed <= (uint64_t)runs; run_seed++)
         exact += in_child(one_run_is_exact);
-    ok(exact == runs, "every site is exact after every event, its share of the peak too, in %d of %d runs", exact, runs);
+    ok(exact == runs, "every site is exact after every event, its share of the peak too, in %d of %d runs", exact,
+       runs);
 }
 
 /* ---- lifetimes ---- */
@@ -181,7 +187,8 @@ static bool lifetime_is_the_time_between(void)
     nanosleep(&(struct timespec){0, 50000000}, NULL);
     perform(route_of(3), (struct act){thread, place(1), 20, true}); /* realloc ends the old one */
     cr_leave(thread);
-    right = right && slow->lifetime_ns > 30000000 && slow->lifetime_ns < 30000000000 && quick->lifetime_ns < slow->lifetime_ns;
+    right = right && slow->lifetime_ns > 30000000 && slow->lifetime_ns < 30000000000 &&
+            quick->lifetime_ns < slow->lifetime_ns;
     return tracker_end() && right;
 }
 
@@ -296,13 +303,15 @@ static void test_plugin(void)
     uintptr_t own = (uintptr_t)test_plugin + 1;
     uint32_t stays = cr_site_find(&mine, 1, 0, own), goes = cr_site_find(&mine, 1, 0, plugin.address);
     uint32_t copy = cr_site_own(&theirs, 2, goes);
-    ok(plugin_close(&plugin) && cr_site_find(&mine, 1, 0, own) == stays, "when a module goes, other places keep their items");
+    ok(plugin_close(&plugin) && cr_site_find(&mine, 1, 0, own) == stays,
+       "when a module goes, other places keep their items");
     uint32_t new = cr_site_find(&mine, 1, 0, plugin.address);
-    ok(new != goes && cr_site(new)->pc != cr_site(goes)->pc, "its own are found no more, the address is another place");
+    ok(new != goes &&cr_site(new)->pc != cr_site(goes)->pc, "its own are found no more, the address is another place");
     uint32_t late = cr_site_own(&theirs, 2, goes);
     ok(cr_site(late)->pc == cr_site(goes)->pc && cr_site(late)->slot == 2 && cr_site(copy)->pc == cr_site(goes)->pc,
        "what other threads free of it later still counts there");
-    ok(cr_site_own(&theirs, 2, goes) == late && cr_site_find(&theirs, 2, 0, plugin.address) != late, "in an item of its own");
+    ok(cr_site_own(&theirs, 2, goes) == late && cr_site_find(&theirs, 2, 0, plugin.address) != late,
+       "in an item of its own");
     plugin_remove(&plugin);
     tracker_end();
 }
@@ -362,7 +371,8 @@ static bool child_counts_what_is_live(void)
         }
         if (child == 0) {
             cr_run_folder_fork();
-            right = right && site->live_bytes == 110 && site->live_blocks == 1 && site->allocations == 0 && sites_make_up_the_totals();
+            right = right && site->live_bytes == 110 && site->live_blocks == 1 && site->allocations == 0 &&
+                    sites_make_up_the_totals();
         }
         perform(route_of(i % 10), (struct act){thread, place(i), 100 + i, false});
     }
@@ -383,8 +393,10 @@ int main(void)
 {
     test_random_runs();
     ok(in_child(lifetime_is_the_time_between), "lifetimes are the time between allocation and end");
-    ok(in_child(threads_are_exact), "sums over the items of a place are exact, whoever frees, and together they are the totals");
-    ok(in_child(free_of_anothers_block_is_its_own_item), "what a thread frees of another's is an item of its own, below zero");
+    ok(in_child(threads_are_exact),
+       "sums over the items of a place are exact, whoever frees, and together they are the totals");
+    ok(in_child(free_of_anothers_block_is_its_own_item),
+       "what a thread frees of another's is an item of its own, below zero");
     ok(in_child(temporary_is_of_the_same_thread), "a block that another thread made is not temporary");
     ok(in_child(child_counts_what_is_live), "a forked child has all sites, with what is live there");
     test_plugin(); /* last: it has the tracker of this process */

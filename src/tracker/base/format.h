@@ -25,7 +25,7 @@ enum cr_section_kind {
     CR_SECTION_THREADS, /* struct cr_slot */
     CR_SECTION_SITES,   /* struct cr_site; item 0 is no site */
     CR_SECTION_EXTRAS,  /* struct cr_site_extra, parallel to SITES */
-    CR_SECTION_NODES,   /* struct cr_node; item 0 is the root, outside of all outermost frames; 1 to CR_MARKERS-1: markers */
+    CR_SECTION_NODES, /* struct cr_node; item 0 is the root, outside of all outermost frames; 1 to CR_MARKERS-1: markers */
     CR_SECTION_PCS,     /* struct cr_pc; items below CR_MARKERS are markers */
     CR_SECTION_MODULES, /* struct cr_module; item 0 is no module */
     CR_SECTION_STRINGS, /* bytes: NUL-terminated paths */
@@ -55,7 +55,8 @@ enum cr_run_state {
 enum cr_run_flags {
     CR_RUN_FORKED = 1u << 0, /* a child of fork: its heap began as a copy of its parent's */
     CR_RUN_CHILD = 1u << 1,  /* the folder is children/PID of another run folder */
-    CR_RUN_STOPPED = 1u << 2 /* tracking turned itself off before the end (out of memory); the counters stand still since */
+    CR_RUN_STOPPED =
+        1u << 2 /* tracking turned itself off before the end (out of memory); the counters stand still since */
 };
 
 struct cr_header {
@@ -64,15 +65,15 @@ struct cr_header {
     uint32_t header_bytes;
     uint64_t file_bytes;
     _Atomic uint32_t chunk_count; /* of chunks[] */
-    _Atomic uint32_t state; /* enum cr_run_state */
+    _Atomic uint32_t state;       /* enum cr_run_state */
     uint32_t end_detail;
     uint32_t flags; /* enum cr_run_flags */
     uint64_t pid;
     uint64_t ppid;
-    uint64_t start_wall_ns; /* since 1970-01-01 UTC */
-    uint64_t start_ns;      /* monotonic clock, the zero of every time_ns in the folder */
-    uint64_t end_ns;        /* monotonic clock; 0 while running */
-    uint64_t max_rss_bytes; /* written at the end */
+    uint64_t start_wall_ns;   /* since 1970-01-01 UTC */
+    uint64_t start_ns;        /* monotonic clock, the zero of every time_ns in the folder */
+    uint64_t end_ns;          /* monotonic clock; 0 while running */
+    uint64_t max_rss_bytes;   /* written at the end */
     _Atomic uint64_t threads; /* threads that ever used the heap */
     /* A forked child starts with its parent's live blocks; its own counters start at zero. */
     uint64_t inherited_bytes;
@@ -113,7 +114,8 @@ struct cr_node {
 };
 
 struct cr_pc {
-    uint64_t address_module; /* return address in the low 48 bits (subtract 1 before asking for a line), item of MODULES above */
+    uint64_t
+        address_module; /* return address in the low 48 bits (subtract 1 before asking for a line), item of MODULES above */
 };
 
 struct cr_module {
@@ -131,17 +133,17 @@ static_assert(sizeof(struct cr_module) == 80, "");
  * place has an item per slot; what a thread frees of another's blocks is counted in an item of its own, so that live_* of one
  * item may be negative and only sums over the items of a place mean something. */
 struct cr_site {
-    uint64_t address;              /* the leaf's return address, as it was then */
-    uint32_t parent;               /* item of NODES */
-    uint32_t pc;                   /* item of PCS */
-    _Atomic uint64_t allocations;  /* blocks made here, and blocks made larger or smaller here by realloc */
-    _Atomic uint64_t bytes;        /* requested by these */
+    uint64_t address;             /* the leaf's return address, as it was then */
+    uint32_t parent;              /* item of NODES */
+    uint32_t pc;                  /* item of PCS */
+    _Atomic uint64_t allocations; /* blocks made here, and blocks made larger or smaller here by realloc */
+    _Atomic uint64_t bytes;       /* requested by these */
     _Atomic int64_t live_bytes;
     _Atomic int32_t live_blocks;
-    _Atomic uint32_t epoch;        /* see header.peak_epoch */
+    _Atomic uint32_t epoch; /* see header.peak_epoch */
     _Atomic int64_t peak_bytes;
     _Atomic int32_t peak_blocks;
-    uint32_t slot;                 /* item of THREADS */
+    uint32_t slot; /* item of THREADS */
 };
 static_assert(sizeof(struct cr_site) == 64, "one cache line");
 
@@ -187,13 +189,13 @@ struct cr_blocks_header {
 static_assert(sizeof(struct cr_blocks_header) == 64, "");
 
 enum cr_kind { /* which function the block came from */
-    CR_KIND_MALLOC = 0,
-    CR_KIND_CALLOC = 1,
-    CR_KIND_REALLOC = 2,
-    CR_KIND_ALIGNED = 3, /* memalign, posix_memalign, aligned_alloc, valloc, pvalloc */
-    CR_KIND_NEW = 4,
-    CR_KIND_NEW_ARRAY = 5,
-    CR_KIND_ZONE = 6, /* macOS malloc_zone_* on another zone than the default */
+               CR_KIND_MALLOC = 0,
+               CR_KIND_CALLOC = 1,
+               CR_KIND_REALLOC = 2,
+               CR_KIND_ALIGNED = 3, /* memalign, posix_memalign, aligned_alloc, valloc, pvalloc */
+               CR_KIND_NEW = 4,
+               CR_KIND_NEW_ARRAY = 5,
+               CR_KIND_ZONE = 6, /* macOS malloc_zone_* on another zone than the default */
 };
 
 enum cr_block_flags {

@@ -53,21 +53,26 @@ CR_UNWIND_LOOKS static uint32_t last_changed(const struct cr_unwind_state *state
 }
 
 /* The same where slots may lie outside of the thread's own stack: its pages may have gone since. */
-CR_UNWIND_LOOKS static uint32_t last_changed_careful(const struct cr_unwind_state *state, uint32_t count, struct cr_unwind_memory *memory)
+CR_UNWIND_LOOKS static uint32_t last_changed_careful(const struct cr_unwind_state *state, uint32_t count,
+                                                     struct cr_unwind_memory *memory)
 {
-    while (count > 0 && cr_unwind_memory_has(memory, (uintptr_t)state->slot[count - 1]) && *state->slot[count - 1] == state->value[count - 1])
+    while (count > 0 && cr_unwind_memory_has(memory, (uintptr_t)state->slot[count - 1]) &&
+           *state->slot[count - 1] == state->value[count - 1])
         count--;
     return count;
 }
 
 static uint32_t dropped_at_depth(uint32_t depth)
 {
-    return depth <= CR_UNWIND_DEPTH ? 0 : (depth - CR_UNWIND_DEPTH + CR_UNWIND_DEPTH_STEP - 1) / CR_UNWIND_DEPTH_STEP * CR_UNWIND_DEPTH_STEP;
+    return depth <= CR_UNWIND_DEPTH
+               ? 0
+               : (depth - CR_UNWIND_DEPTH + CR_UNWIND_DEPTH_STEP - 1) / CR_UNWIND_DEPTH_STEP * CR_UNWIND_DEPTH_STEP;
 }
 
 /* Whether the previous stack's frame at index, and all outside of it, are those of the frame the walk is at, which has walked frames inside of
  * it. If not, index becomes the next that may be (plus one, as all indices of the search). */
-static bool joins(const struct cr_unwind_state *state, uint32_t *next, uintptr_t fp, uint32_t walked, struct cr_unwind_memory *memory)
+static bool joins(const struct cr_unwind_state *state, uint32_t *next, uintptr_t fp, uint32_t walked,
+                  struct cr_unwind_memory *memory)
 {
     uint32_t index = *next - 1;
     *next = index;
@@ -88,7 +93,8 @@ static bool joins(const struct cr_unwind_state *state, uint32_t *next, uintptr_t
 /* ---- walking -------------------------------------------------------------------------------------------------------- */
 
 /* One step with the common rule, in memory known to be readable: nearly every step is. False: cr_unwind_step must look. */
-static inline bool step_common(uintptr_t *pc, uintptr_t *sp, uintptr_t *fp, uintptr_t high, struct cr_unwind_frame *frame)
+static inline bool step_common(uintptr_t *pc, uintptr_t *sp, uintptr_t *fp, uintptr_t high,
+                               struct cr_unwind_frame *frame)
 {
     uint32_t rule = cr_unwind_rule_peek(*pc - 1);
     uintptr_t base = cr_rule_base(rule, *sp, *fp);
@@ -96,7 +102,8 @@ static inline bool step_common(uintptr_t *pc, uintptr_t *sp, uintptr_t *fp, uint
     uintptr_t ra_slot = cr_rule_ra_slot(rule, base, cfa);
     uintptr_t fp_slot = cr_rule_fp_slot(rule, base, cfa);
     uintptr_t room = high - *sp; /* without branches: each would be one more to be mispredicted */
-    bool outside = (ra_slot - *sp >= room) | (fp_slot - *sp >= room) | (cfa - *sp - 1 >= room) | (((ra_slot | fp_slot) & 7u) != 0);
+    bool outside =
+        (ra_slot - *sp >= room) | (fp_slot - *sp >= room) | (cfa - *sp - 1 >= room) | (((ra_slot | fp_slot) & 7u) != 0);
     if (__builtin_expect((rule == 0) | outside, 0))
         return false;
     uintptr_t ra = *(const uintptr_t *)ra_slot;
@@ -165,7 +172,8 @@ static void keep_slot(struct cr_unwind_state *state, struct kept *kept, uintptr_
 }
 
 /* Appends frame to the state. Its caller is the state's last frame so far, if any, found where outer->pc_slot says. */
-static void keep_frame(struct cr_unwind_state *state, struct kept *kept, const struct cr_unwind_frame *frame, const struct cr_unwind_frame *outer)
+static void keep_frame(struct cr_unwind_state *state, struct kept *kept, const struct cr_unwind_frame *frame,
+                       const struct cr_unwind_frame *outer)
 {
     uint32_t i = kept->frames++;
     bool caller_needs_fp = i > 0 && state->needs_fp[i - 1];
@@ -186,7 +194,8 @@ static void keep_frame(struct cr_unwind_state *state, struct kept *kept, const s
 }
 
 /* The first frame of a stack: what ended the walk is part of what must be met again. */
-static void keep_end(struct cr_unwind_state *state, struct kept *kept, struct cr_unwind_frame *outermost, const struct cr_unwind_walk *walk)
+static void keep_end(struct cr_unwind_state *state, struct kept *kept, struct cr_unwind_frame *outermost,
+                     const struct cr_unwind_walk *walk)
 {
     if (walk->null_slot)
         keep_slot(state, kept, walk->null_slot);
@@ -252,7 +261,8 @@ static uint32_t keep(struct cr_unwind_state *state, struct cr_unwind_walk *walk,
     return state->dropped == old_dropped ? fresh : state->frames;
 }
 
-static void start_walk(struct cr_unwind_walk *walk, const struct cr_unwind_state *state, uintptr_t pc, uintptr_t sp, uintptr_t fp)
+static void start_walk(struct cr_unwind_walk *walk, const struct cr_unwind_state *state, uintptr_t pc, uintptr_t sp,
+                       uintptr_t fp)
 {
     walk->pc = pc;
     walk->sp = sp;
@@ -291,7 +301,8 @@ struct cr_unwind_stack cr_unwind_capture_at(struct cr_unwind_state *state, uintp
         fresh = keep(state, &walk, walked, joined);
     else
         state->frames = joined + 1;
-    struct cr_unwind_stack stack = {.frames = state->frames, .fresh = fresh, .truncated = state->dropped > 0, .end = state->end};
+    struct cr_unwind_stack stack = {
+        .frames = state->frames, .fresh = fresh, .truncated = state->dropped > 0, .end = state->end};
     atomic_signal_fence(memory_order_seq_cst);
     state->busy = false;
     return stack;

@@ -12,8 +12,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CR_UNWIND_DEPTH 512u      /* most frames handed out */
-#define CR_UNWIND_DEPTH_STEP 256u /* deeper stacks lose their outermost frames in steps of this, so that the rest keep their numbers */
+#define CR_UNWIND_DEPTH 512u /* most frames handed out */
+#define CR_UNWIND_DEPTH_STEP                                                                                           \
+    256u /* deeper stacks lose their outermost frames in steps of this, so that the rest keep their numbers */
 #define CR_UNWIND_SLOTS (3u * CR_UNWIND_DEPTH + 1u)
 
 /* For functions that look whether words of the stack are still what they were. By now they may be in the middle of a variable, or
@@ -28,8 +29,8 @@ enum cr_unwind_end {
     CR_UNWIND_BAD_CFA,  /* the rule leads to an implausible address: towards the leaf, or misaligned */
     CR_UNWIND_BAD_READ, /* the rule leads to memory that cannot be read */
     CR_UNWIND_TOO_DEEP, /* longer than 65,536 frames, or going in a circle */
-    CR_UNWIND_LOST,     /* all registers were needed, and the walk from crunch's own frames did not arrive at the hook's caller */
-    CR_UNWIND_BUSY,     /* a signal handler interrupted a capture of the same thread; no frames */
+    CR_UNWIND_LOST, /* all registers were needed, and the walk from crunch's own frames did not arrive at the hook's caller */
+    CR_UNWIND_BUSY, /* a signal handler interrupted a capture of the same thread; no frames */
     CR_UNWIND_ENDS
 };
 
@@ -57,9 +58,11 @@ struct cr_unwind_state {
     /* The last capture. pc[i] are return addresses; 1 is to be subtracted before asking for a line. */
     uint32_t frames;
     uintptr_t pc[CR_UNWIND_DEPTH];
-    uint32_t node[CR_UNWIND_DEPTH]; /* the caller's: what it knows of frames 0 to i; kept for the frames that are not fresh */
+    uint32_t node
+        [CR_UNWIND_DEPTH]; /* the caller's: what it knows of frames 0 to i; kept for the frames that are not fresh */
 
-    uint64_t walks[CR_UNWIND_ENDS]; /* walks that ended for each reason; those that met the previous stack count nowhere */
+    uint64_t
+        walks[CR_UNWIND_ENDS]; /* walks that ended for each reason; those that met the previous stack count nowhere */
 
     /* Private. Frame i is the previous one's again if (pc, sp, fp unless unused) are and slots 0 to slot_count[i] hold their values. */
     uintptr_t sp[CR_UNWIND_DEPTH];
@@ -68,8 +71,8 @@ struct cr_unwind_state {
     uint8_t needs_fp[CR_UNWIND_DEPTH]; /* some frame from here outwards depends on this frame's fp */
     uintptr_t *slot[CR_UNWIND_SLOTS];
     uintptr_t value[CR_UNWIND_SLOTS];
-    uint32_t joinable;  /* frames 0 to joinable can be met again; those inside of a signal frame cannot */
-    uint32_t dropped;   /* outermost frames left out, a multiple of CR_UNWIND_DEPTH_STEP */
+    uint32_t joinable;   /* frames 0 to joinable can be met again; those inside of a signal frame cannot */
+    uint32_t dropped;    /* outermost frames left out, a multiple of CR_UNWIND_DEPTH_STEP */
     uint32_t generation; /* of the rules that the frames were found with */
     enum cr_unwind_end end;
     bool slots_inside; /* all slots lie within the thread's own stack */
@@ -78,14 +81,16 @@ struct cr_unwind_state {
 };
 
 struct cr_unwind_stack {
-    uint32_t frames;         /* pc[0 .. frames-1] are valid, the last is the hook's caller */
-    uint32_t fresh;          /* this many of them, at the leaf's end, are new; the others have their old pc and node */
-    bool truncated;          /* frames outside of pc[0] were left out for depth: hang pc[0] under a marker */
-    enum cr_unwind_end end;  /* what lies outside of pc[0] if not truncated; anything but ROOT means that frames are missing there */
+    uint32_t frames; /* pc[0 .. frames-1] are valid, the last is the hook's caller */
+    uint32_t fresh;  /* this many of them, at the leaf's end, are new; the others have their old pc and node */
+    bool truncated;  /* frames outside of pc[0] were left out for depth: hang pc[0] under a marker */
+    enum cr_unwind_end
+        end; /* what lies outside of pc[0] if not truncated; anything but ROOT means that frames are missing there */
 };
 
 /* Captures the stack at start into state. Never fails: at worst the stack is start->pc alone, and end says why. */
-static inline struct cr_unwind_stack cr_unwind_capture(struct cr_unwind_state *state, const struct cr_unwind_start *start);
+static inline struct cr_unwind_stack cr_unwind_capture(struct cr_unwind_state *state,
+                                                       const struct cr_unwind_start *start);
 
 /* The same with start's parts in registers: reading them from memory that was written just before costs 4 ns. */
 struct cr_unwind_stack cr_unwind_capture_at(struct cr_unwind_state *state, uintptr_t pc, uintptr_t sp, uintptr_t fp);
@@ -120,12 +125,13 @@ const char *cr_unwind_end_text(enum cr_unwind_end end);
 /* The start state of the function this is written in, which must be the hook itself, not inlined (the three builtins speak of
  * the function that code ends up in). __builtin_frame_address gives it a frame pointer, whatever the options, and what it
  * points at is the caller's (psABI x86-64 3.4.1, AAPCS64 6.4.6). */
-#define CR_UNWIND_START()                                                                                                                   \
-    ((struct cr_unwind_start){.pc = CR_UNWIND_STRIP((uintptr_t)__builtin_return_address(0)),                                                \
-                              .sp = CR_UNWIND_CFA(),                                                                                      \
+#define CR_UNWIND_START()                                                                                              \
+    ((struct cr_unwind_start){.pc = CR_UNWIND_STRIP((uintptr_t)__builtin_return_address(0)),                           \
+                              .sp = CR_UNWIND_CFA(),                                                                   \
                               .fp = *(const uintptr_t *)__builtin_frame_address(0)})
 
-static inline struct cr_unwind_stack cr_unwind_capture(struct cr_unwind_state *state, const struct cr_unwind_start *start)
+static inline struct cr_unwind_stack cr_unwind_capture(struct cr_unwind_state *state,
+                                                       const struct cr_unwind_start *start)
 {
     return cr_unwind_capture_at(state, start->pc, start->sp, start->fp);
 }

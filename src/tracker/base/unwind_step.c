@@ -47,7 +47,8 @@ static bool plausible(struct cr_unwind_walk *walk, uintptr_t cfa, bool by_fp)
 }
 
 /* The end of every step: the caller's state from the words at ra_slot and, unless 0, fp_slot. */
-static bool go_out(struct cr_unwind_walk *walk, struct cr_unwind_frame *frame, uintptr_t cfa, uintptr_t ra_slot, uintptr_t fp_slot)
+static bool go_out(struct cr_unwind_walk *walk, struct cr_unwind_frame *frame, uintptr_t cfa, uintptr_t ra_slot,
+                   uintptr_t fp_slot)
 {
     if (!cr_unwind_memory_has(&walk->memory, ra_slot))
         return ends(walk, CR_UNWIND_BAD_READ);
@@ -107,8 +108,11 @@ CR_UNWIND_LOOKS static bool step_chain(struct cr_unwind_walk *walk, struct cr_un
     const uintptr_t *record = (const uintptr_t *)fp;
     frame->flags = CR_FRAME_USES_FP;
     if ((cr_unwind_rule(walk->pc) & CR_RULE_KIND_MASK) != CR_RULE_NONE)
-        return ends(walk, CR_UNWIND_ROOT); /* no call ends where a function begins: makecontext put this here, to be returned to */
-    if (fp < walk->sp || !cr_unwind_memory_has(&walk->memory, fp) || !cr_unwind_memory_has(&walk->memory, fp + sizeof fp))
+        return ends(
+            walk,
+            CR_UNWIND_ROOT); /* no call ends where a function begins: makecontext put this here, to be returned to */
+    if (fp < walk->sp || !cr_unwind_memory_has(&walk->memory, fp) ||
+        !cr_unwind_memory_has(&walk->memory, fp + sizeof fp))
         return ends(walk, CR_UNWIND_NO_RULE);
     uintptr_t ra = CR_UNWIND_STRIP(record[1]);
     uint32_t next = cr_unwind_rule(ra - 1);

@@ -33,7 +33,7 @@ enum cr_rule_kind {
 #define CR_RULE_SLOT_MASK 0x3fu
 #define CR_RULE_BITS 31
 
-#define CR_RULE_FRAME_POINTER                                                                                                              \
+#define CR_RULE_FRAME_POINTER                                                                                          \
     (CR_RULE_FRAME | CR_RULE_BASE_FP | 2u << CR_RULE_CFA_SHIFT | 1u << CR_RULE_RA_SHIFT | 2u << CR_RULE_FP_SHIFT)
 
 #define CR_UNWIND_REGISTERS 33 /* x86-64: 16; aarch64: x0 to x30, sp (DWARF for the Arm 64-bit Architecture, 4.1) */
@@ -71,9 +71,9 @@ struct cr_unwind_walk {
     uintptr_t pc, sp, fp;
     bool exact; /* as in cr_unwind_registers */
     struct cr_unwind_memory memory;
-    unsigned stacks;        /* how often the walk went on to another stack */
-    enum cr_unwind_end end; /* set when a step finds no caller */
-    uintptr_t null_slot;    /* where a null return address was found that ended the walk; else 0 */
+    unsigned stacks;                /* how often the walk went on to another stack */
+    enum cr_unwind_end end;         /* set when a step finds no caller */
+    uintptr_t null_slot;            /* where a null return address was found that ended the walk; else 0 */
     struct cr_unwind_registers all; /* of a frame met on the way, where one needed them */
 };
 

@@ -69,7 +69,7 @@
     X(BOTH, cr_signal_handler, sigset, (int number, cr_signal_handler handler))                                        \
                                                                                                                        \
     /* allocates with a lock of the thread's held that a thread's first allocation needs (platform/modules_linux.c) */ \
-    X(LINUX, int, pthread_getattr_np, (pthread_t thread, pthread_attr_t *attributes))                                  \
+    X(LINUX, int, pthread_getattr_np, (pthread_t thread, pthread_attr_t * attributes))                                 \
                                                                                                                        \
     /* ends of the process image that run no exit handlers */                                                          \
     X(BOTH, void, _exit, (int status))                                                                                 \

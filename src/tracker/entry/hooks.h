@@ -70,7 +70,8 @@ static inline unsigned cr_hooks_tag(struct cr_thread *thread, unsigned default_k
         *start = thread->new_start;
         return kind;
     }
-    if (CR_UNLIKELY(start->pc - cr_hooks_suspects.base < cr_hooks_suspects.bytes) && cr_hooks_is_runtime((const void *)start->pc))
+    if (CR_UNLIKELY(start->pc - cr_hooks_suspects.base < cr_hooks_suspects.bytes) &&
+        cr_hooks_is_runtime((const void *)start->pc))
         return default_kind | CR_TAG_RUNTIME;
     return default_kind;
 }

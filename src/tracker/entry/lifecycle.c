@@ -20,7 +20,7 @@
 
 /* ---- fork ---- */
 
-static struct cr_lock *const locks[] = {&cr_threads_lock, &cr_regions_lock,  &cr_records_lock, &cr_tree_lock,
+static struct cr_lock *const locks[] = {&cr_threads_lock, &cr_regions_lock,   &cr_records_lock, &cr_tree_lock,
                                         &cr_modules_lock, &cr_recording_lock, &cr_arena_lock};
 #define LOCKS (sizeof locks / sizeof *locks)
 

@@ -30,10 +30,7 @@ static struct {
     size_t stream_buffers;
 } survey;
 
-static bool inherited(const struct cr_record *record)
-{
-    return record->thread && record->thread <= cr_threads_base;
-}
+static bool inherited(const struct cr_record *record) { return record->thread && record->thread <= cr_threads_base; }
 
 static bool is_runtime(const struct cr_record *record)
 {

@@ -95,7 +95,8 @@ CR_HOT void count_death(struct cr_thread *thread, uint32_t index)
     struct cr_slot *slot = thread->slot;
     size_t size = cr_record_size(record);
     uint64_t now = cr_os_coarse_ns();
-    bool temporary = thread->last_record == index && record->thread == thread->number; /* else another's, in a record used again */
+    bool temporary =
+        thread->last_record == index && record->thread == thread->number; /* else another's, in a record used again */
     uint32_t site = cr_site_own(&thread->leaves, thread->slot_item, record->node);
     cr_site_death(site, size, now > record->time_ns ? now - record->time_ns : 0, temporary);
 
@@ -208,7 +209,8 @@ void cr_on_resize_end(struct cr_thread *thread, const struct cr_resize *resize, 
         return;
     }
     unsigned tag = resize->tag;
-    if ((cr_record_tag(cr_record(index)) & CR_TAG_KIND) == CR_KIND_ZONE) /* whichever function moves it, it stays in its zone */
+    if ((cr_record_tag(cr_record(index)) & CR_TAG_KIND) ==
+        CR_KIND_ZONE) /* whichever function moves it, it stays in its zone */
         tag = (tag & ~(unsigned)CR_TAG_KIND) | CR_KIND_ZONE;
     ADD(thread->slot->reallocations, 1);
     count_death(thread, index);

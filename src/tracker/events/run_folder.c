@@ -19,7 +19,6 @@
 #include "state/thread.h"
 #include "base/banned.h"
 
-
 #define SAME_PID_MOST 1000
 
 static struct {

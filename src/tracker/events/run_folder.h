@@ -29,5 +29,4 @@ bool cr_run_folder_write(const struct cr_end *end);
 /* After an exec that failed: the process goes on, and what was written is written again at its real end. */
 void cr_run_folder_reopen(void);
 
-
 #endif

@@ -199,8 +199,7 @@ static CR_COLD void *find_late(void **real, const char *name, const void *caller
     return *real;
 }
 
-#define FOUND(name)                                                                                                    \
-    (CR_REAL(name) || find_late((void **)(void *)&cr_real.name, #name, __builtin_return_address(0)))
+#define FOUND(name) (CR_REAL(name) || find_late((void **)(void *)&cr_real.name, #name, __builtin_return_address(0)))
 
 /* The thread's state while it may be marked, else NULL. */
 static struct cr_thread *markable(void)
@@ -260,7 +259,7 @@ NEW(_ZnamSt11align_val_tRKSt9nothrow_t, CR_KIND_NEW_ARRAY, (SIZE, ALIGN, NOTHROW
             free(block);                                                                                               \
             return;                                                                                                    \
         }                                                                                                              \
-        struct cr_thread *thread = block ? cr_hook_enter() : NULL;                                                          \
+        struct cr_thread *thread = block ? cr_hook_enter() : NULL;                                                     \
         if (thread && !cr_on_delete(thread, block)) {                                                                  \
             cr_leave(thread);                                                                                          \
             thread = NULL;                                                                                             \

@@ -51,7 +51,8 @@ static void read_header(struct cr_os_module *module)
     if (!inside(module, (uintptr_t)segment, header->e_phnum * sizeof *segment))
         return;
     for (int i = 0; i < header->e_phnum; i++)
-        if (segment[i].p_type == PT_NOTE && find_build_id(module, module->bias + segment[i].p_vaddr, segment[i].p_filesz))
+        if (segment[i].p_type == PT_NOTE &&
+            find_build_id(module, module->bias + segment[i].p_vaddr, segment[i].p_filesz))
             return;
 }
 

@@ -87,9 +87,10 @@ bool cr_os_stack_bounds(uintptr_t *low, uintptr_t *high);
 /* The program or library that an address belongs to. */
 struct cr_os_module {
     uintptr_t start, end, bias; /* see struct cr_module of base/format.h */
-    const void *identity;       /* the loader's handle: another module at the same place has, or its build-id has, another value */
-    const char *path;           /* the loader's, valid while the module is loaded */
-    const uint8_t *build_id;    /* in the module's memory */
+    const void
+        *identity; /* the loader's handle: another module at the same place has, or its build-id has, another value */
+    const char *path;        /* the loader's, valid while the module is loaded */
+    const uint8_t *build_id; /* in the module's memory */
     uint32_t build_id_bytes;
 };
 /* Begins to know modules, where the system has to be asked to tell of them. In the tracker's constructor. */

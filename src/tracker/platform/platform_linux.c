@@ -185,7 +185,8 @@ bool cr_os_in_loader(const void *address)
 
 enum cr_os_role cr_os_role(const char *path)
 {
-    static const char *const names[] = {"libc.so", "libstdc++.so", "libc++.so", "libc++abi.so", "libgcc_s.so", "libpthread"};
+    static const char *const names[] = {"libc.so",      "libstdc++.so", "libc++.so",
+                                        "libc++abi.so", "libgcc_s.so",  "libpthread"};
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
     if (!strncmp(name, "ld-linux", 8) || !strncmp(name, "ld64.so", 7) || !strncmp(name, "ld.so", 5))

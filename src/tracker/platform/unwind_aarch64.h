@@ -39,10 +39,7 @@ static inline bool cr_arch_is_sigreturn(const uint8_t *pc)
 
 /* The address of the interrupted registers, when sp is that of the frame a signal handler returns to: after siginfo_t (128 bytes) comes
  * ucontext_t, whose uc_mcontext at 176 begins with the fault address. */
-static inline uintptr_t cr_arch_signal_context(uintptr_t sp)
-{
-    return sp + 128 + 176 + 8;
-}
+static inline uintptr_t cr_arch_signal_context(uintptr_t sp) { return sp + 128 + 176 + 8; }
 #define CR_ARCH_SIGNAL_WORDS 33
 
 /* Words of the signal context to registers: x0 to x30, sp, pc. */
@@ -58,10 +55,11 @@ static inline bool cr_arch_ends_call(const uint8_t *after)
 {
     uint32_t instruction;
     memcpy(&instruction, after - 4, sizeof instruction);
-    return (instruction & 0xfc000000u) == 0x94000000u || (instruction & 0xfefff800u) == 0xd63f0000u || (instruction & 0xfefff800u) == 0xd63f0800u;
+    return (instruction & 0xfc000000u) == 0x94000000u || (instruction & 0xfefff800u) == 0xd63f0000u ||
+           (instruction & 0xfefff800u) == 0xd63f0800u;
 }
 #define CR_ARCH_SLOTS_FROM_BASE 1 /* rules may use CR_RULE_FROM_BASE */
-#define CR_ARCH_CALL_PUSHES 0 /* a call puts the return address on the stack: into x30 */
+#define CR_ARCH_CALL_PUSHES 0     /* a call puts the return address on the stack: into x30 */
 #define CR_ARCH_CALL_BYTES 4
 
 /* PLT entries of aarch64 move no stack pointer. */

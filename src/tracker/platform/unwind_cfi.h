@@ -10,10 +10,10 @@
 enum cr_cfi_how {
     CR_CFI_SAME, /* unchanged (also where nothing is said) */
     CR_CFI_UNDEFINED,
-    CR_CFI_OFFSET,         /* at CFA + number */
-    CR_CFI_VALUE_OFFSET,   /* is CFA + number */
-    CR_CFI_REGISTER,       /* in register number */
-    CR_CFI_EXPRESSION,     /* at what the expression yields */
+    CR_CFI_OFFSET,          /* at CFA + number */
+    CR_CFI_VALUE_OFFSET,    /* is CFA + number */
+    CR_CFI_REGISTER,        /* in register number */
+    CR_CFI_EXPRESSION,      /* at what the expression yields */
     CR_CFI_VALUE_EXPRESSION /* is what the expression yields */
 };
 
@@ -42,8 +42,8 @@ enum cr_cfi_result cr_cfi_read(const struct cr_unwind_module *module, uintptr_t 
 
 /* Evaluates an expression on registers (DWARF 5, 2.5), beginning with first on its stack if that is not null. False: an operation that is
  * not supported, or a read outside of memory. */
-bool cr_cfi_evaluate(const uint8_t *expression, const struct cr_unwind_registers *registers, struct cr_unwind_memory *memory,
-                     const uintptr_t *first, uintptr_t *result);
+bool cr_cfi_evaluate(const uint8_t *expression, const struct cr_unwind_registers *registers,
+                     struct cr_unwind_memory *memory, const uintptr_t *first, uintptr_t *result);
 
 /* LEB128 numbers (DWARF 5, 7.6). *at moves behind them. */
 uint64_t cr_cfi_uleb(const uint8_t **at);

@@ -149,7 +149,7 @@ static void read_augmentation(struct reader *reader, const char *text, struct ci
         case 'P': pointer(reader, (uint8_t)(integer(reader, 1) & 0x0f)); break;
         case 'L': skip(reader, 1); break;
         case 'S': cie->signal = true; break;
-        case 'B': /* aarch64: return addresses signed with key B */
+        case 'B':        /* aarch64: return addresses signed with key B */
         case 'G': break; /* aarch64: memory tagging of the stack */
         default: reader->bad = true;
         }
@@ -192,7 +192,8 @@ static uintptr_t search(const struct cr_unwind_module *module, uintptr_t address
     if (*bad)
         return 0;
     const int32_t(*table)[2] = (const int32_t(*)[2])(const void *)reader.at;
-    size_t low = 0, high = count; /* the entry sought is the last at or before address: below high, and from low - 1 on */
+    size_t low = 0,
+           high = count; /* the entry sought is the last at or before address: below high, and from low - 1 on */
     while (low < high) {
         size_t middle = low + (high - low) / 2;
         if (header + (uintptr_t)(intptr_t)table[middle][0] <= address)
@@ -235,10 +236,7 @@ static void restore(struct program *program, uint64_t reg)
         program->now->rule[reg] = program->initial->rule[reg];
 }
 
-static int64_t scaled(struct program *program, uint64_t factor)
-{
-    return (int64_t)factor * program->cie->data_align;
-}
+static int64_t scaled(struct program *program, uint64_t factor) { return (int64_t)factor * program->cie->data_align; }
 
 static void define_cfa(struct program *program, uint64_t reg, int64_t offset)
 {
@@ -247,10 +245,7 @@ static void define_cfa(struct program *program, uint64_t reg, int64_t offset)
     program->now->cfa_offset = offset;
 }
 
-static void advance(struct program *program, uint64_t delta)
-{
-    program->location += delta * program->cie->code_align;
-}
+static void advance(struct program *program, uint64_t delta) { program->location += delta * program->cie->code_align; }
 
 static void remember(struct program *program)
 {
@@ -274,32 +269,59 @@ static void run_extended(struct program *program, uint8_t instruction)
     struct reader *reader = &program->reader;
     uint64_t reg;
     switch (instruction) {
-    case 0x00: break;                                                                                            /* nop */
-    case 0x01: program->location = pointer(reader, program->cie->pointer_encoding); break;                       /* set_loc */
-    case 0x02: advance(program, integer(reader, 1)); break;                                                      /* advance_loc1 */
-    case 0x03: advance(program, integer(reader, 2)); break;                                                      /* advance_loc2 */
-    case 0x04: advance(program, integer(reader, 4)); break;                                                      /* advance_loc4 */
-    case 0x05: reg = uleb(reader); set(program, reg, CR_CFI_OFFSET, scaled(program, uleb(reader))); break;       /* offset_extended */
-    case 0x06: restore(program, uleb(reader)); break;                                                            /* restore_extended */
-    case 0x07: set(program, uleb(reader), CR_CFI_UNDEFINED, 0); break;                                           /* undefined */
-    case 0x08: set(program, uleb(reader), CR_CFI_SAME, 0); break;                                                /* same_value */
-    case 0x09: reg = uleb(reader); set(program, reg, CR_CFI_REGISTER, (int64_t)uleb(reader)); break;             /* register */
-    case 0x0a: remember(program); break;                                                                         /* remember_state */
-    case 0x0b: recall(program); break;                                                                           /* restore_state */
-    case 0x0c: reg = uleb(reader); define_cfa(program, reg, (int64_t)uleb(reader)); break;                       /* def_cfa */
-    case 0x0d: define_cfa(program, uleb(reader), program->now->cfa_offset); break;                               /* def_cfa_register */
-    case 0x0e: program->now->cfa_offset = (int64_t)uleb(reader); break;                                          /* def_cfa_offset */
-    case 0x0f: program->now->cfa_expression = reader->at; skip(reader, uleb(reader)); break;                     /* def_cfa_expression */
-    case 0x10: set_expression(program, uleb(reader), CR_CFI_EXPRESSION); break;                                  /* expression */
-    case 0x11: reg = uleb(reader); set(program, reg, CR_CFI_OFFSET, scaled(program, (uint64_t)sleb(reader))); break; /* offset_extended_sf */
-    case 0x12: reg = uleb(reader); define_cfa(program, reg, scaled(program, (uint64_t)sleb(reader))); break;     /* def_cfa_sf */
-    case 0x13: program->now->cfa_offset = scaled(program, (uint64_t)sleb(reader)); break;                        /* def_cfa_offset_sf */
-    case 0x14: reg = uleb(reader); set(program, reg, CR_CFI_VALUE_OFFSET, scaled(program, uleb(reader))); break; /* val_offset */
-    case 0x15: reg = uleb(reader); set(program, reg, CR_CFI_VALUE_OFFSET, scaled(program, (uint64_t)sleb(reader))); break; /* val_offset_sf */
-    case 0x16: set_expression(program, uleb(reader), CR_CFI_VALUE_EXPRESSION); break;                            /* val_expression */
-    case 0x2d: break; /* aarch64, negate_ra_state: the signature is removed wherever there may be one */
-    case 0x2e: uleb(reader); break;                                                                              /* GNU_args_size */
-    case 0x2f: reg = uleb(reader); set(program, reg, CR_CFI_OFFSET, -scaled(program, uleb(reader))); break;      /* GNU_negative_offset_extended */
+    case 0x00: break;                                                                      /* nop */
+    case 0x01: program->location = pointer(reader, program->cie->pointer_encoding); break; /* set_loc */
+    case 0x02: advance(program, integer(reader, 1)); break;                                /* advance_loc1 */
+    case 0x03: advance(program, integer(reader, 2)); break;                                /* advance_loc2 */
+    case 0x04: advance(program, integer(reader, 4)); break;                                /* advance_loc4 */
+    case 0x05:
+        reg = uleb(reader);
+        set(program, reg, CR_CFI_OFFSET, scaled(program, uleb(reader)));
+        break;                                                         /* offset_extended */
+    case 0x06: restore(program, uleb(reader)); break;                  /* restore_extended */
+    case 0x07: set(program, uleb(reader), CR_CFI_UNDEFINED, 0); break; /* undefined */
+    case 0x08: set(program, uleb(reader), CR_CFI_SAME, 0); break;      /* same_value */
+    case 0x09:
+        reg = uleb(reader);
+        set(program, reg, CR_CFI_REGISTER, (int64_t)uleb(reader));
+        break;                           /* register */
+    case 0x0a: remember(program); break; /* remember_state */
+    case 0x0b: recall(program); break;   /* restore_state */
+    case 0x0c:
+        reg = uleb(reader);
+        define_cfa(program, reg, (int64_t)uleb(reader));
+        break;                                                                     /* def_cfa */
+    case 0x0d: define_cfa(program, uleb(reader), program->now->cfa_offset); break; /* def_cfa_register */
+    case 0x0e: program->now->cfa_offset = (int64_t)uleb(reader); break;            /* def_cfa_offset */
+    case 0x0f:
+        program->now->cfa_expression = reader->at;
+        skip(reader, uleb(reader));
+        break;                                                                  /* def_cfa_expression */
+    case 0x10: set_expression(program, uleb(reader), CR_CFI_EXPRESSION); break; /* expression */
+    case 0x11:
+        reg = uleb(reader);
+        set(program, reg, CR_CFI_OFFSET, scaled(program, (uint64_t)sleb(reader)));
+        break; /* offset_extended_sf */
+    case 0x12:
+        reg = uleb(reader);
+        define_cfa(program, reg, scaled(program, (uint64_t)sleb(reader)));
+        break;                                                                            /* def_cfa_sf */
+    case 0x13: program->now->cfa_offset = scaled(program, (uint64_t)sleb(reader)); break; /* def_cfa_offset_sf */
+    case 0x14:
+        reg = uleb(reader);
+        set(program, reg, CR_CFI_VALUE_OFFSET, scaled(program, uleb(reader)));
+        break; /* val_offset */
+    case 0x15:
+        reg = uleb(reader);
+        set(program, reg, CR_CFI_VALUE_OFFSET, scaled(program, (uint64_t)sleb(reader)));
+        break;                                                                        /* val_offset_sf */
+    case 0x16: set_expression(program, uleb(reader), CR_CFI_VALUE_EXPRESSION); break; /* val_expression */
+    case 0x2d: break;               /* aarch64, negate_ra_state: the signature is removed wherever there may be one */
+    case 0x2e: uleb(reader); break; /* GNU_args_size */
+    case 0x2f:
+        reg = uleb(reader);
+        set(program, reg, CR_CFI_OFFSET, -scaled(program, uleb(reader)));
+        break; /* GNU_negative_offset_extended */
     default: reader->bad = true;
     }
 }
@@ -322,7 +344,8 @@ static bool run(struct program *program, const uint8_t *begin, const uint8_t *en
     return !reader->bad;
 }
 
-static enum cr_cfi_result run_both(const struct cie *cie, struct reader *fde, uintptr_t begin, uintptr_t address, struct cr_cfi *cfi)
+static enum cr_cfi_result run_both(const struct cie *cie, struct reader *fde, uintptr_t begin, uintptr_t address,
+                                   struct cr_cfi *cfi)
 {
     struct cr_cfi initial;
     struct program program = {.cie = cie, .target = address, .now = cfi, .initial = &initial};

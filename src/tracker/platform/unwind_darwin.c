@@ -3,23 +3,18 @@
 
 #include <mach/mach.h>
 
-uint32_t cr_unwind_rule(uintptr_t address)
-{
-    return cr_unwind_rule_peek(address);
-}
+uint32_t cr_unwind_rule(uintptr_t address) { return cr_unwind_rule_peek(address); }
 
 /* vm_read_overwrite fails where reading would fault. */
 bool cr_unwind_readable(uintptr_t address)
 {
     uint64_t word;
     vm_size_t bytes = 0;
-    return vm_read_overwrite(mach_task_self(), address & ~(uintptr_t)7, sizeof word, (vm_address_t)&word, &bytes) == KERN_SUCCESS;
+    return vm_read_overwrite(mach_task_self(), address & ~(uintptr_t)7, sizeof word, (vm_address_t)&word, &bytes) ==
+           KERN_SUCCESS;
 }
 
-bool cr_unwind_follows_call(uintptr_t address)
-{
-    return address != 0;
-}
+bool cr_unwind_follows_call(uintptr_t address) { return address != 0; }
 
 bool cr_unwind_full_step(struct cr_unwind_walk *walk, struct cr_unwind_frame *frame)
 {
@@ -28,10 +23,6 @@ bool cr_unwind_full_step(struct cr_unwind_walk *walk, struct cr_unwind_frame *fr
     return false;
 }
 
-void cr_unwind_flush(void)
-{
-}
+void cr_unwind_flush(void) {}
 
-void cr_unwind_modules_refresh(void)
-{
-}
+void cr_unwind_modules_refresh(void) {}

@@ -10,9 +10,6 @@ static inline uint32_t cr_unwind_rule_peek(uintptr_t address)
     return CR_RULE_FRAME_POINTER;
 }
 
-static inline uint32_t cr_unwind_generation(void)
-{
-    return 0;
-}
+static inline uint32_t cr_unwind_generation(void) { return 0; }
 
 #endif

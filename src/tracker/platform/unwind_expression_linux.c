@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#define STACK 16      /* entries */
+#define STACK 16       /* entries */
 #define MOST_STEPS 256 /* a bound for expressions that branch back */
 
 struct machine {
@@ -65,7 +65,8 @@ static void dereference(struct machine *machine, unsigned bytes)
     uintptr_t address = pop(machine);
     uint64_t value = 0;
     uintptr_t word = address & ~(uintptr_t)7;
-    if (machine->bad || bytes == 0 || bytes > 8 || (address & 7) + bytes > 8 || !cr_unwind_memory_has(machine->memory, word)) {
+    if (machine->bad || bytes == 0 || bytes > 8 || (address & 7) + bytes > 8 ||
+        !cr_unwind_memory_has(machine->memory, word)) {
         machine->bad = true;
         return;
     }
@@ -134,9 +135,9 @@ static void other(struct machine *machine, uint8_t operation)
 {
     uintptr_t top;
     switch (operation) {
-    case 0x03: push(machine, literal(machine, sizeof(void *), false)); break;    /* addr */
-    case 0x06: dereference(machine, sizeof(void *)); break;                      /* deref */
-    case 0x08:                                                                   /* const1u to const8s */
+    case 0x03: push(machine, literal(machine, sizeof(void *), false)); break; /* addr */
+    case 0x06: dereference(machine, sizeof(void *)); break;                   /* deref */
+    case 0x08:                                                                /* const1u to const8s */
     case 0x0a:
     case 0x0c:
     case 0x0e: push(machine, literal(machine, 1u << (operation - 0x08) / 2, false)); break;
@@ -144,31 +145,49 @@ static void other(struct machine *machine, uint8_t operation)
     case 0x0b:
     case 0x0d:
     case 0x0f: push(machine, literal(machine, 1u << (operation - 0x09) / 2, true)); break;
-    case 0x10: push(machine, cr_cfi_uleb(&machine->at)); break;                  /* constu */
-    case 0x11: push(machine, (uint64_t)cr_cfi_sleb(&machine->at)); break;        /* consts */
-    case 0x12: push_copy(machine, 0); break;                                     /* dup */
-    case 0x13: pop(machine); break;                                              /* drop */
-    case 0x14: push_copy(machine, 1); break;                                     /* over */
-    case 0x15: push_copy(machine, literal(machine, 1, false)); break;            /* pick */
-    case 0x16: top = pop(machine); push_copy(machine, 0); if (machine->used > 1) machine->stack[machine->used - 2] = top; break; /* swap */
-    case 0x17: rotate(machine); break;                                           /* rot */
-    case 0x19: top = pop(machine); push(machine, (intptr_t)top < 0 ? 0 - top : top); break; /* abs */
-    case 0x1b: divide(machine, false); break;                                    /* div */
-    case 0x1d: divide(machine, true); break;                                     /* mod */
-    case 0x1f: push(machine, 0 - pop(machine)); break;                           /* neg */
-    case 0x20: push(machine, ~pop(machine)); break;                              /* not */
-    case 0x23: top = pop(machine); push(machine, top + cr_cfi_uleb(&machine->at)); break; /* plus_uconst */
-    case 0x28: top = pop(machine); jump(machine, top != 0); break;               /* bra */
-    case 0x2f: jump(machine, true); break;                                       /* skip */
-    case 0x92: { uint64_t reg = cr_cfi_uleb(&machine->at); push_register(machine, reg, cr_cfi_sleb(&machine->at)); break; } /* bregx */
+    case 0x10: push(machine, cr_cfi_uleb(&machine->at)); break;           /* constu */
+    case 0x11: push(machine, (uint64_t)cr_cfi_sleb(&machine->at)); break; /* consts */
+    case 0x12: push_copy(machine, 0); break;                              /* dup */
+    case 0x13: pop(machine); break;                                       /* drop */
+    case 0x14: push_copy(machine, 1); break;                              /* over */
+    case 0x15: push_copy(machine, literal(machine, 1, false)); break;     /* pick */
+    case 0x16:
+        top = pop(machine);
+        push_copy(machine, 0);
+        if (machine->used > 1)
+            machine->stack[machine->used - 2] = top;
+        break;                         /* swap */
+    case 0x17: rotate(machine); break; /* rot */
+    case 0x19:
+        top = pop(machine);
+        push(machine, (intptr_t)top < 0 ? 0 - top : top);
+        break;                                         /* abs */
+    case 0x1b: divide(machine, false); break;          /* div */
+    case 0x1d: divide(machine, true); break;           /* mod */
+    case 0x1f: push(machine, 0 - pop(machine)); break; /* neg */
+    case 0x20: push(machine, ~pop(machine)); break;    /* not */
+    case 0x23:
+        top = pop(machine);
+        push(machine, top + cr_cfi_uleb(&machine->at));
+        break; /* plus_uconst */
+    case 0x28:
+        top = pop(machine);
+        jump(machine, top != 0);
+        break;                             /* bra */
+    case 0x2f: jump(machine, true); break; /* skip */
+    case 0x92: {
+        uint64_t reg = cr_cfi_uleb(&machine->at);
+        push_register(machine, reg, cr_cfi_sleb(&machine->at));
+        break;
+    }                                                                             /* bregx */
     case 0x94: dereference(machine, (unsigned)literal(machine, 1, false)); break; /* deref_size */
-    case 0x96: break;                                                            /* nop */
+    case 0x96: break;                                                             /* nop */
     default: machine->bad = true;
     }
 }
 
-bool cr_cfi_evaluate(const uint8_t *expression, const struct cr_unwind_registers *registers, struct cr_unwind_memory *memory,
-                     const uintptr_t *first, uintptr_t *result)
+bool cr_cfi_evaluate(const uint8_t *expression, const struct cr_unwind_registers *registers,
+                     struct cr_unwind_memory *memory, const uintptr_t *first, uintptr_t *result)
 {
     struct machine machine = {.registers = registers, .memory = memory};
     uint64_t length = cr_cfi_uleb(&expression);

@@ -25,10 +25,12 @@ static bool find_cfi(uintptr_t address, struct cr_cfi *cfi, struct cr_unwind_wal
     return result == CR_CFI_FOUND || ends(walk, result == CR_CFI_NONE ? CR_UNWIND_NO_RULE : CR_UNWIND_BAD_RULE);
 }
 
-static bool find_cfa(const struct cr_cfi *cfi, const struct cr_unwind_registers *registers, struct cr_unwind_walk *walk, uintptr_t *cfa)
+static bool find_cfa(const struct cr_cfi *cfi, const struct cr_unwind_registers *registers, struct cr_unwind_walk *walk,
+                     uintptr_t *cfa)
 {
     if (cfi->cfa_expression)
-        return cr_cfi_evaluate(cfi->cfa_expression, registers, &walk->memory, NULL, cfa) || ends(walk, CR_UNWIND_BAD_RULE);
+        return cr_cfi_evaluate(cfi->cfa_expression, registers, &walk->memory, NULL, cfa) ||
+               ends(walk, CR_UNWIND_BAD_RULE);
     if (cfi->cfa_register >= CR_UNWIND_REGISTERS)
         return ends(walk, CR_UNWIND_BAD_RULE);
     *cfa = registers->r[cfi->cfa_register] + (uintptr_t)cfi->cfa_offset;
@@ -36,8 +38,8 @@ static bool find_cfa(const struct cr_cfi *cfi, const struct cr_unwind_registers 
 }
 
 /* The caller's value of a register. *slot: where it was read, or 0. */
-static bool find_register(const struct cr_cfi_rule *rule, unsigned number, const struct cr_unwind_registers *old, uintptr_t cfa,
-                          struct cr_unwind_walk *walk, uintptr_t *value, uintptr_t *slot)
+static bool find_register(const struct cr_cfi_rule *rule, unsigned number, const struct cr_unwind_registers *old,
+                          uintptr_t cfa, struct cr_unwind_walk *walk, uintptr_t *value, uintptr_t *slot)
 {
     uintptr_t address = cfa;
     bool is_value = rule->how == CR_CFI_VALUE_EXPRESSION || rule->how == CR_CFI_VALUE_OFFSET;
@@ -46,7 +48,9 @@ static bool find_register(const struct cr_cfi_rule *rule, unsigned number, const
     switch (rule->how) {
     case CR_CFI_SAME:
     case CR_CFI_UNDEFINED: return true;
-    case CR_CFI_REGISTER: *value = rule->number >= 0 && rule->number < CR_UNWIND_REGISTERS ? old->r[rule->number] : 0; return true;
+    case CR_CFI_REGISTER:
+        *value = rule->number >= 0 && rule->number < CR_UNWIND_REGISTERS ? old->r[rule->number] : 0;
+        return true;
     case CR_CFI_OFFSET:
     case CR_CFI_VALUE_OFFSET: address = cfa + (uintptr_t)rule->number; break;
     case CR_CFI_EXPRESSION:
@@ -63,11 +67,13 @@ static bool find_register(const struct cr_cfi_rule *rule, unsigned number, const
 }
 
 /* From a frame's registers to its caller's, by the table. *ra_slot: where the return address was found, or 0. */
-static bool step_by_table(struct cr_unwind_walk *walk, struct cr_unwind_registers *registers, const struct cr_cfi *cfi, uintptr_t *ra_slot)
+static bool step_by_table(struct cr_unwind_walk *walk, struct cr_unwind_registers *registers, const struct cr_cfi *cfi,
+                          uintptr_t *ra_slot)
 {
     struct cr_unwind_registers old = *registers;
     uintptr_t cfa, slot;
-    old.r[CR_ARCH_RA] = CR_ARCH_RA == 16 ? old.pc : old.r[CR_ARCH_RA]; /* x86-64: expressions know the pc by this number */
+    old.r[CR_ARCH_RA] =
+        CR_ARCH_RA == 16 ? old.pc : old.r[CR_ARCH_RA]; /* x86-64: expressions know the pc by this number */
     if (cfi->rule[CR_ARCH_RA].how == CR_CFI_UNDEFINED)
         return ends(walk, CR_UNWIND_ROOT);
     if (!find_cfa(cfi, &old, walk, &cfa))

@@ -33,7 +33,8 @@ static void insert(uintptr_t address, uint32_t home, uint32_t rule)
     if (old)
         atomic_store_explicit(&cr_unwind_rules[home ^ 1u], old, memory_order_relaxed);
     /* Failure: another thread was here at the same time; what is not kept is found again when it is needed. */
-    atomic_compare_exchange_strong_explicit(&cr_unwind_rules[home], &old, word, memory_order_relaxed, memory_order_relaxed);
+    atomic_compare_exchange_strong_explicit(&cr_unwind_rules[home], &old, word, memory_order_relaxed,
+                                            memory_order_relaxed);
 }
 
 void cr_unwind_flush(void)
@@ -65,7 +66,8 @@ static uint32_t encode_frame(const struct cr_cfi *cfi, int64_t cfa_offset)
     bool fp_saved = fp->how == CR_CFI_OFFSET;
     bool known_base = by_fp || cfi->cfa_register == CR_ARCH_SP;
     bool fits = known_base && cfa_offset > 0 && cfa_offset % 8 == 0 && cfa_offset >> 3 <= (int64_t)CR_RULE_CFA_MASK;
-    if (!fits || ra->how != CR_CFI_OFFSET || (CR_ARCH_CALL_PUSHES && ra->number != -8) || !(fp_saved || fp->how == CR_CFI_SAME || fp->how == CR_CFI_UNDEFINED))
+    if (!fits || ra->how != CR_CFI_OFFSET || (CR_ARCH_CALL_PUSHES && ra->number != -8) ||
+        !(fp_saved || fp->how == CR_CFI_SAME || fp->how == CR_CFI_UNDEFINED))
         return CR_RULE_FULL;
     for (int from_base = 0; from_base <= CR_ARCH_SLOTS_FROM_BASE; from_base++) {
         uint32_t rule = CR_RULE_FRAME | (uint32_t)(cfa_offset >> 3) << CR_RULE_CFA_SHIFT;
@@ -86,7 +88,8 @@ static uint32_t encode_realign(const struct cr_cfi *cfi)
     if (cfa[0] != 3 || cfa[1] != 0x70 + CR_ARCH_FP || cfa[2] < 0x41 || cfa[2] > 0x7f || cfa[3] != 0x06)
         return CR_RULE_FULL;
     uint32_t down = 0x80u - cfa[2]; /* one byte of SLEB128: -1 to -63 */
-    bool saved = fp->how == CR_CFI_EXPRESSION && fp->expression[0] == 2 && fp->expression[1] == 0x70 + CR_ARCH_FP && fp->expression[2] == 0;
+    bool saved = fp->how == CR_CFI_EXPRESSION && fp->expression[0] == 2 && fp->expression[1] == 0x70 + CR_ARCH_FP &&
+                 fp->expression[2] == 0;
     if (!saved || ra->how != CR_CFI_OFFSET || ra->number != -8 || down % 8)
         return CR_RULE_FULL;
     return CR_RULE_REALIGN | down >> 3 << CR_RULE_CFA_SHIFT;
@@ -132,7 +135,8 @@ static __attribute__((noinline)) uint32_t find_rule(uintptr_t address)
         result = cr_cfi_read(&module, address, &cfi);
     /* Not everyone has a table for the code that signal handlers return to. Nobody called it: one before it is another function, or none. */
     bool described = result == CR_CFI_FOUND && address + 1 != cfi.end;
-    if (!described && bytes_readable(address + 1, CR_ARCH_SIGRETURN_BYTES) && cr_arch_is_sigreturn((const uint8_t *)address + 1))
+    if (!described && bytes_readable(address + 1, CR_ARCH_SIGRETURN_BYTES) &&
+        cr_arch_is_sigreturn((const uint8_t *)address + 1))
         return CR_RULE_SIGNAL;
     if (result == CR_CFI_FOUND)
         return encode(&cfi, address);
@@ -172,5 +176,6 @@ bool cr_unwind_readable(uintptr_t address)
 
 bool cr_unwind_follows_call(uintptr_t address)
 {
-    return address >> 48 == 0 && bytes_readable(address - CR_ARCH_CALL_BYTES, CR_ARCH_CALL_BYTES) && cr_arch_ends_call((const uint8_t *)address);
+    return address >> 48 == 0 && bytes_readable(address - CR_ARCH_CALL_BYTES, CR_ARCH_CALL_BYTES) &&
+           cr_arch_ends_call((const uint8_t *)address);
 }

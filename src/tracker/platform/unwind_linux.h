@@ -14,10 +14,7 @@ extern _Atomic uint32_t cr_unwind_rules_generation;
 
 /* An address has two homes, next to each other. Folding is reversible (the upper half is kept, and which of the two homes is the
  * first), so that the tag identifies the address, provided it has 48 bits at most. */
-static inline uint32_t cr_rule_home(uintptr_t address)
-{
-    return (uint32_t)(address ^ address >> 16) & (CR_RULES - 1u);
-}
+static inline uint32_t cr_rule_home(uintptr_t address) { return (uint32_t)(address ^ address >> 16) & (CR_RULES - 1u); }
 
 static inline uint64_t cr_rule_tag(uintptr_t address, uint32_t home)
 {

@@ -20,7 +20,8 @@ struct found_object {
 };
 
 #ifndef CR_UNWIND_OWN_MODULES /* defined by tests, to have the table on every system */
-extern int glibc_find_object(void *address, struct found_object *result) __asm__("_dl_find_object") __attribute__((weak));
+extern int glibc_find_object(void *address, struct found_object *result) __asm__("_dl_find_object")
+    __attribute__((weak));
 #else
 static int (*const glibc_find_object)(void *, struct found_object *) = NULL;
 #endif
@@ -60,7 +61,8 @@ bool cr_unwind_find_module(uintptr_t address, struct cr_unwind_module *module)
     struct found_object object;
     if (glibc_find_object((void *)address, &object) != 0 || !object.eh_frame)
         return false;
-    *module = (struct cr_unwind_module){(uintptr_t)object.map_start, (uintptr_t)object.map_end, (uintptr_t)object.eh_frame};
+    *module =
+        (struct cr_unwind_module){(uintptr_t)object.map_start, (uintptr_t)object.map_end, (uintptr_t)object.eh_frame};
     return true;
 }
 

@@ -31,7 +31,8 @@ static inline __attribute__((always_inline)) void cr_arch_snapshot(struct cr_unw
 /* Whether code at pc is the system call that ends a signal handler: mov $15, %rax (in either encoding); syscall. */
 static inline bool cr_arch_is_sigreturn(const uint8_t *pc)
 {
-    return memcmp(pc, "\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05", 9) == 0 || memcmp(pc, "\xb8\x0f\x00\x00\x00\x0f\x05", 7) == 0;
+    return memcmp(pc, "\x48\xc7\xc0\x0f\x00\x00\x00\x0f\x05", 9) == 0 ||
+           memcmp(pc, "\xb8\x0f\x00\x00\x00\x0f\x05", 7) == 0;
 }
 #define CR_ARCH_SIGRETURN_BYTES 9
 
@@ -65,14 +66,15 @@ static inline bool cr_arch_ends_call(const uint8_t *after)
     return false;
 }
 #define CR_ARCH_SLOTS_FROM_BASE 0 /* rules may use CR_RULE_FROM_BASE */
-#define CR_ARCH_CALL_PUSHES 1 /* a call puts the return address on the stack */
+#define CR_ARCH_CALL_PUSHES 1     /* a call puts the return address on the stack */
 #define CR_ARCH_CALL_BYTES 7
 
 /* A PLT entry pushes its number half-way: CFA = rsp + 8, or rsp + 16 from byte n of its 16 on. Linkers write for all entries together:
  * breg7 8; breg16 0; lit15; and; lit n; ge; lit3; shl; plus. With the address at hand this is a common rule. */
 static inline bool cr_arch_is_plt(const uint8_t *expression, uintptr_t address, int64_t *offset)
 {
-    if (memcmp(expression, "\x0b\x77\x08\x80\x00\x3f\x1a", 7) != 0 || memcmp(expression + 8, "\x2a\x33\x24\x22", 4) != 0)
+    if (memcmp(expression, "\x0b\x77\x08\x80\x00\x3f\x1a", 7) != 0 ||
+        memcmp(expression + 8, "\x2a\x33\x24\x22", 4) != 0)
         return false;
     *offset = (address & 15) >= expression[7] - 0x30u ? 16 : 8;
     return expression[7] >= 0x30 && expression[7] <= 0x4f;

@@ -70,7 +70,8 @@ static bool hand_in(struct cr_slot *slot)
 
     int64_t bytes = atomic_fetch_add(&header->shared_bytes, live_bytes - handed_bytes);
     int64_t blocks = atomic_fetch_add(&header->shared_blocks, live_blocks - handed_blocks);
-    bool raised = raise_peak(bytes + LOAD(slot->high_bytes) - handed_bytes, blocks + LOAD(slot->high_blocks) - handed_blocks);
+    bool raised =
+        raise_peak(bytes + LOAD(slot->high_bytes) - handed_bytes, blocks + LOAD(slot->high_blocks) - handed_blocks);
 
     STORE(slot->handed_bytes, live_bytes);
     STORE(slot->handed_blocks, live_blocks);

@@ -185,7 +185,8 @@ static uint32_t put(enum cr_section_kind section, const void *item, uint32_t cou
     _Atomic uint64_t *used = &cr_recording->sections[section].used;
     uint64_t first = LOAD(*used);
     if (item)
-        memcpy(cr_section_items[section] + first * plan[section].item_bytes, item, (size_t)count * plan[section].item_bytes);
+        memcpy(cr_section_items[section] + first * plan[section].item_bytes, item,
+               (size_t)count * plan[section].item_bytes);
     atomic_store_explicit(used, first + count, memory_order_release);
     return (uint32_t)first;
 }
@@ -287,8 +288,8 @@ int cr_recording_start(const char *folder, uint64_t heap_bytes, uint64_t heap_fi
 
     cr_os_describe_process(add_meta, NULL);
     static const uint32_t first_items[CR_SECTIONS] = {
-        [CR_SECTION_SITES] = 1, [CR_SECTION_EXTRAS] = 1, [CR_SECTION_MODULES] = 1, [CR_SECTION_STRINGS] = 1,
-        [CR_SECTION_NODES] = CR_MARKERS, [CR_SECTION_PCS] = CR_MARKERS};
+        [CR_SECTION_SITES] = 1,   [CR_SECTION_EXTRAS] = 1,         [CR_SECTION_MODULES] = 1,
+        [CR_SECTION_STRINGS] = 1, [CR_SECTION_NODES] = CR_MARKERS, [CR_SECTION_PCS] = CR_MARKERS};
     for (int i = 0; i < CR_SECTIONS; i++)
         if (first_items[i] && cr_recording_append((enum cr_section_kind)i, NULL, first_items[i]) == CR_NO_ITEM)
             return -ENOMEM;
@@ -355,7 +356,8 @@ int cr_recording_fork(const char *folder)
     uint32_t chunk_count = LOAD(header->chunk_count);
     for (uint32_t i = 0; i < chunk_count; i++) {
         const struct cr_chunk *chunk = &header->chunks[i];
-        if (chunk->section == CR_SECTION_THREADS && chunk->bytes) /* empty: threads of the parent that are new use its slots already */
+        if (chunk->section == CR_SECTION_THREADS &&
+            chunk->bytes) /* empty: threads of the parent that are new use its slots already */
             cr_os_map_file(mapped.fd, chunk->offset, chunk->bytes, mapped.chunk_at[i]);
         else if (chunk->bytes)
             move_mapping(mapped.chunk_at[i], chunk->offset, chunk->bytes);

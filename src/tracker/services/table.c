@@ -8,7 +8,8 @@
 
 #define HASH_NONFATAL_OOM 1
 #define uthash_malloc(bytes) cr_arena_alloc(bytes, 16)
-#define uthash_free(memory, bytes) ((void)(memory), (void)(bytes)) /* outgrown bucket arrays: together smaller than the last */
+#define uthash_free(memory, bytes)                                                                                     \
+    ((void)(memory), (void)(bytes)) /* outgrown bucket arrays: together smaller than the last */
 #define uthash_nonfatal_oom(entry) ((void)(entry), failed = true)
 #define uthash_fatal(message) ((void)(message)) /* unreachable with HASH_NONFATAL_OOM */
 #pragma GCC diagnostic push

@@ -25,7 +25,7 @@ static struct cr_table regions;
 static struct {
     uint32_t chunk_count;
     uint32_t records[CR_RECORD_CHUNKS];
-    uint32_t used; /* of the last chunk */
+    uint32_t used;    /* of the last chunk */
     uint32_t spilled; /* list of batches: a batch's first record has the next batch in `node`, its length in `thread` */
 } slab;
 

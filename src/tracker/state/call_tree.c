@@ -100,8 +100,9 @@ static CR_COLD uint32_t add(uint32_t parent, uintptr_t address)
 uint32_t cr_tree_child(uint32_t parent, uintptr_t address)
 {
     const struct hash *hash = atomic_load_explicit(&tree, memory_order_acquire);
-    uint32_t id = hash && CR_LIKELY(hash->generation == atomic_load_explicit(&cr_modules_generation, memory_order_relaxed))
-                      ? find(hash, parent, address)
-                      : 0;
+    uint32_t id =
+        hash && CR_LIKELY(hash->generation == atomic_load_explicit(&cr_modules_generation, memory_order_relaxed))
+            ? find(hash, parent, address)
+            : 0;
     return CR_LIKELY(id != 0) ? id : add(parent, address);
 }

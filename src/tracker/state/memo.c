@@ -14,7 +14,8 @@ static void give_hints(struct cr_memo *memo, const struct cr_unwind_state *state
     }
 }
 
-void cr_memo_keep(struct cr_memo *memo, const struct cr_unwind_state *state, const struct cr_unwind_start *start, uint32_t site)
+void cr_memo_keep(struct cr_memo *memo, const struct cr_unwind_state *state, const struct cr_unwind_start *start,
+                  uint32_t site)
 {
     uint32_t leaf = state->frames - 1, words = state->slot_count[leaf];
     bool lasting = state->joinable == state->frames && state->slots_inside && state->dropped == 0;

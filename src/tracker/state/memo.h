@@ -43,9 +43,9 @@ struct cr_memo_hint {
 
 /* All zero at first. */
 struct cr_memo {
-    uint32_t stamp; /* entries with another one are void; raised before first use */
+    uint32_t stamp;                   /* entries with another one are void; raised before first use */
     uintptr_t stack_low, stack_bytes; /* the thread's own stack; 0, 0: unknown, nothing is met or kept */
-    struct cr_memo_entry *last; /* met or kept last: in a loop, met again */
+    struct cr_memo_entry *last;       /* met or kept last: in a loop, met again */
     struct cr_memo_hint hint[1u << CR_MEMO_HINT_BITS];
     struct cr_memo_entry entry[1u << CR_MEMO_ENTRY_BITS];
 };
@@ -58,7 +58,8 @@ static inline struct cr_memo_hint *cr_memo_hint(struct cr_memo *memo, uintptr_t 
 }
 
 /* Where the stack at start would be kept. */
-CR_UNWIND_LOOKS static inline struct cr_memo_entry *cr_memo_entry(struct cr_memo *memo, const struct cr_unwind_start *start)
+CR_UNWIND_LOOKS static inline struct cr_memo_entry *cr_memo_entry(struct cr_memo *memo,
+                                                                  const struct cr_unwind_start *start)
 {
     uintptr_t pc = start->pc, sp = start->sp;
     uint64_t mixed = ((uint64_t)pc ^ (uint64_t)sp << 20) * CR_MEMO_MIX;
@@ -74,7 +75,8 @@ CR_UNWIND_LOOKS static inline struct cr_memo_entry *cr_memo_entry(struct cr_memo
 }
 
 /* Whether the stack at start is the entry's. */
-CR_UNWIND_LOOKS static inline bool cr_memo_meets(const struct cr_memo *memo, const struct cr_memo_entry *entry, const struct cr_unwind_start *start)
+CR_UNWIND_LOOKS static inline bool cr_memo_meets(const struct cr_memo *memo, const struct cr_memo_entry *entry,
+                                                 const struct cr_unwind_start *start)
 {
     if (entry->pc != start->pc || entry->sp != start->sp || entry->stamp != memo->stamp ||
         (entry->fp != start->fp && !entry->any_fp))
@@ -98,6 +100,7 @@ static inline uint32_t cr_memo_find(struct cr_memo *memo, const struct cr_unwind
 }
 
 /* Keeps the stack that state has just captured from start, if it is of the kind that can be. */
-void cr_memo_keep(struct cr_memo *memo, const struct cr_unwind_state *state, const struct cr_unwind_start *start, uint32_t site);
+void cr_memo_keep(struct cr_memo *memo, const struct cr_unwind_state *state, const struct cr_unwind_start *start,
+                  uint32_t site);
 
 #endif

@@ -42,20 +42,23 @@ static uint32_t find_loaded(uintptr_t address)
 static bool is_same(uint32_t i, const struct cr_os_module *found)
 {
     const struct cr_module *module = module_item(i);
-    uint32_t bytes = found->build_id_bytes < sizeof module->build_id ? found->build_id_bytes : (uint32_t)sizeof module->build_id;
+    uint32_t bytes =
+        found->build_id_bytes < sizeof module->build_id ? found->build_id_bytes : (uint32_t)sizeof module->build_id;
     return identity[i] == found->identity && module->start == found->start && module->build_id_bytes == bytes &&
            !memcmp(module->build_id, found->build_id, bytes);
 }
 
 static uint32_t enter(const struct cr_os_module *found)
 {
-    struct cr_module module = {.start = found->start, .end = found->end, .bias = found->bias, .loaded_ns = since_start()};
+    struct cr_module module = {
+        .start = found->start, .end = found->end, .bias = found->bias, .loaded_ns = since_start()};
     if (module_count() > KNOWN_MOST)
         return 0;
     module.path = cr_recording_append(CR_SECTION_STRINGS, found->path, (uint32_t)strlen(found->path) + 1);
     if (module.path == CR_NO_ITEM)
         return 0;
-    module.build_id_bytes = found->build_id_bytes < sizeof module.build_id ? found->build_id_bytes : (uint32_t)sizeof module.build_id;
+    module.build_id_bytes =
+        found->build_id_bytes < sizeof module.build_id ? found->build_id_bytes : (uint32_t)sizeof module.build_id;
     memcpy(module.build_id, found->build_id, module.build_id_bytes);
     uint32_t i = cr_recording_append(CR_SECTION_MODULES, &module, 1);
     if (i == CR_NO_ITEM)
@@ -109,7 +112,8 @@ static enum cr_os_role role_of(uint32_t pc)
     if (!module)
         return CR_OS_OTHER;
     if (!role_and_one[module])
-        role_and_one[module] = (uint8_t)(1 + cr_os_role(cr_section_items[CR_SECTION_STRINGS] + module_item(module)->path));
+        role_and_one[module] =
+            (uint8_t)(1 + cr_os_role(cr_section_items[CR_SECTION_STRINGS] + module_item(module)->path));
     return (enum cr_os_role)(role_and_one[module] - 1);
 }
 

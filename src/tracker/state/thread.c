@@ -76,7 +76,8 @@ static void at_thread_end(void *value)
 {
     struct cr_thread *thread = value;
     if ((uintptr_t)thread <= CR_THREAD_BUSY) {
-        cr_tls_set((void *)CR_THREAD_ENDING); /* where the key itself holds the value: keep it through the next rounds */
+        cr_tls_set(
+            (void *)CR_THREAD_ENDING); /* where the key itself holds the value: keep it through the next rounds */
         return;
     }
     cr_tls_set((void *)CR_THREAD_BUSY);
