@@ -118,7 +118,7 @@ static bool binary(struct machine *machine, uint8_t operation)
     case 0x22: push(machine, a + b); break;
     case 0x24: push(machine, b < 64 ? a << b : 0); break;
     case 0x25: push(machine, b < 64 ? a >> b : 0); break;
-    case 0x26: push(machine, (uint64_t)(sa >> (b < 64 ? b : 63))); break;
+    case 0x26: push(machine, sa < 0 ? ~(~a >> (b < 64 ? b : 63)) : a >> (b < 64 ? b : 63)); break;
     case 0x27: push(machine, a ^ b); break;
     case 0x29: push(machine, a == b); break;
     case 0x2a: push(machine, sa >= sb); break;

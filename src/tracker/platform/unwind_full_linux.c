@@ -110,18 +110,18 @@ static bool step_by_signal(struct cr_unwind_walk *walk, struct cr_unwind_registe
  * time. Nothing has moved the stack pointer yet if the return address is still where a call puts it. */
 static bool step_from_wild_call(struct cr_unwind_walk *walk, struct cr_unwind_registers *registers, uintptr_t *ra_slot)
 {
-    uintptr_t ra = CR_UNWIND_STRIP(registers->r[CR_ARCH_RA]);
     uintptr_t sp = registers->r[CR_ARCH_SP];
-    if (CR_ARCH_CALL_PUSHES && !cr_unwind_memory_has(&walk->memory, sp))
-        return ends(walk, CR_UNWIND_BAD_READ);
-    if (CR_ARCH_CALL_PUSHES) {
-        ra = *(const uintptr_t *)sp;
-        *ra_slot = sp;
+    if (!CR_ARCH_CALL_PUSHES) {
+        registers->pc = CR_UNWIND_STRIP(registers->r[CR_ARCH_RA]);
+    } else if (cr_unwind_memory_has(&walk->memory, sp)) {
+        registers->pc = *(const uintptr_t *)sp;
         registers->r[CR_ARCH_SP] = sp + sizeof sp;
+        *ra_slot = sp;
+    } else {
+        return ends(walk, CR_UNWIND_BAD_READ);
     }
-    registers->pc = ra;
     registers->exact = false;
-    return cr_unwind_follows_call(ra) || ends(walk, CR_UNWIND_NO_RULE);
+    return cr_unwind_follows_call(registers->pc) || ends(walk, CR_UNWIND_NO_RULE);
 }
 
 static bool step(struct cr_unwind_walk *walk, struct cr_unwind_registers *registers, uintptr_t *ra_slot)

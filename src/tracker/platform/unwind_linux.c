@@ -129,7 +129,7 @@ static bool bytes_readable(uintptr_t address, uintptr_t bytes)
 static __attribute__((noinline)) uint32_t find_rule(uintptr_t address)
 {
     struct cr_unwind_module module;
-    struct cr_cfi cfi;
+    struct cr_cfi cfi = {.end = 0};
     enum cr_cfi_result result = CR_CFI_NONE;
     if (cr_unwind_find_module(address, &module))
         result = cr_cfi_read(&module, address, &cfi);
