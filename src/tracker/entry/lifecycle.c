@@ -119,9 +119,6 @@ struct cr_thread *cr_lifecycle_enter_first(void)
 static void end_with(int status)
 {
     struct cr_end end = {CR_RUN_EXITED, status, NULL};
-    struct cr_thread *thread = cr_tls_get();
-    if ((uintptr_t)thread > CR_THREAD_BUSY)
-        thread->inside = 1;
     cr_run_folder_write(&end);
 }
 

@@ -1,0 +1,14 @@
+"""What a tracker may get in the way of: children in borrowed memory, locks that others hold, cancellation, modules that go."""
+
+from harness import preloaded, target
+
+
+def run_hazard(name, folder, **options):
+    result, run = preloaded(folder, [target("hazards"), name], seconds=30, **options)
+    assert result.status == 5, result
+    run.check()
+    return run
+
+
+def test_end_of_a_vfork_child_is_not_its_parents(folder):
+    assert run_hazard("after_vfork", folder).kinds() == [("malloc", 777)]
