@@ -12,3 +12,9 @@ def run_hazard(name, folder, **options):
 
 def test_end_of_a_vfork_child_is_not_its_parents(folder):
     assert run_hazard("after_vfork", folder).kinds() == [("malloc", 777)]
+
+
+def test_child_without_a_folder_leaves_its_parents_recording_alone(folder):
+    run = run_hazard("unrecorded_child", folder, env={"CRUNCH_CHILDREN": "0"})
+    recording = run.path / "recording"
+    assert int.from_bytes(recording.read_bytes()[16:24], "little") == recording.stat().st_size

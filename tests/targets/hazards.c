@@ -19,11 +19,56 @@ static void after_vfork(void)
     kept = malloc(777); /* seen, as before */
 }
 
+/* ---- a forked child without a folder of its own, before its parent is done ---- */
+
+static __attribute__((noinline)) void left(int depth, unsigned way);
+
+static __attribute__((noinline)) void right(int depth, unsigned way)
+{
+    if (!depth)
+        free(malloc(16));
+    else
+        (way & 1 ? left : right)(depth - 1, way >> 1);
+}
+
+static __attribute__((noinline)) void left(int depth, unsigned way)
+{
+    if (!depth)
+        free(malloc(16));
+    else
+        (way & 1 ? left : right)(depth - 1, way >> 1);
+}
+
+/* Call stacks that nobody has had: the recording grows. */
+static void grow(unsigned from)
+{
+    for (unsigned way = from; way < from + 2048; way++)
+        right(13, way);
+}
+
+static void unrecorded_child(void)
+{
+    int ready[2];
+    char byte = 0;
+    pipe(ready);
+    pid_t child = fork();
+    if (!child) {
+        read(ready[0], &byte, 1);
+        for (unsigned i = 1; i < 4; i++)
+            grow(i * 2048);
+        _exit(0);
+    }
+    grow(0);
+    write(ready[1], &byte, 1);
+    waitpid(child, NULL, 0);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
 } hazards[] = {
     {"after_vfork", after_vfork},
+    {"unrecorded_child", unrecorded_child},
 };
 
 int main(int argc, char **argv)

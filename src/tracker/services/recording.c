@@ -343,6 +343,7 @@ int cr_recording_fork(const char *folder)
 {
     const struct cr_totals totals = at_fork.totals;
     mapped.fd = -1;
+    mapped.path[0] = '\0'; /* the parent's */
     int error = folder ? create_file(folder) : -EACCES;
     if (!error && (error = allocate(mapped.fd, 0, at_fork.header.file_bytes)))
         unlink(mapped.path);
