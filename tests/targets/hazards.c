@@ -1,8 +1,11 @@
 /* What a tracker may get in the way of, each named by the argument. Ends with 5 if nothing did. */
 #define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -63,12 +66,48 @@ static void unrecorded_child(void)
     waitpid(child, NULL, 0);
 }
 
+/* ---- a thread that is cancelled while the recording grows: malloc is no place for it ---- */
+
+static void *grow_cancelled(void *unused)
+{
+    pthread_cancel(pthread_self());
+    grow(0);
+    kept = malloc(777);
+    pthread_testcancel();
+    return unused;
+}
+
+static void cancelled(void)
+{
+    pthread_t thread;
+    void *result = NULL;
+    pthread_create(&thread, NULL, grow_cancelled, NULL);
+    pthread_join(thread, &result);
+    grow(2048);
+    if (!kept || result != PTHREAD_CANCELED)
+        exit(6);
+}
+
+/* ---- the recording grows while there is no descriptor for it ---- */
+
+static void no_descriptors(void)
+{
+    struct rlimit none = {0, 0};
+    setrlimit(RLIMIT_NOFILE, &none);
+    errno = 0;
+    grow(0);
+    if (errno)
+        exit(6);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
 } hazards[] = {
     {"after_vfork", after_vfork},
     {"unrecorded_child", unrecorded_child},
+    {"cancelled", cancelled},
+    {"no_descriptors", no_descriptors},
 };
 
 int main(int argc, char **argv)

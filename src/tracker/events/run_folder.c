@@ -97,6 +97,8 @@ static void count_at_site(void *context, struct cr_record *record)
 
 void cr_run_folder_fork(void)
 {
+    struct cr_os_held held;
+    cr_os_hold_signals(&held); /* what a handler allocates must find the recording whole, and the child's own */
     folder.owner = getpid();
     folder.writing = 0;
     folder.written = false;
@@ -106,6 +108,7 @@ void cr_run_folder_fork(void)
         folder.path[0] = '\0';
     cr_block_each(count_at_site, NULL);
     cr_threads_fork(cr_recording->threads);
+    cr_os_release_signals(&held);
 }
 
 /* ---- writing it ---- */

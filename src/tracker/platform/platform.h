@@ -35,8 +35,10 @@ int cr_os_allocate(int fd, uint64_t offset, uint64_t bytes);
 struct cr_os_held {
     sigset_t before;
     bool over_limit; /* a SIGXFSZ of the program's own is waiting */
+    int cancel;      /* whether the thread could be cancelled */
 };
-/* Keeps all signals from the calling thread, so that files can be written: what is over the file size limit is an error then. */
+/* Keeps all signals and pthread_cancel from the calling thread, so that files can be opened and written: what is over the file size
+ * limit is an error then. Keeps errno, as cr_os_release_signals does. */
 void cr_os_hold_signals(struct cr_os_held *held);
 /* Lets them through again, but for the SIGXFSZ that crunch's own writing raised. */
 void cr_os_release_signals(const struct cr_os_held *held);

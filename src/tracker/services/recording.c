@@ -174,9 +174,14 @@ static bool make_room(enum cr_section_kind section, size_t bytes)
     size_t end = LOAD(cr_recording->sections[section].used) * plan[section].item_bytes + bytes;
     if (end <= mapped.bytes[section])
         return true;
+    int saved = errno;
+    struct cr_os_held held;
+    cr_os_hold_signals(&held); /* open is where a thread can be cancelled, and the lock is held */
     open_to_grow();
     bool room = add_chunk(section, end - mapped.bytes[section]);
     close_grown();
+    cr_os_release_signals(&held);
+    errno = saved;
     return room;
 }
 
