@@ -5,8 +5,8 @@ import pytest
 from harness import preloaded, target
 
 
-def run_hazard(name, folder, **options):
-    result, run = preloaded(folder, [target("hazards"), name], seconds=30, **options)
+def run_hazard(name, folder, *arguments, **options):
+    result, run = preloaded(folder, [target("hazards"), name, *arguments], seconds=30, **options)
     assert result.status == 5, result
     return run
 
@@ -24,3 +24,7 @@ def test_child_without_a_folder_leaves_its_parents_recording_alone(folder):
 @pytest.mark.parametrize("hazard", ["cancelled", "no_descriptors"])
 def test_growing_recording_is_no_cancellation_point_and_keeps_errno(hazard, folder):
     run_hazard(hazard, folder)
+
+
+def test_module_that_another_thread_closes(folder):
+    run_hazard("closing", folder, target("plugin", "-shared"))

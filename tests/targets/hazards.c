@@ -1,7 +1,10 @@
 /* What a tracker may get in the way of, each named by the argument. Ends with 5 if nothing did. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,6 +103,43 @@ static void no_descriptors(void)
         exit(6);
 }
 
+/* ---- modules are closed while the loader, at the ends of threads with large stacks, frees memory ---- */
+
+static const char *plugin;
+static atomic_bool closed;
+
+static void *nothing(void *unused) { return unused; }
+
+static void *start_threads(void *unused)
+{
+    pthread_attr_t large;
+    pthread_attr_init(&large);
+    pthread_attr_setstacksize(&large, (size_t)64 << 20);
+    while (!closed) {
+        pthread_t thread;
+        if (pthread_create(&thread, &large, nothing, NULL))
+            break;
+        pthread_join(thread, NULL);
+    }
+    return unused;
+}
+
+static void closing(void)
+{
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++)
+        pthread_create(&threads[i], NULL, start_threads, NULL);
+    for (int i = 0; i < 3000; i++) {
+        void *module = dlopen(plugin, RTLD_NOW | RTLD_LOCAL);
+        int (*run)(void) = (int (*)(void))dlsym(module, "plugin_run");
+        run();
+        dlclose(module);
+    }
+    closed = true;
+    for (int i = 0; i < 3; i++)
+        pthread_join(threads[i], NULL);
+}
+
 static const struct {
     const char *name;
     void (*run)(void);
@@ -108,10 +148,12 @@ static const struct {
     {"unrecorded_child", unrecorded_child},
     {"cancelled", cancelled},
     {"no_descriptors", no_descriptors},
+    {"closing", closing},
 };
 
 int main(int argc, char **argv)
 {
+    plugin = argv[argc - 1];
     for (size_t i = 0; argc > 1 && i < sizeof hazards / sizeof *hazards; i++)
         if (!strcmp(hazards[i].name, argv[1])) {
             hazards[i].run();

@@ -89,15 +89,18 @@ bool cr_os_stack_bounds(uintptr_t *low, uintptr_t *high);
 /* The program or library that an address belongs to. */
 struct cr_os_module {
     uintptr_t start, end, bias; /* see struct cr_module of base/format.h */
-    const void *identity;       /* the loader's handle: another module at the same place has, or its build-id has, another value */
+    const void *identity;       /* another module at the same place has another value, if a look came between the two */
     const char *path;           /* the loader's, valid while the module is loaded */
     const uint8_t *build_id;    /* in the module's memory */
     uint32_t build_id_bytes;
 };
 /* Begins to know modules, where the system has to be asked to tell of them. In the tracker's constructor. */
 void cr_os_watch_modules(void);
-/* Takes no lock of the loader's where the system can do without (glibc 2.35, macOS). false: no module there. */
+/* Fills in start, end and identity, and reads nothing of the module's, which another thread may be closing. Takes no lock of the
+ * loader's where the system can do without (glibc 2.35, macOS). false: no module there. */
 bool cr_os_find_module(uintptr_t address, struct cr_os_module *module);
+/* The rest, of a module that stays: the caller's stack has frames in it. */
+void cr_os_describe_module(struct cr_os_module *module);
 
 /* ---- the runtimes' own blocks ---- */
 
