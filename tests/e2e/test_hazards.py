@@ -26,5 +26,6 @@ def test_growing_recording_is_no_cancellation_point_and_keeps_errno(hazard, fold
     run_hazard(hazard, folder)
 
 
-def test_module_that_another_thread_closes(folder):
-    run_hazard("closing", folder, target("plugin", "-shared"))
+@pytest.mark.parametrize("hazard", ["closing", "reopening"])
+def test_modules_that_come_and_go(hazard, folder):
+    run_hazard(hazard, folder, target("plugin", "-shared"))

@@ -124,20 +124,45 @@ static void *start_threads(void *unused)
     return unused;
 }
 
-static void closing(void)
+static void use_plugin(int times)
 {
-    pthread_t threads[3];
-    for (int i = 0; i < 3; i++)
-        pthread_create(&threads[i], NULL, start_threads, NULL);
-    for (int i = 0; i < 3000; i++) {
+    for (int i = 0; i < times; i++) {
         void *module = dlopen(plugin, RTLD_NOW | RTLD_LOCAL);
         int (*run)(void) = (int (*)(void))dlsym(module, "plugin_run");
         run();
         dlclose(module);
     }
+}
+
+static void closing(void)
+{
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++)
+        pthread_create(&threads[i], NULL, start_threads, NULL);
+    use_plugin(1000);
     closed = true;
     for (int i = 0; i < 3; i++)
         pthread_join(threads[i], NULL);
+}
+
+/* ---- memory for modules that come and go is what their call stacks need ---- */
+
+static long mapped_pages(void)
+{
+    long pages = 0;
+    FILE *file = fopen("/proc/self/statm", "r");
+    fscanf(file, "%ld", &pages);
+    fclose(file);
+    return pages;
+}
+
+static void reopening(void)
+{
+    use_plugin(500);
+    long before = mapped_pages();
+    use_plugin(1500);
+    if (mapped_pages() - before > 4096) /* the plug-in itself keeps 9 MB */
+        exit(6);
 }
 
 static const struct {
@@ -149,6 +174,7 @@ static const struct {
     {"cancelled", cancelled},
     {"no_descriptors", no_descriptors},
     {"closing", closing},
+    {"reopening", reopening},
 };
 
 int main(int argc, char **argv)
