@@ -29,3 +29,7 @@ def test_growing_recording_is_no_cancellation_point_and_keeps_errno(hazard, fold
 @pytest.mark.parametrize("hazard", ["closing", "reopening"])
 def test_modules_that_come_and_go(hazard, folder):
     run_hazard(hazard, folder, target("plugin", "-shared"))
+
+
+def test_signal_handler_that_forks(folder):
+    run_hazard("forking_handler", folder, env={"CRUNCH_CHILDREN": "0"})

@@ -3,12 +3,14 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -67,6 +69,35 @@ static void unrecorded_child(void)
     grow(0);
     write(ready[1], &byte, 1);
     waitpid(child, NULL, 0);
+}
+
+/* ---- a signal handler that forks, whatever it interrupts ---- */
+
+static void soon(void)
+{
+    struct itimerval once = {{0, 0}, {0, 300}};
+    setitimer(ITIMER_REAL, &once, NULL);
+}
+
+static void fork_now(int number)
+{
+    pid_t child = fork();
+    (void)number;
+    if (!child)
+        _exit(0);
+    waitpid(child, NULL, 0);
+    soon();
+}
+
+static void forking_handler(void)
+{
+    struct sigaction action = {.sa_handler = fork_now, .sa_flags = SA_RESTART};
+    struct itimerval never = {{0, 0}, {0, 0}};
+    sigaction(SIGALRM, &action, NULL);
+    soon();
+    for (unsigned way = 0; way < 1u << 16; way++)
+        right(16, way);
+    setitimer(ITIMER_REAL, &never, NULL);
 }
 
 /* ---- a thread that is cancelled while the recording grows: malloc is no place for it ---- */
@@ -171,6 +202,7 @@ static const struct {
 } hazards[] = {
     {"after_vfork", after_vfork},
     {"unrecorded_child", unrecorded_child},
+    {"forking_handler", forking_handler},
     {"cancelled", cancelled},
     {"no_descriptors", no_descriptors},
     {"closing", closing},
