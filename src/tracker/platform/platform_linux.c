@@ -219,6 +219,11 @@ static void *function_seen_from(const char *name, const void *caller)
     if (!module)
         return NULL;
     void *function = dlsym(module, name);
+    /* It is called for ever: a runtime of its own stays when the plug-in goes. */
+    Dl_info runtime;
+    if (function && dladdr(function, &runtime) && runtime.dli_fbase != info.dli_fbase &&
+        !dlopen(runtime.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_NODELETE))
+        function = NULL;
     dlclose(module);
     return function;
 }
