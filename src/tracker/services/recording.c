@@ -156,8 +156,10 @@ static bool add_chunk(enum cr_section_kind section, size_t needed)
         return false;
     uint64_t offset = header->file_bytes;
     int error = mapped.fd < 0 ? mapped.fd : allocate(mapped.fd, offset, bytes);
-    if (!cr_os_map_file(error ? -1 : mapped.fd, offset, bytes, cr_section_items[section] + mapped.bytes[section]))
+    if (!cr_os_map_file(error ? -1 : mapped.fd, offset, bytes, cr_section_items[section] + mapped.bytes[section])) {
+        mapped.reserved[section] = mapped.bytes[section]; /* a map that failed may have given up the place: it may be another's now */
         return false;
+    }
     if (error && mapped.path[0])
         cr_recording_say("part of the recording is kept in memory only and is not read again", "", error);
     mapped.chunk_at[index] = cr_section_items[section] + mapped.bytes[section];
