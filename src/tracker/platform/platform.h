@@ -111,7 +111,7 @@ struct cr_os_range {
 struct cr_os_range cr_os_find_loader(void);
 /* Whether an address in that range really is the loader's. */
 bool cr_os_in_loader(const void *address);
-/* Whether a return address lies in the loader or in a C or C++ runtime library; takes the loader's lock, so only for the time
+/* Whether a return address lies in the loader or in a C or C++ runtime library; may take the loader's lock, so only for the time
  * before the tracker's constructor has run. */
 bool cr_os_is_runtime(const void *return_address);
 /* Addresses of blocks that the C library holds for the standard streams: writes at most `most`, returns how many. */

@@ -186,11 +186,12 @@ bool cr_os_in_loader(const void *address)
 bool cr_os_is_runtime(const void *return_address)
 {
     static const char *const names[] = {"libc.so", "libstdc++.so", "libc++.so", "libc++abi.so", "libgcc_s.so", "libpthread", "ld-linux"};
-    Dl_info info;
-    if (!dladdr(return_address, &info) || !info.dli_fname)
+    struct cr_os_module module; /* dladdr would go through all symbols of a library, 0.1 ms for 40,000 */
+    if (!cr_os_find_module((uintptr_t)return_address, &module))
         return false;
-    const char *slash = strrchr(info.dli_fname, '/');
-    const char *name = slash ? slash + 1 : info.dli_fname;
+    cr_os_describe_module(&module);
+    const char *slash = strrchr(module.path, '/');
+    const char *name = slash ? slash + 1 : module.path;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strncmp(name, names[i], strlen(names[i])))
             return true;
