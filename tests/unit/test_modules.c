@@ -121,30 +121,6 @@ static void test_plugins(void)
     plugin_remove(&two);
 }
 
-/* A plug-in that is built anew and loaded in its own place between two looks. */
-static void test_unseen_change(void)
-{
-    struct plugin plugin;
-    if (!plugin_build(&plugin, "plugin", 3) || !plugin_open(&plugin)) {
-        skip("no compiler here");
-        return;
-    }
-    uintptr_t address = plugin.address;
-    uint32_t pc = cr_modules_pc(address);
-    uint32_t bytes = module_of(pc)->build_id_bytes;
-    dlclose(plugin.handle);
-    unlink(plugin.path);
-    if (!plugin_build(&plugin, "plugin", 4) || !plugin_open(&plugin) || plugin.address != address || !bytes) {
-        skip("it came to lie elsewhere, or has no build-id");
-    } else {
-        cr_modules_recheck();
-        ok(module_of(pc)->unloaded_ns && cr_modules_pc(address) != pc,
-           "a plug-in built anew is another one, even unseen");
-    }
-    plugin_close(&plugin);
-    plugin_remove(&plugin);
-}
-
 int main(int count, char **arguments)
 {
     if (count < 1 || !tracker_start())
@@ -152,7 +128,6 @@ int main(int count, char **arguments)
     test_items();
     test_loaded_modules(arguments[0]);
     test_plugins();
-    test_unseen_change();
     ok(tracker_end(), "nothing else was written");
     return tap_done();
 }

@@ -28,9 +28,6 @@ static void handle(int number, siginfo_t *info, void *context)
     int saved = errno;
     siginfo_t read = *info;
     bool comes_again = cr_os_read_signal(&read, context);
-    struct cr_thread *thread = cr_tls_get();
-    if ((uintptr_t)thread > CR_THREAD_BUSY)
-        thread->inside = 1;
     struct cr_end end = {CR_RUN_SIGNALLED, number, &read};
     cr_run_folder_write(&end);
 

@@ -28,10 +28,30 @@ static struct cr_lock *const locks[] = {&cr_threads_lock, &cr_regions_lock,   &c
  * the thread is busy meanwhile, and they go unrecorded. */
 static void *forking;
 
+/* A signal handler may fork that interrupted crunch, whose thread may hold some of the locks itself: it takes none, as _Fork. */
+static _Atomic(void *) holder; /* of the locks, by its errno's address; NULL: nobody */
+static unsigned nested;        /* forks of the holder's handlers meanwhile */
+
+static bool is_holder(void) { return atomic_load(&holder) == &errno; }
+
+static bool within(void)
+{
+    const struct cr_thread *thread = cr_tls_get();
+    return (uintptr_t)thread == CR_THREAD_BUSY || ((uintptr_t)thread > CR_THREAD_BUSY && thread->inside);
+}
+
+static bool is_nested(void) { return !is_holder() || (nested && nested--); }
+
 static void before_fork(void)
 {
+    if (within()) {
+        nested += is_holder();
+        cr_lifecycle_forks();
+        return;
+    }
     for (size_t i = 0; i < LOCKS; i++)
         cr_lock(locks[i]);
+    atomic_store(&holder, &errno);
     forking = cr_tls_get();
     cr_tls_set((void *)CR_THREAD_BUSY);
     cr_lifecycle_forks();
@@ -39,14 +59,20 @@ static void before_fork(void)
 
 static void after_fork_in_parent(void)
 {
+    if (is_nested())
+        return;
     cr_tls_set(forking);
+    atomic_store(&holder, NULL);
     for (size_t i = LOCKS; i-- > 0;)
         cr_unlock(locks[i]);
 }
 
 static void after_fork_in_child(void)
 {
-    cr_tls_set(forking);
+    if (!is_nested()) {
+        cr_tls_set(forking);
+        atomic_store(&holder, NULL);
+    }
     cr_lifecycle_forked();
 }
 
@@ -119,9 +145,6 @@ struct cr_thread *cr_lifecycle_enter_first(void)
 static void end_with(int status)
 {
     struct cr_end end = {CR_RUN_EXITED, status, NULL};
-    struct cr_thread *thread = cr_tls_get();
-    if ((uintptr_t)thread > CR_THREAD_BUSY)
-        thread->inside = 1;
     cr_run_folder_write(&end);
 }
 

@@ -96,6 +96,8 @@ static void count_at_site(void *context, struct cr_record *record)
 
 void cr_run_folder_fork(void)
 {
+    struct cr_os_held held;
+    cr_os_hold_signals(&held); /* what a handler allocates must find the recording whole, and the child's own */
     folder.owner = getpid();
     folder.writing = 0;
     folder.written = false;
@@ -105,6 +107,7 @@ void cr_run_folder_fork(void)
         folder.path[0] = '\0';
     cr_block_each(count_at_site, NULL);
     cr_threads_fork(cr_recording->threads);
+    cr_os_release_signals(&held);
 }
 
 /* ---- writing it ---- */
@@ -127,6 +130,12 @@ bool cr_run_folder_write(const struct cr_end *end)
             wait_for_writer();
         return false;
     }
+    struct cr_thread *thread =
+        cr_tls_get(); /* nothing here is the program's; but it may go on, if this is an exec that fails */
+    bool known = (uintptr_t)thread > CR_THREAD_BUSY;
+    int inside = known ? thread->inside : 0;
+    if (known)
+        thread->inside = 1;
     /* Signals wait: one that ends the process must find the folder complete, and a full disk must not raise SIGXFSZ. */
     struct cr_os_held held;
     cr_os_hold_signals(&held);
@@ -139,6 +148,8 @@ bool cr_run_folder_write(const struct cr_end *end)
     atomic_store(&header->state, (uint32_t)end->state);
     atomic_store(&folder.written, true);
     cr_os_release_signals(&held);
+    if (known)
+        thread->inside = inside;
     return true;
 }
 

@@ -17,6 +17,7 @@
 struct image {
     _Atomic uintptr_t start; /* 0: free */
     uintptr_t end, slide;
+    uintptr_t number; /* of all images ever seen */
     const char *path;
     const uint8_t *uuid; /* in the image's memory; NULL: none */
 };
@@ -58,6 +59,8 @@ static void on_add(const struct mach_header *header, intptr_t slide)
     Dl_info info;
     if (!image)
         return;
+    static uintptr_t number;
+    image->number = ++number;
     image->slide = (uintptr_t)slide;
     image->uuid = NULL;
     image->end = (uintptr_t)header;
@@ -92,7 +95,7 @@ bool cr_os_find_module(uintptr_t address, struct cr_os_module *module)
         *module = (struct cr_os_module){.start = start,
                                         .end = image->end,
                                         .bias = image->slide,
-                                        .identity = image,
+                                        .identity = (const void *)image->number,
                                         .path = image->path,
                                         .build_id = image->uuid ? image->uuid : (const uint8_t *)"",
                                         .build_id_bytes = image->uuid ? 16 : 0};
@@ -100,6 +103,8 @@ bool cr_os_find_module(uintptr_t address, struct cr_os_module *module)
     }
     return false;
 }
+
+void cr_os_describe_module(struct cr_os_module *module) { (void)module; }
 
 /* ---- stacks ---- */
 

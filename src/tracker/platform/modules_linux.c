@@ -102,11 +102,16 @@ bool cr_os_find_module(uintptr_t address, struct cr_os_module *module)
     *module = (struct cr_os_module){0};
     if (!find_object(address, module, &map) || !map)
         return false;
-    module->bias = map->l_addr;
     module->identity = map;
+    return true;
+}
+
+void cr_os_describe_module(struct cr_os_module *module)
+{
+    const struct link_map *map = module->identity;
+    module->bias = map->l_addr;
     module->path = path_of(map);
     read_header(module);
-    return true;
 }
 
 /* ---- stacks ---- */

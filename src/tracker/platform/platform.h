@@ -35,8 +35,10 @@ int cr_os_allocate(int fd, uint64_t offset, uint64_t bytes);
 struct cr_os_held {
     sigset_t before;
     bool over_limit; /* a SIGXFSZ of the program's own is waiting */
+    int cancel;      /* whether the thread could be cancelled */
 };
-/* Keeps all signals from the calling thread, so that files can be written: what is over the file size limit is an error then. */
+/* Keeps all signals and pthread_cancel from the calling thread, so that files can be opened and written: what is over the file size
+ * limit is an error then. Keeps errno, as cr_os_release_signals does. */
 void cr_os_hold_signals(struct cr_os_held *held);
 /* Lets them through again, but for the SIGXFSZ that crunch's own writing raised. */
 void cr_os_release_signals(const struct cr_os_held *held);
@@ -87,16 +89,18 @@ bool cr_os_stack_bounds(uintptr_t *low, uintptr_t *high);
 /* The program or library that an address belongs to. */
 struct cr_os_module {
     uintptr_t start, end, bias; /* see struct cr_module of base/format.h */
-    const void
-        *identity; /* the loader's handle: another module at the same place has, or its build-id has, another value */
-    const char *path;        /* the loader's, valid while the module is loaded */
-    const uint8_t *build_id; /* in the module's memory */
+    const void *identity;       /* another module at the same place has another value, if a look came between the two */
+    const char *path;           /* the loader's, valid while the module is loaded */
+    const uint8_t *build_id;    /* in the module's memory */
     uint32_t build_id_bytes;
 };
 /* Begins to know modules, where the system has to be asked to tell of them. In the tracker's constructor. */
 void cr_os_watch_modules(void);
-/* Takes no lock of the loader's where the system can do without (glibc 2.35, macOS). false: no module there. */
+/* Fills in start, end and identity, and reads nothing of the module's, which another thread may be closing. Takes no lock of the
+ * loader's where the system can do without (glibc 2.35, macOS). false: no module there. */
 bool cr_os_find_module(uintptr_t address, struct cr_os_module *module);
+/* The rest, of a module that stays: the caller's stack has frames in it. */
+void cr_os_describe_module(struct cr_os_module *module);
 
 /* ---- the runtimes' own blocks ---- */
 
@@ -107,7 +111,7 @@ struct cr_os_range {
 struct cr_os_range cr_os_find_loader(void);
 /* Whether an address in that range really is the loader's. */
 bool cr_os_in_loader(const void *address);
-/* Whether a return address lies in the loader or in a C or C++ runtime library; takes the loader's lock, so only for the time
+/* Whether a return address lies in the loader or in a C or C++ runtime library; may take the loader's lock, so only for the time
  * before the tracker's constructor has run. */
 bool cr_os_is_runtime(const void *return_address);
 /* Which of these a module is, by its path. */

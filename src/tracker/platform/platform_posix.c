@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -60,19 +61,21 @@ void cr_os_hold_signals(struct cr_os_held *held)
 {
     sigset_t all;
     sigfillset(&all);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &held->cancel);
     pthread_sigmask(SIG_BLOCK, &all, &held->before);
     held->over_limit = is_waiting(SIGXFSZ);
 }
 
 void cr_os_release_signals(const struct cr_os_held *held)
 {
-    int number;
+    int number, ignored;
     sigset_t over_limit;
     sigemptyset(&over_limit);
     sigaddset(&over_limit, SIGXFSZ);
     if (!held->over_limit && is_waiting(SIGXFSZ))
         sigwait(&over_limit, &number);
     pthread_sigmask(SIG_SETMASK, &held->before, NULL);
+    pthread_setcancelstate(held->cancel, &ignored);
 }
 
 uint64_t cr_os_wall_ns(void)

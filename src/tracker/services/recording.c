@@ -156,8 +156,11 @@ static bool add_chunk(enum cr_section_kind section, size_t needed)
         return false;
     uint64_t offset = header->file_bytes;
     int error = mapped.fd < 0 ? mapped.fd : allocate(mapped.fd, offset, bytes);
-    if (!cr_os_map_file(error ? -1 : mapped.fd, offset, bytes, cr_section_items[section] + mapped.bytes[section]))
+    if (!cr_os_map_file(error ? -1 : mapped.fd, offset, bytes, cr_section_items[section] + mapped.bytes[section])) {
+        mapped.reserved[section] =
+            mapped.bytes[section]; /* a map that failed may have given up the place: it may be another's now */
         return false;
+    }
     if (error && mapped.path[0])
         cr_recording_say("the recording cannot grow, so later call stacks and threads are missing from it", "", error);
     mapped.chunk_at[index] = cr_section_items[section] + mapped.bytes[section];
@@ -174,9 +177,14 @@ static bool make_room(enum cr_section_kind section, size_t bytes)
     size_t end = LOAD(cr_recording->sections[section].used) * plan[section].item_bytes + bytes;
     if (end <= mapped.bytes[section])
         return true;
+    int saved = errno;
+    struct cr_os_held held;
+    cr_os_hold_signals(&held); /* open is where a thread can be cancelled, and the lock is held */
     open_to_grow();
     bool room = add_chunk(section, end - mapped.bytes[section]);
     close_grown();
+    cr_os_release_signals(&held);
+    errno = saved;
     return room;
 }
 
@@ -344,6 +352,7 @@ int cr_recording_fork(const char *folder)
 {
     const struct cr_totals totals = at_fork.totals;
     mapped.fd = -1;
+    mapped.path[0] = '\0'; /* the parent's */
     int error = folder ? create_file(folder) : -EACCES;
     if (!error && (error = allocate(mapped.fd, 0, at_fork.header.file_bytes)))
         unlink(mapped.path);

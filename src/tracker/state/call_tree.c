@@ -8,9 +8,10 @@
 
 #define FIRST_ENTRIES 1024u
 
-/* id is written last: an entry with one is whole. Entries are never changed after that. */
+/* id is written last: an entry with one is whole. After that only its address may change, to 0: its module has gone, and the address
+ * may mean something else. */
 struct entry {
-    uintptr_t address;
+    _Atomic uintptr_t address;
     uint32_t parent;
     _Atomic uint32_t id; /* 0: empty */
 };
@@ -18,7 +19,7 @@ struct entry {
 struct hash {
     uint32_t mask;
     uint32_t used;
-    uint32_t generation; /* of the modules its addresses belong to */
+    _Atomic uint32_t generation; /* of the modules its addresses belong to */
     struct entry entries[];
 };
 
@@ -36,7 +37,7 @@ static uint32_t find(const struct hash *hash, uint32_t parent, uintptr_t address
     for (uint32_t i = place(hash, parent, address);; i = (i + 1) & hash->mask) {
         const struct entry *entry = &hash->entries[i];
         uint32_t id = atomic_load_explicit(&entry->id, memory_order_acquire);
-        if (!id || (entry->address == address && entry->parent == parent))
+        if (!id || (atomic_load_explicit(&entry->address, memory_order_relaxed) == address && entry->parent == parent))
             return id;
     }
 }
@@ -46,30 +47,40 @@ static void insert(struct hash *hash, uint32_t parent, uintptr_t address, uint32
     uint32_t i = place(hash, parent, address);
     while (atomic_load_explicit(&hash->entries[i].id, memory_order_relaxed))
         i = (i + 1) & hash->mask;
-    hash->entries[i].address = address;
+    atomic_store_explicit(&hash->entries[i].address, address, memory_order_relaxed);
     hash->entries[i].parent = parent;
     atomic_store_explicit(&hash->entries[i].id, id, memory_order_release);
     hash->used++;
 }
 
-/* Frames in modules that have gone are left behind: their addresses may mean something else now. */
-static void copy(struct hash *to, const struct hash *from)
+/* Frames in modules that have gone are not found again. */
+static void forget_gone(struct hash *hash, uint32_t generation)
 {
-    for (uint32_t i = 0; i <= from->mask; i++) {
-        uint32_t id = from->entries[i].id;
-        if (id && cr_modules_pc_stands(CR_SECTION_ITEM(struct cr_node, CR_SECTION_NODES, id)->pc))
-            insert(to, from->entries[i].parent, from->entries[i].address, id);
+    for (uint32_t i = 0; i <= hash->mask; i++) {
+        uint32_t id = hash->entries[i].id;
+        if (id && !cr_modules_pc_stands(CR_SECTION_ITEM(struct cr_node, CR_SECTION_NODES, id)->pc))
+            atomic_store_explicit(&hash->entries[i].address, 0, memory_order_relaxed);
     }
+    atomic_store_explicit(&hash->generation, generation, memory_order_release);
 }
 
-/* A table of the current generation with room for one more, or NULL. */
+static void copy(struct hash *to, const struct hash *from)
+{
+    for (uint32_t i = 0; i <= from->mask; i++)
+        if (from->entries[i].id && from->entries[i].address)
+            insert(to, from->entries[i].parent, from->entries[i].address, from->entries[i].id);
+}
+
+/* A table of the current generation with room for one more, or NULL. Larger ones only: the old ones together are as large as the
+ * last. */
 static struct hash *with_room(struct hash *old)
 {
     uint32_t generation = atomic_load(&cr_modules_generation);
-    bool current = old && old->generation == generation;
-    if (current && old->used < old->mask / 4 * 3)
+    if (old && old->generation != generation)
+        forget_gone(old, generation);
+    if (old && old->used < old->mask / 4 * 3)
         return old;
-    uint32_t entries = !old ? FIRST_ENTRIES : current ? (old->mask + 1) * 2 : old->mask + 1;
+    uint32_t entries = old ? (old->mask + 1) * 2 : FIRST_ENTRIES;
     struct hash *hash = cr_os_map(sizeof *hash + entries * sizeof(struct entry));
     if (!hash)
         return NULL;
@@ -100,9 +111,9 @@ static CR_COLD uint32_t add(uint32_t parent, uintptr_t address)
 uint32_t cr_tree_child(uint32_t parent, uintptr_t address)
 {
     const struct hash *hash = atomic_load_explicit(&tree, memory_order_acquire);
-    uint32_t id =
-        hash && CR_LIKELY(hash->generation == atomic_load_explicit(&cr_modules_generation, memory_order_relaxed))
-            ? find(hash, parent, address)
-            : 0;
+    uint32_t id = hash && CR_LIKELY(atomic_load_explicit(&hash->generation, memory_order_acquire) ==
+                                    atomic_load_explicit(&cr_modules_generation, memory_order_relaxed))
+                      ? find(hash, parent, address)
+                      : 0;
     return CR_LIKELY(id != 0) ? id : add(parent, address);
 }

@@ -38,14 +38,12 @@ static uint32_t find_loaded(uintptr_t address)
     return 0;
 }
 
-/* Whether the module found now is the one entered: a plug-in rebuilt and loaded again at the same place is not. */
+/* Whether the module found now is the one entered. By its place and identity alone: to read its build-id would be to read memory
+ * that another thread may be unmapping. */
 static bool is_same(uint32_t i, const struct cr_os_module *found)
 {
     const struct cr_module *module = module_item(i);
-    uint32_t bytes =
-        found->build_id_bytes < sizeof module->build_id ? found->build_id_bytes : (uint32_t)sizeof module->build_id;
-    return identity[i] == found->identity && module->start == found->start && module->build_id_bytes == bytes &&
-           !memcmp(module->build_id, found->build_id, bytes);
+    return identity[i] == found->identity && module->start == found->start && module->end == found->end;
 }
 
 static uint32_t enter(const struct cr_os_module *found)
@@ -74,6 +72,7 @@ static uint32_t module_at(uintptr_t address)
     struct cr_os_module found;
     if (i || !cr_os_find_module(address, &found))
         return i;
+    cr_os_describe_module(&found);
     return enter(&found);
 }
 

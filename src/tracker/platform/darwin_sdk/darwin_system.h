@@ -212,6 +212,8 @@ typedef struct {
     }
 int pthread_atfork(void (*before)(void), void (*parent)(void), void (*child)(void));
 void *pthread_getspecific(pthread_key_t key);
+int pthread_setcancelstate(int state, int *old);
+#define PTHREAD_CANCEL_DISABLE 0
 int pthread_key_create(pthread_key_t *key, void (*at_end)(void *));
 int pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes);
 int pthread_mutex_lock(pthread_mutex_t *mutex);
