@@ -42,7 +42,7 @@ static inline uint32_t cr_unwind_generation(void)
 
 /* A loaded module that has unwind tables. */
 struct cr_unwind_module {
-    uintptr_t low, high;
+    uintptr_t low, high; /* of what lies together with the tables: the whole, or their segment where there are gaps */
     uintptr_t eh_frame_hdr;
 };
 

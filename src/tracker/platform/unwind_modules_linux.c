@@ -54,12 +54,20 @@ static bool find_in_table(uintptr_t address, struct cr_unwind_module *module)
     return low > 0 && address < module->high && version == atomic_fetch_add(&modules.version, 0);
 }
 
+/* Not so for an address in a module with gaps between its segments: glibc then speaks of the one segment. */
+static bool holds(const struct found_object *object, const void *tables)
+{
+    return tables >= object->map_start && tables < object->map_end;
+}
+
 bool cr_unwind_find_module(uintptr_t address, struct cr_unwind_module *module)
 {
     if (!glibc_find_object)
         return find_in_table(address, module);
     struct found_object object;
     if (glibc_find_object((void *)address, &object) != 0 || !object.eh_frame)
+        return false;
+    if (!holds(&object, object.eh_frame) && glibc_find_object(object.eh_frame, &object) != 0)
         return false;
     *module =
         (struct cr_unwind_module){(uintptr_t)object.map_start, (uintptr_t)object.map_end, (uintptr_t)object.eh_frame};
