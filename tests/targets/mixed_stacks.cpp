@@ -148,8 +148,8 @@ static void recursion()
 }
 static void deep()
 {
-    even(3000);
-    for (int i = 500; i < 515; i++) // around the unwinder's limit
+    even(1200);
+    for (int i = 500; i < 515; i += 3) // around the unwinder's limit
         even(i);
 }
 
