@@ -121,11 +121,19 @@ def run_pytest(suite: str, deadline: float) -> Count:
 # ---- all of it -------------------------------------------------------------------------------------------------------
 
 
+def hear_signals() -> None:
+    """What runs in the background or under nohup ignores the terminal's signals, and so would every program under test."""
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGTERM, signal.SIGTSTP, signal.SIGTTOU):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
+
+
 def main(suites: List[str]) -> int:
     known = ("unit", *PYTEST_SUITES)
     if not set(suites) <= set(known):
         print(__doc__, file=sys.stderr)
         return 2
+    hear_signals()
     deadline = time.monotonic() + ALL_SECONDS
     total = Count()
     for suite in suites or known:

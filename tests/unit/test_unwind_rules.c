@@ -37,7 +37,7 @@ static struct cr_unwind_start wild_start(const struct cr_unwind_start *start, ui
                         (uintptr_t)random_next(random)};
     uintptr_t fp[] = {start->sp + random_below(random, 1024), (uintptr_t)random_next(random)};
     return (struct cr_unwind_start){.pc = code[random_below(random, 3)],
-                                    .sp = start->sp + random_below(random, 256),
+                                    .sp = start->sp + 8 * random_below(random, 32), /* a stack pointer is never odd */
                                     .fp = fp[random_below(random, 2)]};
 }
 

@@ -28,8 +28,7 @@ static struct hash *_Atomic tree;
 
 static uint32_t place(const struct hash *hash, uint32_t parent, uintptr_t address)
 {
-    uint64_t mixed = ((uint64_t)address ^ (uint64_t)parent << 40 ^ parent) * UINT64_C(0x9e3779b97f4a7c15);
-    return (uint32_t)(mixed >> 32) & hash->mask;
+    return cr_tree_hash(parent, address) & hash->mask;
 }
 
 static uint32_t find(const struct hash *hash, uint32_t parent, uintptr_t address)

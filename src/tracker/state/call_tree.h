@@ -12,6 +12,15 @@
 
 extern struct cr_lock cr_tree_lock;
 
+/* A well mixed hash of a return address under a parent: neighbours of both kinds are the rule. Multiply and fold, twice, as in
+ * splitmix64. */
+static inline uint32_t cr_tree_hash(uint32_t parent, uintptr_t address)
+{
+    uint64_t mixed = (uint64_t)address + parent * UINT64_C(0x9e3779b97f4a7c15);
+    mixed = (mixed ^ mixed >> 32) * UINT64_C(0xbf58476d1ce4e5b9);
+    return (uint32_t)(mixed >> 32);
+}
+
 /* The node of a return address under a parent (0: the root, below CR_MARKERS: a marker). 0 if there is no memory. */
 uint32_t cr_tree_child(uint32_t parent, uintptr_t address);
 

@@ -4,15 +4,11 @@
 #include <string.h>
 
 #include "platform/platform.h"
+#include "state/call_tree.h"
 #include "state/modules.h"
 #include "base/banned.h"
 
 #define FIRST_ENTRIES 256u
-
-static uint32_t hash_of(uint32_t parent, uintptr_t address)
-{
-    return (uint32_t)((((uint64_t)address ^ (uint64_t)parent << 40 ^ parent) * UINT64_C(0x9e3779b97f4a7c15)) >> 32);
-}
 
 static uint32_t find(const struct cr_leaves *leaves, uint32_t hash, uint32_t parent, uintptr_t address)
 {
@@ -82,7 +78,7 @@ static uint32_t add(struct cr_leaves *leaves, uint32_t hash, const struct cr_sit
 
 uint32_t cr_site_find(struct cr_leaves *leaves, uint32_t slot, uint32_t parent, uintptr_t address)
 {
-    uint32_t hash = hash_of(parent, address), generation = CR_SITE_LOAD(cr_modules_generation);
+    uint32_t hash = cr_tree_hash(parent, address), generation = CR_SITE_LOAD(cr_modules_generation);
     if (CR_UNLIKELY(leaves->generation != generation))
         renew(leaves, generation);
     uint32_t item = CR_LIKELY(leaves->entries != NULL) ? find(leaves, hash, parent, address) : 0;
@@ -95,7 +91,7 @@ uint32_t cr_site_find(struct cr_leaves *leaves, uint32_t slot, uint32_t parent, 
 /* The same by the item of PCS, for a place in a module that has gone: its address means something else by now, or nothing. */
 static CR_COLD uint32_t find_gone(struct cr_leaves *leaves, uint32_t slot, const struct cr_site *gone)
 {
-    uint32_t hash = hash_of(gone->parent, gone->pc);
+    uint32_t hash = cr_tree_hash(gone->parent, gone->pc);
     uint32_t item = leaves->entries ? find(leaves, hash, gone->parent, gone->address) : 0;
     struct cr_site site = {.address = gone->address, .parent = gone->parent, .pc = gone->pc, .slot = slot};
     return item ? item : add(leaves, hash, &site);
