@@ -45,6 +45,17 @@ void *dlsym(void *library, const char *name);
 
 #define MH_MAGIC_64 0xfeedfacf
 #define LC_SEGMENT_64 0x19
+#define LC_UUID 0x1b
+struct mach_header {
+    uint32_t magic, cputype, cpusubtype, filetype, ncmds, sizeofcmds, flags;
+};
+struct load_command {
+    uint32_t cmd, cmdsize;
+};
+struct uuid_command {
+    uint32_t cmd, cmdsize;
+    uint8_t uuid[16];
+};
 #define SEG_TEXT "__TEXT"
 struct mach_header;
 struct mach_header_64 {
@@ -60,6 +71,8 @@ struct segment_command_64 {
     uint32_t nsects, flags;
 };
 uint32_t _dyld_image_count(void);
+void _dyld_register_func_for_add_image(void (*added)(const struct mach_header *header, intptr_t slide));
+void _dyld_register_func_for_remove_image(void (*removed)(const struct mach_header *header, intptr_t slide));
 int _NSGetExecutablePath(char *path, uint32_t *bytes);
 
 struct dyld_all_image_infos {
@@ -73,6 +86,7 @@ struct dyld_all_image_infos {
 /* ---- mach/mach.h, mach/mach_time.h ---- */
 
 typedef int kern_return_t;
+#define KERN_SUCCESS 0
 typedef unsigned mach_msg_type_number_t, natural_t, task_flavor_t, mach_port_t, task_t, task_name_t;
 typedef int *task_info_t;
 extern mach_port_t mach_task_self_;
@@ -92,6 +106,9 @@ struct mach_task_basic_info {
     int user_time[2], system_time[2], policy, suspend_count;
 };
 #pragma pack(pop)
+typedef uintptr_t vm_address_t, vm_size_t;
+typedef uint32_t vm_map_read_t;
+kern_return_t vm_read_overwrite(vm_map_read_t task, vm_address_t from, vm_size_t bytes, vm_address_t to, vm_size_t *read);
 kern_return_t task_info(task_name_t task, task_flavor_t kind, task_info_t info, mach_msg_type_number_t *count);
 
 typedef struct mach_timebase_info {

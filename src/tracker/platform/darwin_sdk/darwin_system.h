@@ -65,6 +65,7 @@ int mkdir(const char *path, mode_t mode);
 
 /* ---- sys/mman.h, sys/resource.h, sys/utsname.h, sys/sysctl.h ---- */
 
+#define PROT_NONE 0
 #define PROT_READ 1
 #define PROT_WRITE 2
 #define MAP_SHARED 0x0001
@@ -76,6 +77,12 @@ int mkdir(const char *path, mode_t mode);
 void *mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset);
 int munmap(void *memory, size_t bytes);
 
+struct rlimit {
+    uint64_t rlim_cur, rlim_max;
+};
+#define RLIMIT_AS 5
+#define RLIM_INFINITY (((uint64_t)1 << 63) - 1)
+int getrlimit(int which, struct rlimit *limit);
 struct rusage {
     struct timeval ru_utime, ru_stime;
     long ru_maxrss, ru_rest[13];
@@ -214,6 +221,9 @@ int pthread_atfork(void (*before)(void), void (*parent)(void), void (*child)(voi
 void *pthread_getspecific(pthread_key_t key);
 int pthread_setcancelstate(int state, int *old);
 #define PTHREAD_CANCEL_DISABLE 0
+pthread_t pthread_self(void);
+void *pthread_get_stackaddr_np(pthread_t thread);
+size_t pthread_get_stacksize_np(pthread_t thread);
 int pthread_key_create(pthread_key_t *key, void (*at_end)(void *));
 int pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes);
 int pthread_mutex_lock(pthread_mutex_t *mutex);
