@@ -46,6 +46,7 @@ TEST = (
     Need("g++", ("g++",), debian="g++", required=False),
     Need("clang", ("clang",), debian="clang", required=False),
     Need("lld", ("lld",), debian="lld", required=False),
+    Need("libunwind", header="libunwind.h", debian="libunwind-dev", required=False),
     Need("git", ("git",), debian="git", brew="git", required=False),
     Need("jq", ("jq",), debian="jq", brew="jq", required=False),
     Need("sqlite3", ("sqlite3",), debian="sqlite3", brew="sqlite", required=False),

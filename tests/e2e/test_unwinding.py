@@ -51,7 +51,7 @@ def library(request, tmp_path_factory):
 
 
 @pytest.fixture
-def count(library, tmp_path, record_property):
+def count(library, tmp_path):
     """Runs a command with its stacks compared, and gives the counts of all its processes."""
 
     def run(command, stdin=None, **settings) -> Counter:
@@ -62,7 +62,7 @@ def count(library, tmp_path, record_property):
         total: Counter = Counter()
         for line in out.read_text().splitlines():
             total.update(json.loads(line))
-        record_property("stacks", dict(total))
+        print(dict(total))
         return total
 
     return run
@@ -140,6 +140,24 @@ def test_stacks_of_the_allocating_benchmark(count, tmp_path):
     counts = count([compiled(tmp_path, ROOT / "tests" / "bench" / "bignum.c"), "8000"])
     assert_same(counts)
     assert_complete(counts)
+
+
+JAVASCRIPT = """
+function below(n) { return n ? below(n - 1) + new Array(n).length : Buffer.alloc(20000).length; }
+let sum = 0; for (let i = 0; i < 3000; i++) sum += below(i % 40);
+const map = new Map(); for (let i = 0; i < 100000; i++) map.set("k" + i, {i});
+console.log(sum, JSON.stringify([...map.keys()]).length);
+"""
+
+
+def test_stacks_through_code_made_at_run_time(count, library):
+    """The chain of frame pointers leads through most of it. There backtrace() stops; libunwind follows it unchecked."""
+    counts = count([needs("node"), "-"], JAVASCRIPT.encode())
+    assert counts["longer"] == 0 if "libunwind" in library else counts["longer"] > 0, counts
+    assert counts["shorter"] <= counts["no_rule"], counts
+    counts["longer"] = counts["shorter"] = 0
+    assert_same(counts)
+    assert counts["captures"] - counts["root"] == counts["no_rule"] < counts["captures"] // 1000, counts
 
 
 # ---- everything that makes stacks hard -------------------------------------------------------------------------------
