@@ -5,7 +5,9 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <unistd.h>
+#if defined(__linux__)
 #include <sys/syscall.h>
+#endif
 #if defined(__GLIBC__)
 #include <ucontext.h>
 #endif
