@@ -201,8 +201,8 @@ def _places(recording: Recording, canonical: List[int], pcs: int) -> Tuple[List[
     nodes_declared, pcs_declared = (recording.sections[kind].declared for kind in (reader.NODES, reader.PCS))
     sites = SITE.iter_unpack(recording.sections[reader.SITES].read())
     extras = EXTRA.iter_unpack(recording.sections[reader.EXTRAS].read())
-    for number, (site, extra) in enumerate(zip_longest(sites, extras)):
-        if number == 0 or site is None:  # item 0 is no site; a thread may be between entering the one and the other
+    for site, extra in zip_longest(sites, extras):
+        if site is None or site[2] == 0:  # a thread may be between entering the one and the other; pc 0: no site
             place_of.append(-1)
             continue
         _, parent, pc, allocations, size, live_bytes, live_blocks, epoch, peak_bytes, peak_blocks, _ = site

@@ -23,7 +23,7 @@
 enum cr_section_kind {
     CR_SECTION_META,    /* bytes: "key=value\0" entries: exe, cwd, arg (one per argument), system, release, machine */
     CR_SECTION_THREADS, /* struct cr_slot */
-    CR_SECTION_SITES,   /* struct cr_site; item 0 is no site */
+    CR_SECTION_SITES,   /* struct cr_site; an item whose pc is 0 is no site: item 0, and gaps between threads */
     CR_SECTION_EXTRAS,  /* struct cr_site_extra, parallel to SITES */
     CR_SECTION_NODES, /* struct cr_node; item 0 is the root, outside of all outermost frames; 1 to CR_MARKERS-1: markers */
     CR_SECTION_PCS,     /* struct cr_pc; items below CR_MARKERS are markers */

@@ -14,6 +14,7 @@
 
 #define KIB4 ((size_t)4096)
 #define MOST_SHRINKING 65536
+#define EXTRAS_PER_LINE (64u / (uint32_t)sizeof(struct cr_site_extra))
 
 static struct cr_header dummy;
 static struct {
@@ -211,10 +212,15 @@ uint32_t cr_recording_append(enum cr_section_kind section, const void *item, uin
 uint32_t cr_recording_append_site(const struct cr_site *site)
 {
     cr_lock(&cr_recording_lock);
-    bool room = make_room(CR_SECTION_SITES, sizeof *site) && make_room(CR_SECTION_EXTRAS, sizeof(struct cr_site_extra));
+    uint32_t used = (uint32_t)LOAD(cr_recording->sections[CR_SECTION_SITES].used);
+    bool neighbour = used > 1 && cr_site(used - 1)->slot != site->slot;
+    uint32_t gap = neighbour ? (0 - used) & (EXTRAS_PER_LINE - 1) : 0;
+    bool room = make_room(CR_SECTION_SITES, (gap + 1) * sizeof *site) &&
+                make_room(CR_SECTION_EXTRAS, (gap + 1) * sizeof(struct cr_site_extra));
     uint32_t item = CR_NO_ITEM;
     if (room) {
-        put(CR_SECTION_EXTRAS, NULL, 1);
+        put(CR_SECTION_EXTRAS, NULL, gap + 1);
+        put(CR_SECTION_SITES, NULL, gap);
         item = put(CR_SECTION_SITES, site, 1);
     }
     cr_unlock(&cr_recording_lock);

@@ -46,7 +46,7 @@ static inline struct cr_slot *cr_slot(uint32_t i) { return CR_SECTION_ITEM(struc
 #define CR_NO_ITEM UINT32_MAX
 uint32_t cr_recording_append(enum cr_section_kind section, const void *item, uint32_t count);
 
-/* The same for a site, with its extra. */
+/* The same for a site, with its extra. Empty items (pc 0) keep extras of different threads off each other's cache lines. */
 uint32_t cr_recording_append_site(const struct cr_site *site);
 
 /* ---- counters ---- */
