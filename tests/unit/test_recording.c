@@ -130,7 +130,21 @@ static bool long_message_is_cut(void)
 
 static struct cr_site site_of(uint32_t i)
 {
-    return (struct cr_site){.address = i * 3u, .parent = i, .pc = i / 2, .slot = i % 7};
+    return (struct cr_site){.address = i * 3u, .parent = i, .pc = i / 2, .slot = 7};
+}
+
+static bool sites_of_two_threads_share_no_line(void)
+{
+    if (!begin())
+        return false;
+    bool right = true;
+    for (uint32_t i = 1; right && i < 100; i++) {
+        struct cr_site site = {.address = i, .pc = i, .slot = i % 2};
+        uint32_t item = cr_recording_append_site(&site);
+        right = item != CR_NO_ITEM && cr_site(item)->address == i;
+        right = right && (i == 1 || (uintptr_t)cr_site_extra(item) % 64 == 0);
+    }
+    return right;
 }
 
 static uint32_t chunks_of(uint32_t section)
@@ -401,6 +415,7 @@ int main(void)
     ok(in_folder(every_new_peak_of_one_thread_counts), "of one thread every new peak is counted, and nothing else is");
     ok(in_folder(peaks_of_several_threads_count_in_steps), "of several threads they are counted in steps");
     ok(in_folder(child_starts_with_what_was_live), "a forked child starts with what was live at the fork");
+    ok(in_folder(sites_of_two_threads_share_no_line), "sites of two threads share no cache line");
     ok(in_folder(child_knows_the_sites), "and with all sites, their counters at zero");
     ok(in_folder(child_without_a_folder_leaves_the_parent_alone),
        "a child that has no folder counts apart from its parent");
