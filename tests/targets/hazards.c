@@ -200,12 +200,8 @@ static const struct {
     const char *name;
     void (*run)(void);
 } hazards[] = {
-    {"after_vfork", after_vfork},
-    {"unrecorded_child", unrecorded_child},
-    {"forking_handler", forking_handler},
-    {"cancelled", cancelled},
-    {"no_descriptors", no_descriptors},
-    {"closing", closing},
+    {"after_vfork", after_vfork}, {"unrecorded_child", unrecorded_child}, {"forking_handler", forking_handler},
+    {"cancelled", cancelled},     {"no_descriptors", no_descriptors},     {"closing", closing},
     {"reopening", reopening},
 };
 

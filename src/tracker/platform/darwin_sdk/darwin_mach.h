@@ -108,7 +108,8 @@ struct mach_task_basic_info {
 #pragma pack(pop)
 typedef uintptr_t vm_address_t, vm_size_t;
 typedef uint32_t vm_map_read_t;
-kern_return_t vm_read_overwrite(vm_map_read_t task, vm_address_t from, vm_size_t bytes, vm_address_t to, vm_size_t *read);
+kern_return_t vm_read_overwrite(vm_map_read_t task, vm_address_t from, vm_size_t bytes, vm_address_t to,
+                                vm_size_t *read);
 kern_return_t task_info(task_name_t task, task_flavor_t kind, task_info_t info, mach_msg_type_number_t *count);
 
 typedef struct mach_timebase_info {
