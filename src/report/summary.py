@@ -96,6 +96,8 @@ def complete(folder: Path, end: Optional[End] = None, max_rss: int = 0) -> bool:
     `end` is what the launcher saw itself, with `max_rss` in bytes; for any other process only the recording is asked.
     A folder without a recording, or of a process that still runs, stays as it is."""
     if (folder / "stats").exists():
+        if end is not None:
+            _tell_end(folder / "stats", end)
         return True
     recording = reader.read_recording(folder)
     if recording is None or (end is None and reader.still_running(recording)):
@@ -107,6 +109,13 @@ def complete(folder: Path, end: Optional[End] = None, max_rss: int = 0) -> bool:
     stats = stats_of(recording, seen, wall, max_rss or recording.max_rss)
     _write(folder / "stats", [f"format {reader.FORMAT_VERSION}"] + [f"{key} {_value(key, value)}" for key, value in stats.items()])
     return True
+
+
+def _tell_end(stats: Path, end: End) -> None:
+    """On macOS no exit handler is told the status, so the tracker may have had to leave it open."""
+    lines = os.fsdecode(stats.read_bytes()).splitlines()
+    if "end unknown" in lines:
+        _write(stats, [f"end {end.words()}" if line == "end unknown" else line for line in lines])
 
 
 def recorded_end(recording: Recording) -> End:

@@ -59,6 +59,12 @@ def test_complete_files_of_the_tracker_stay(tmp_path):
     assert summary.complete(tmp_path, End(status=0)) and (tmp_path / "stats").read_text() == "as it was"
 
 
+def test_an_end_the_tracker_could_not_know_is_the_launchers_to_tell(tmp_path):
+    (tmp_path / "stats").write_text("format 2\nend unknown\nwall_seconds unknown\n")
+    assert summary.complete(tmp_path, End(status=3))
+    assert (tmp_path / "stats").read_text() == "format 2\nend exit 3\nwall_seconds unknown\n"
+
+
 def test_a_running_process_stays_incomplete(tmp_path):
     read(tmp_path, state=reader.RUNNING, pid=os.getpid())
     assert not summary.complete(tmp_path) and not (tmp_path / "stats").exists()
