@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 #if defined(COMPARE_LIBUNWIND)
 #include <libunwind.h>
@@ -90,13 +91,19 @@ static int find_libgcc(struct dl_phdr_info *info, size_t size, void *unused)
     return 1;
 }
 
+/* Half way through these the stack pointer is one context's and the other registers are another's, which no table tells. */
+static bool switches_stacks(uintptr_t pc)
+{
+    return pc - (uintptr_t)swapcontext < 512 || pc - (uintptr_t)setcontext < 512;
+}
+
 /* backtrace() is libgcc's. It crashes when a signal has interrupted libgcc while that throws, and where a table is wrong: gcc's
  * are for the last two instructions of functions that realign their stack. */
 static bool may_ask(const struct cr_unwind_state *state, enum cr_unwind_end end)
 {
     bool may = end == CR_UNWIND_ROOT || end == CR_UNWIND_NO_RULE;
     for (uint32_t i = 0; i < state->frames; i++)
-        may = may && state->pc[i] - libgcc.low >= libgcc.high - libgcc.low;
+        may = may && state->pc[i] - libgcc.low >= libgcc.high - libgcc.low && !switches_stacks(state->pc[i]);
     return may;
 }
 
