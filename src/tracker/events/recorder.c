@@ -36,8 +36,13 @@ static uint32_t follow(struct cr_trail *trail, const uintptr_t *address, uint32_
     while (i < known && trail->address[i] == address[i])
         i++;
     uint32_t node = i ? trail->node[i - 1] : base;
+    uint32_t path = i ? trail->path[i - 1] : cr_tree_path_base(base);
+    for (uint32_t next = i; next < count; next++) {
+        path = trail->path[next] = cr_tree_path(path, address[next]);
+        cr_tree_prefetch(path);
+    }
     for (; i < count; i++) {
-        node = trail->node[i] = cr_tree_child(node, address[i]);
+        node = trail->node[i] = cr_tree_find(node, address[i], trail->path[i]);
         trail->address[i] = address[i];
         trail->length = i + 1;
     }
