@@ -18,8 +18,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-#include "base/fmt.h"
-#include "platform/platform.h"
+#include "platform/threads_linux.h"
 #include "base/banned.h"
 
 #define THREADS_MOST 65536u
@@ -63,76 +62,14 @@ static struct {
     struct cr_os_stopped *told;
 } stop;
 
-/* A handler may find ThreadSanitizer's own bookkeeping half done. */
-#define UNSEEN __attribute__((no_sanitize("thread")))
-
 static long futex(_Atomic uint32_t *word, int operation, uint32_t value, const struct timespec *timeout)
 {
     return syscall(SYS_futex, word, operation | FUTEX_PRIVATE_FLAG, value, timeout, NULL, 0);
 }
 
-/* ---- registers ---- */
-
-#if defined(__x86_64__)
-
-UNSEEN void cr_os_read_context(const void *context, struct cr_os_registers *registers)
-{
-    static const int place[16] = {REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP,
-                                  REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
-    const greg_t *word = ((const ucontext_t *)context)->uc_mcontext.gregs;
-    for (unsigned i = 0; i < CR_OS_REGISTER_WORDS; i++)
-        registers->word[i] = i < 16 ? (uintptr_t)word[place[i]] : 0;
-    registers->pc = (uintptr_t)word[REG_RIP];
-    registers->sp = (uintptr_t)word[REG_RSP];
-    registers->fp = (uintptr_t)word[REG_RBP];
-    registers->whole = true;
-}
-
-/* Whether the registers are of a system call that a signal has cut short: it returns EINTR to the instruction after it. */
-UNSEEN static bool cut_short(const struct cr_os_registers *registers)
-{
-    uint8_t instruction[2];
-    return registers->word[0] == (uintptr_t)-EINTR && cr_os_read_memory(registers->pc - 2, instruction, 2) == 2 &&
-           !memcmp(instruction, "\x0f\x05", 2);
-}
-
-/* What a handler returns to; the kernel asks for one. */
-void cr_threads_restorer(void);
-__asm__(".text\n.hidden cr_threads_restorer\n.globl cr_threads_restorer\n.type cr_threads_restorer, @function\n"
-        "cr_threads_restorer:\n\tmovq $15, %rax\n\tsyscall\n.size cr_threads_restorer, .-cr_threads_restorer\n");
-#define RESTORER_FLAG KERNEL_SA_RESTORER
-#define RESTORER cr_threads_restorer
-
-#else
-
-UNSEEN void cr_os_read_context(const void *context, struct cr_os_registers *registers)
-{
-    const mcontext_t *machine = &((const ucontext_t *)context)->uc_mcontext;
-    memset(registers->word, 0, sizeof registers->word);
-    for (unsigned i = 0; i < 31; i++)
-        registers->word[i] = (uintptr_t)machine->regs[i];
-    registers->word[31] = (uintptr_t)machine->sp;
-    registers->pc = (uintptr_t)machine->pc;
-    registers->sp = (uintptr_t)machine->sp;
-    registers->fp = (uintptr_t)machine->regs[29];
-    registers->whole = true;
-}
-
-UNSEEN static bool cut_short(const struct cr_os_registers *registers)
-{
-    uint8_t instruction[4];
-    return registers->word[0] == (uintptr_t)-EINTR && cr_os_read_memory(registers->pc - 4, instruction, 4) == 4 &&
-           !memcmp(instruction, "\x01\x00\x00\xd4", 4);
-}
-
-#define RESTORER_FLAG 0ul
-#define RESTORER NULL
-
-#endif
-
 /* ---- in the stopped thread ---- */
 
-UNSEEN static void wait_here(struct other *self, uint32_t round, const ucontext_t *context)
+CR_UNSEEN static void wait_here(struct other *self, uint32_t round, const ucontext_t *context)
 {
     cr_os_read_context(context, &self->said.registers);
     uintptr_t low = (uintptr_t)context->uc_stack.ss_sp, high = low + context->uc_stack.ss_size;
@@ -140,7 +77,7 @@ UNSEEN static void wait_here(struct other *self, uint32_t round, const ucontext_
         self->alternate_low = low;
         self->alternate_high = high;
     }
-    bool sleeps = cut_short(&self->said.registers);
+    bool sleeps = cr_registers_cut_short(&self->said.registers);
     self->said.standing = CR_OS_STOPPED;
     atomic_store(&self->answered, 1);
     atomic_fetch_add(&stop.answers, 1);
@@ -149,7 +86,7 @@ UNSEEN static void wait_here(struct other *self, uint32_t round, const ucontext_
         futex(&stop.round, FUTEX_WAIT, now, NULL);
 }
 
-UNSEEN static void on_signal(int number, siginfo_t *info, void *context)
+CR_UNSEEN static void on_signal(int number, siginfo_t *info, void *context)
 {
     int saved = errno;
     uintptr_t said = (uintptr_t)info->si_value.sival_ptr;
@@ -164,6 +101,18 @@ UNSEEN static void on_signal(int number, siginfo_t *info, void *context)
 }
 
 /* ---- the signal ---- */
+
+#if defined(__x86_64__)
+/* What a handler returns to; the kernel asks for one. */
+void cr_threads_restorer(void);
+__asm__(".text\n.hidden cr_threads_restorer\n.globl cr_threads_restorer\n.type cr_threads_restorer, @function\n"
+        "cr_threads_restorer:\n\tmovq $15, %rax\n\tsyscall\n.size cr_threads_restorer, .-cr_threads_restorer\n");
+#define RESTORER_FLAG KERNEL_SA_RESTORER
+#define RESTORER cr_threads_restorer
+#else
+#define RESTORER_FLAG 0ul
+#define RESTORER NULL
+#endif
 
 static long kernel_action(int number, const struct kernel_action *action, struct kernel_action *before)
 {
@@ -192,144 +141,16 @@ static int install(void)
     return 0;
 }
 
-/* ---- where a thread stands, as /proc has it ---- */
-
-/* Reads a file of a thread's. Returns its length, 0 if there is none: the thread has ended. */
-static size_t read_file(uint64_t id, const char *name, char *text, size_t bytes)
-{
-    char path[64];
-    struct cr_text file = CR_TEXT(path);
-    cr_text_string(&file, "/proc/self/task/");
-    cr_text_decimal(&file, id);
-    cr_text_string(&file, name);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    ssize_t n = read(fd, text, bytes - 1);
-    close(fd);
-    text[n > 0 ? n : 0] = '\0';
-    return n > 0 ? (size_t)n : 0;
-}
-
-static uint64_t decimal(const char *text)
-{
-    uint64_t value = 0;
-    for (; *text >= '0' && *text <= '9'; text++)
-        value = value * 10 + (uint64_t)(*text - '0');
-    return value;
-}
-
-static uint64_t hexadecimal(const char *text)
-{
-    uint64_t value = 0;
-    for (text += strspn(text, "\t 0x"); strchr("0123456789abcdef", *text) && *text; text++)
-        value = value * 16 + (uint64_t)(*text <= '9' ? *text - '0' : *text - 'a' + 10);
-    return value;
-}
-
-/* The call a thread sleeps in, and its arguments. */
-struct call {
-    long number; /* -1: none, or the thread runs */
-    uint64_t argument[6];
-};
-
-/* "number 6 arguments sp pc", "-1 sp pc" or "running" */
-static struct call sleeping_in(uint64_t id, struct cr_os_registers *registers)
-{
-    char text[300];
-    struct call call = {.number = -1};
-    uint64_t field[9] = {0};
-    unsigned fields = 0;
-    if (!read_file(id, "/syscall", text, sizeof text) || text[0] == 'r')
-        return call;
-    for (const char *at = text; (at = strchr(at, ' ')) && fields < 8; at++)
-        field[fields++] = hexadecimal(at);
-    if (fields < 2)
-        return call;
-    registers->sp = (uintptr_t)field[fields - 2];
-    registers->pc = (uintptr_t)field[fields - 1];
-    if (fields == 8)
-        memcpy(call.argument, field, sizeof call.argument);
-    call.number = text[0] == '-' ? -1 : (long)decimal(text);
-    return call;
-}
-
-/* Whether a call returns EINTR after any handler, whatever SA_RESTART says: signal(7). */
-static bool never_restarts(const struct call *call)
-{
-    static const long calls[] = {
-#ifdef SYS_poll
-        SYS_poll,
-        SYS_select,
-        SYS_pause,
-        SYS_epoll_wait,
-#endif
-        SYS_ppoll,
-        SYS_pselect6,
-        SYS_epoll_pwait,
-        SYS_nanosleep,
-        SYS_clock_nanosleep,
-        SYS_rt_sigsuspend,
-        SYS_semtimedop,
-        SYS_semop,
-        SYS_msgsnd,
-        SYS_msgrcv,
-        SYS_io_getevents,
-        /* with a timeout that the socket has */
-        SYS_accept,
-        SYS_accept4,
-        SYS_connect,
-        SYS_recvfrom,
-        SYS_recvmsg,
-        SYS_sendto,
-        SYS_sendmsg,
-    };
-    if (call->number == SYS_futex)
-        return call->argument[3] != 0; /* a timeout: sem_timedwait */
-    for (size_t i = 0; i < sizeof calls / sizeof *calls; i++)
-        if (calls[i] == call->number)
-            return true;
-    return false;
-}
-
-/* A call in which no handler runs for as long as it lasts, or one that would take the signal for its own. */
-static bool holds_signals(long number)
-{
-#ifdef SYS_vfork
-    if (number == SYS_vfork)
-        return true;
-#endif
-    return number == SYS_clone || number == SYS_clone3 || number == SYS_rt_sigtimedwait;
-}
-
-struct condition {
-    bool ended, deaf;
-    struct call call;
-};
-
-static struct condition look_at(uint64_t id, struct cr_os_registers *registers)
-{
-    char text[4096];
-    struct condition found = {.ended = true};
-    if (!read_file(id, "/status", text, sizeof text))
-        return found;
-    const char *state = strstr(text, "\nState:\t"), *blocked = strstr(text, "\nSigBlk:\t");
-    found.ended = !state || !blocked || state[8] == 'Z' || state[8] == 'X';
-    found.deaf = blocked && hexadecimal(blocked + 9) >> (stop.number - 1) & 1;
-    found.call = sleeping_in(id, registers);
-    return found;
-}
-
 /* A thread that runs with signals blocked may do so for a moment: glibc's pthread_create, a handler, the end of an earlier stop. */
-static struct condition look_again(uint64_t id, struct cr_os_registers *registers)
+static struct cr_condition look_again(uint64_t id, struct cr_os_registers *registers)
 {
-    struct condition found = look_at(id, registers);
+    struct cr_condition found = cr_condition_look(id, stop.number, registers);
     struct timespec pause = {0, FIRST_PAUSE_NS};
     while (!found.ended && found.deaf && found.call.number < 0 && stop.patience_ns >= pause.tv_nsec) {
         stop.patience_ns -= pause.tv_nsec;
         syscall(SYS_nanosleep, &pause, NULL);
         pause.tv_nsec *= 2;
-        found = look_at(id, registers);
+        found = cr_condition_look(id, stop.number, registers);
     }
     return found;
 }
@@ -338,11 +159,11 @@ static struct condition look_again(uint64_t id, struct cr_os_registers *register
 static bool approach(struct other *other, uint32_t place)
 {
     uint64_t id = other->said.id;
-    struct condition found = look_again(id, &other->said.registers);
+    struct cr_condition found = look_again(id, &other->said.registers);
     if (found.ended)
         return false;
     other->said.standing = found.call.number >= 0 ? CR_OS_ASLEEP : CR_OS_AT_LARGE;
-    if (found.deaf || holds_signals(found.call.number) || (stop.gently && never_restarts(&found.call)))
+    if (found.deaf || cr_call_holds_signals(found.call.number) || (stop.gently && cr_call_never_restarts(&found.call)))
         return true;
     siginfo_t info;
     memset(&info, 0, sizeof info);
@@ -397,7 +218,7 @@ static long meet_all(uint64_t self)
     while ((n = syscall(SYS_getdents64, (long)fd, list, sizeof list)) > 0)
         for (long at = 0; at < n;) {
             const struct dirent64 *entry = (const void *)(list + at);
-            uint64_t id = decimal(entry->d_name); /* 0: . and .. */
+            uint64_t id = cr_proc_decimal(entry->d_name); /* 0: . and .. */
             if (id && id != self && meet(id))
                 found++;
             at += entry->d_reclen;
