@@ -7,6 +7,7 @@
 
 #include "base/fmt.h"
 #include "events/errors.h"
+#include "events/leaks.h"
 #include "events/signal_words.h"
 #include "platform/platform.h"
 #include "services/options.h"
@@ -132,6 +133,24 @@ static void write_counters(struct cr_writer *writer)
     cr_writer_pair(writer, "threads", header->threads);
 }
 
+static void write_leaks(struct cr_writer *writer)
+{
+    static const struct {
+        enum cr_leak_class class;
+        const char *blocks, *bytes;
+    } keys[] = {
+        {CR_LEAK_DEFINITE, "definitely_lost_blocks", "definitely_lost_bytes"},
+        {CR_LEAK_INDIRECT, "indirectly_lost_blocks", "indirectly_lost_bytes"},
+        {CR_LEAK_POSSIBLE, "possibly_lost_blocks", "possibly_lost_bytes"},
+        {CR_LEAK_REACHABLE, "still_reachable_blocks", "still_reachable_bytes"},
+    };
+    struct cr_leaks_totals totals = cr_leaks_totals();
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        cr_writer_pair(writer, keys[i].bytes, totals.bytes[keys[i].class]);
+        cr_writer_pair(writer, keys[i].blocks, totals.blocks[keys[i].class]);
+    }
+}
+
 static void write_stats(const char *folder, const struct cr_end *end)
 {
     const struct cr_header *header = cr_recording;
@@ -148,6 +167,8 @@ static void write_stats(const char *folder, const struct cr_end *end)
     cr_writer_pair(&writer, "ppid", header->ppid);
     write_end(&writer, end);
     write_counters(&writer);
+    if (header->flags & CR_RUN_CLASSIFIED)
+        write_leaks(&writer);
     cr_writer_line(&writer, "wall_seconds", seconds);
     cr_writer_pair(&writer, "max_rss", header->max_rss_bytes);
     cr_writer_pair(&writer, "heap_files", header->heap_files);
@@ -181,6 +202,6 @@ void cr_final_write(const char *folder, const struct cr_end *end)
     if (end->signal)
         write_fatal(folder, end->signal);
 
-    cr_final_write_blocks(folder);
+    cr_final_write_blocks(folder, end);
     write_stats(folder, end);
 }

@@ -12,8 +12,8 @@
 
 void cr_final_write(const char *folder, const struct cr_end *end);
 
-/* heap/ and blocks. */
-void cr_final_write_blocks(const char *folder);
+/* heap/, blocks and the recording's LEAKS. Stops all other threads meanwhile, unless cr_leaks_stop (leaks.h) has been called before. */
+void cr_final_write_blocks(const char *folder, const struct cr_end *end);
 
 /* Path of a file in a folder, in a static buffer that the next call overwrites; NULL if it is too long. */
 const char *cr_final_path(const char *folder, const char *name);

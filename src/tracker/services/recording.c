@@ -80,6 +80,7 @@ static const struct {
     [CR_SECTION_MODULES] = {sizeof(struct cr_module), KIB4, (size_t)16 << 20},
     [CR_SECTION_STRINGS] = {1, KIB4, (size_t)16 << 20},
     [CR_SECTION_ERRORS] = {sizeof(struct cr_error), KIB4, (size_t)1 << 20},
+    [CR_SECTION_LEAKS] = {sizeof(struct cr_leak_sum), KIB4, (size_t)1 << 30},
 };
 
 char *cr_section_items[CR_SECTIONS];
@@ -394,6 +395,7 @@ int cr_recording_fork(const char *folder)
     STORE(header->errors, 0);
     STORE(header->errors_left_out, 0);
     STORE(header->sections[CR_SECTION_ERRORS].used, 0);
+    STORE(header->sections[CR_SECTION_LEAKS].used, 0);
     give_up_file(folder ? error : 0);
     return error;
 }

@@ -127,6 +127,14 @@ void cr_record_spill(struct cr_spares *spares)
     spares->count -= count;
 }
 
+uint32_t cr_record_index(const struct cr_record *record)
+{
+    for (uint32_t c = 0; c < slab.chunk_count; c++)
+        if ((uintptr_t)record - (uintptr_t)cr_record_chunk[c] < slab.records[c] * sizeof *record)
+            return c << CR_RECORD_CHUNK_SHIFT | (uint32_t)(record - cr_record_chunk[c]);
+    return 0;
+}
+
 void cr_block_each(void (*visit)(void *context, struct cr_record *record), void *context)
 {
     for (uint32_t c = 0; c < slab.chunk_count; c++) {

@@ -133,6 +133,9 @@ static inline uint32_t cr_block_take(uintptr_t address)
     return atomic_exchange_explicit(slot, 0, memory_order_acquire);
 }
 
+/* The index of a record. */
+uint32_t cr_record_index(const struct cr_record *record);
+
 /* Calls visit for every live block. Other threads may go on: blocks that come or go meanwhile may be missed or seen. */
 void cr_block_each(void (*visit)(void *context, struct cr_record *record), void *context);
 
