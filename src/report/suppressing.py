@@ -6,13 +6,15 @@ replaces. So a frame for it is put in front before an entry is tried.
 
 import os
 import re
-from typing import Dict, FrozenSet, Iterable, List, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, FrozenSet, Iterable, List, Sequence, Tuple
 
 from .frames import is_main, is_starter, without_parameters, without_templates
-from .run import Run
 from .suppressions import ADDRESS, FISHY, FREE, StackFrame
 from .symbols import Frame
 from .words import printable
+
+if TYPE_CHECKING:
+    from .run import Run
 
 BELOW_MAIN = "(below main)"  # what memcheck calls the frames that start a program
 MOST_FRAMES = 12  # as many as memcheck keeps of a stack, unless told otherwise
@@ -42,7 +44,7 @@ ERRORS = {  # what memcheck calls the errors of problems.KINDS
 class Writings:
     """How suppressions may write the frames of a run."""
 
-    def __init__(self, run: Run, frames: Iterable[Frame], mangled: bool) -> None:
+    def __init__(self, run: "Run", frames: Iterable[Frame], mangled: bool) -> None:
         """frames: all that will be asked about; mangled: whether names as the linker has them are wanted."""
         self._cwd = run.cwd
         self._mangled: Dict[Frame, FrozenSet[str]] = run.symbols.mangled(frames) if mangled and run.stacks else {}
