@@ -22,6 +22,7 @@ Options:
   --stacks <n>          Show n whole call stacks on the terminal, 0 for none; without it, 3 in short.
   -q --quiet            Print nothing but crunch's own failures.
   --open                Open the report in the browser.
+  --editor <pattern>    Source lines in the report open by this address, such as vscode://file/{file}:{line}.
   --report <folder>     Make the report of a finished run again.
   --export <format>     Write a finished run's call stacks, as 'folded' or 'speedscope', to standard output or -o.
   --value <what>        Of the export: live, peak, bytes, allocations or temporary [default: live].
@@ -106,7 +107,7 @@ def report(chosen: options.Options, path: Path, ended: run.Ended) -> None:
     with progress.bar(sys.stderr, chosen.quiet) as told:
         started = runs.load(path, told)
         last = runs.became(started) or started
-        failure = "" if chosen.no_report else written_page(started)
+        failure = "" if chosen.no_report else written_page(started, chosen.editor)
         shown, trouble = ([], "") if chosen.quiet else call_stacks(last, chosen)
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
                          chosen.max_listed, len(runs.children(path)), shown)
@@ -123,7 +124,7 @@ def remake(chosen: options.Options) -> int:
     path = Path(os.path.abspath(chosen.report_folder or ""))
     summary.complete(path)
     with progress.bar(sys.stderr, chosen.quiet) as told:
-        write_page(runs.load(path, told))
+        write_page(runs.load(path, told), chosen.editor)
     if not chosen.quiet:
         say([f"crunch report written to {printable(str(path / 'report.html'))}"])
     if chosen.open:
@@ -158,21 +159,21 @@ def call_stacks(recorded: runs.Run, chosen: options.Options) -> Tuple[List[str],
         return [], error.message
 
 
-def written_page(recorded: runs.Run) -> str:
+def written_page(recorded: runs.Run, editor: str) -> str:
     """Writes the page; returns why it could not, so that the summary is printed all the same."""
     try:
-        write_page(recorded)
+        write_page(recorded, editor)
         return ""
     except CrunchError as error:
         return error.message
 
 
-def write_page(recorded: runs.Run) -> None:
+def write_page(recorded: runs.Run, editor: str) -> None:
     """Writes report.html, for a run and its children."""
     needed("jinja2")
     from report import build
 
-    build.reports(recorded, ROOT / "templates", f"crunch {VERSION}")
+    build.reports(recorded, ROOT / "templates", f"crunch {VERSION}", editor)
 
 
 def show(path: Path) -> None:

@@ -31,6 +31,7 @@ class Options:
     stacks: Optional[int]  # whole call stacks on the terminal; None: the usual few, shortened
     quiet: bool
     open: bool
+    editor: str  # pattern of links to source lines; empty: none
 
 
 def from_docopt(values: Mapping[str, Any]) -> Options:
@@ -54,7 +55,16 @@ def from_docopt(values: Mapping[str, Any]) -> Options:
         stacks=None if values["--stacks"] is None else number(values["--stacks"], "--stacks"),
         quiet=values["--quiet"],
         open=values["--open"],
+        editor=editor(values["--editor"] or ""),
     )
+
+
+def editor(pattern: str) -> str:
+    """A pattern of links to source lines; CrunchError if links like that cannot open a file, or run code."""
+    scheme = re.match(r"[a-z][a-z0-9+.-]*(?=:)", pattern.lower())
+    if pattern and (not scheme or "{file}" not in pattern or scheme[0] in ("javascript", "data", "vbscript", "blob")):
+        raise CrunchError(f"--editor {printable(pattern)} is no address with {{file}} in it, such as vscode://file/{{file}}:{{line}}")
+    return pattern
 
 
 def size(text: str, option: str) -> int:
