@@ -63,8 +63,17 @@ function startPage() {
 
   document.documentElement.classList.add("script");
   for (const section of sections) section.querySelector("h2").tabIndex = -1;
+  for (const box of document.querySelectorAll(".stack-box")) box.append(copyButton("Copy stack", () => listText(box.querySelector(".stack"))));
   addEventListener("hashchange", route);
   route().then(() => pack("stacks")).then(() => pack("blocks")).then(() => pack("contents"));
+}
+
+/** A stack of the HTML as text, as stackText has it. */
+function listText(list) {
+  return [...list.children].map((item, depth) => {
+    const where = item.querySelector(".where")?.textContent;
+    return `#${depth} ${item.querySelector(".function").textContent}${where ? ` (${where})` : ""}\n`;
+  }).join("");
 }
 
 if (typeof DecompressionStream === "undefined") {

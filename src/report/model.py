@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-from . import block_view, overview, reader, stack_view
+from . import block_view, error_view, overview, reader, stack_view, suppression_view
 from .block_view import BlockView
+from .error_view import ErrorView
 from .overview import Step, Worst
 from .run import Run
 from .stack_view import StackView
+from .suppression_view import SuppressionView
 from .words import plural, printable, seconds, size
 
 FATAL_NAMES = {"signal": "Signal", "number": "Number", "code": "Code", "cause": "Cause", "address": "Address",
@@ -100,6 +102,8 @@ class Page:
     parent: str = ""  # link to the page of the process that started this one
     successor: str = ""  # link to the page of what exec made of this process
     stacks: Optional[StackView] = None
+    errors: Optional[ErrorView] = None
+    suppressions: Optional[SuppressionView] = None
 
 
 def page(run: Run, version: str, children: Optional[ChildList] = None, parent: str = "", successor: str = "", editor: str = "") -> Page:
@@ -107,19 +111,24 @@ def page(run: Run, version: str, children: Optional[ChildList] = None, parent: s
     stacks = stack_view.view(run)
     blocks = block_view.view(run, stacks.page_site if stacks else [])
     said = verdict(run)
+    errors = error_view.view(run, editor)
     return Page(
         title=printable(run.name), subtitle=command(run), version=version, verdict=said,
-        views=views(run, said, stacks, blocks, children), cards=cards(run), worst=overview.worst(run, stacks),
+        views=views(run, said, errors, stacks, blocks, children), cards=cards(run), worst=overview.worst(run, stacks),
         steps=overview.steps(run, stacks), notes=notes(run), fatal=fatal(run), blocks=blocks, about=about(run),
         facts={"folder": run.cwd, "editor": editor, "kinds": reader.KINDS, "wall": run.stats["wall_seconds"] or 0},
-        children=children, parent=parent, successor=successor, stacks=stacks)
+        children=children, parent=parent, successor=successor, stacks=stacks,
+        errors=errors, suppressions=suppression_view.view(run, with_unused=not parent))
 
 
-def views(run: Run, said: Verdict, stacks: Optional[StackView], blocks: BlockView, children: Optional[ChildList]) -> List[View]:
+def views(run: Run, said: Verdict, errors: Optional[ErrorView], stacks: Optional[StackView], blocks: BlockView,
+          children: Optional[ChildList]) -> List[View]:
     """The navigation: what there is something to show of."""
     found = [View("overview", "Overview")]
     if run.fatal is not None:
         found.append(View("crash", "Crash" if said.tone == "bad" else "End", "", said.tone))
+    if errors:
+        found.append(View("errors", "Errors", f"{errors.total:,}", "bad"))
     if stacks and stacks.total:
         found += [View("flame", "Flame graph", script=True), View("sites", "Sites", f"{stacks.total:,}")]
     found.append(View("blocks", "Blocks", f"{blocks.total:,}"))
@@ -134,25 +143,43 @@ def command(run: Run) -> str:
 
 
 def verdict(run: Run) -> Verdict:
-    """Says in words whether the run went well."""
-    remaining = f"{plural(run.remaining_blocks, 'heap block')} of {size(run.remaining_bytes)} in all"
-    was = "was" if run.remaining_blocks == 1 else "were"
-    if run.remaining_blocks == 1:
-        remaining = f"1 heap block of {size(run.remaining_bytes)}"
-    left = f"{remaining} {was} still allocated." if run.remaining_blocks else "no heap block was still allocated."
+    """Says in words whether the run went well: the worst thing first, the others behind it."""
+    left, how = _remaining(run), _ending(run)
+    errors = run.findings.problems
     if run.crashed:
         line = printable(run.fatal.line) if run.fatal else str(run.signal)
-        return Verdict("bad", f"Crashed: {line}", f"At that moment, {left}")
+        return Verdict("bad", f"Crashed: {line}", " ".join(filter(None, [_errors(run), f"At that moment, {left}"])))
+    if errors:
+        return Verdict("bad", f"{plural(len(errors), 'error')}: {errors[0].headline}", f"{how} {_upper(left)}")
     if run.signal:
         return Verdict("warn", _upper(printable(run.ended_by())), _upper(left))
     if run.end == "exec":
         return Verdict("warn", "Replaced itself with another program", f"At that moment, {left}")
-    how = f"The program ended with {printable(run.end).replace('exit', 'exit status')}."
-    if run.end == "unknown":
-        how = "How the program ended is not known."
     if run.remaining_blocks:
-        return Verdict("warn", f"{remaining} {was} never freed", how)
+        return Verdict("warn", left.replace("were still allocated.", "were never freed").replace("was still allocated.", "was never freed"), how)
     return Verdict("good", "Every heap block was freed", how)
+
+
+def _remaining(run: Run) -> str:
+    if not run.remaining_blocks:
+        return "no heap block was still allocated."
+    if run.remaining_blocks == 1:
+        return f"1 heap block of {size(run.remaining_bytes)} was still allocated."
+    return f"{plural(run.remaining_blocks, 'heap block')} of {size(run.remaining_bytes)} in all were still allocated."
+
+
+def _ending(run: Run) -> str:
+    if run.end == "unknown":
+        return "How the program ended is not known."
+    if run.signal:
+        return f"{_upper(printable(run.ended_by()))}."
+    return f"The program ended with {printable(run.end).replace('exit', 'exit status')}."
+
+
+def _errors(run: Run) -> str:
+    """The errors before a crash; empty where there were none."""
+    found = run.findings.problems
+    return f"Before that, {plural(len(found), 'error')}: {found[0].headline}." if found else ""
 
 
 def _upper(text: str) -> str:

@@ -82,6 +82,8 @@ def steps(run: Run, view: Optional[StackView]) -> List[Step]:
     found = []
     if run.fatal is not None and run.crashed:
         found.append(Step("It crashed.", "#crash", "See why"))
+    if run.findings.problems:
+        found.append(Step(f"{plural(len(run.findings.problems), 'error')} of memory use.", "#errors", "See where"))
     if view is None or run.stacks is None:
         return found
     if run.remaining_blocks > 0:
