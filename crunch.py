@@ -25,6 +25,7 @@ Options:
   --error-exitcode <n>  End with status n instead of the program's if there is an error or a definite leak.
   -q --quiet            Print nothing but crunch's own failures.
   --open                Open the report in the browser.
+  --editor <pattern>    Source lines in the report open by this address, such as vscode://file/{file}:{line}.
   --report <folder>     Make the report of a finished run again.
   --export <format>     Write a finished run's call stacks, as 'folded' or 'speedscope', to standard output or -o.
   --value <what>        Of the export: live, peak, bytes, allocations or temporary [default: live].
@@ -117,7 +118,7 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
     with progress.bar(sys.stderr, chosen.quiet) as told:
         started = runs.load(path, told, entries)
         last = runs.became(started) or started
-        failure = "" if chosen.no_report else written_page(started)
+        failure = "" if chosen.no_report else written_page(started, chosen.editor)
         shown, trouble = ([], "") if chosen.quiet else call_stacks(last, chosen)
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
                          chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last))
@@ -143,7 +144,7 @@ def remake(chosen: options.Options) -> int:
     summary.complete(path)
     with progress.bar(sys.stderr, chosen.quiet) as told:
         recorded = runs.load(path, told, read_suppressions(chosen))
-        write_page(recorded)
+        write_page(recorded, chosen.editor)
     if not chosen.quiet:
         say([f"crunch report written to {printable(str(path / 'report.html'))}", *suppressed.lines(recorded)])
     print_suppressions(chosen, recorded)
@@ -179,21 +180,21 @@ def call_stacks(recorded: runs.Run, chosen: options.Options) -> Tuple[List[str],
         return [], error.message
 
 
-def written_page(recorded: runs.Run) -> str:
+def written_page(recorded: runs.Run, editor: str) -> str:
     """Writes the page; returns why it could not, so that the summary is printed all the same."""
     try:
-        write_page(recorded)
+        write_page(recorded, editor)
         return ""
     except CrunchError as error:
         return error.message
 
 
-def write_page(recorded: runs.Run) -> None:
+def write_page(recorded: runs.Run, editor: str) -> None:
     """Writes report.html, for a run and its children."""
     needed("jinja2")
     from report import build
 
-    build.reports(recorded, ROOT / "templates", f"crunch {VERSION}")
+    build.reports(recorded, ROOT / "templates", f"crunch {VERSION}", editor)
 
 
 def show(path: Path) -> None:
