@@ -15,7 +15,7 @@ from .words import plural, printable, seconds, size
 
 PAGE_ROWS = 10_000
 RUNTIME_ROWS = 200
-FATAL_NAMES = {"signal": "Signal", "number": "Number", "code": "Code", "cause": "Cause", "address": "Address",
+FATAL_NAMES = {"signal": "Signal", "number": "Number", "code": "Code", "cause": "Cause", "explanation": "Why", "access": "Access", "instruction": "Instruction", "address": "Address",
                "sender": "Sent by process", "pid": "Process", "thread": "Thread"}
 META_NAMES = {"exe": "Program", "cwd": "Working folder", "system": "System", "release": "System release", "machine": "Machine",
               "tracker": "Tracker"}
@@ -203,7 +203,8 @@ def fatal(run: Run) -> Optional[FatalView]:
     if run.fatal is None:
         return None
     return FatalView(printable(run.fatal.line), [
-        (printable(FATAL_NAMES.get(key, key)), printable(value)) for key, value in run.fatal.values.items()])
+        (printable(FATAL_NAMES.get(key, key)), printable(value)) for key, value in run.fatal.values.items()
+        if key != "explained_by"])
 
 
 def block_list(run: Run, shown: List[Block], own: List[Block], kept: Contents, sites: Sequence[int]) -> BlockList:

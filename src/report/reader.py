@@ -33,6 +33,7 @@ SLOT = struct.Struct("<6Q4q48x")
 BLOCKS_HEADER = struct.Struct("<8sIIQQ32x")
 BLOCK = struct.Struct("<QQQIIBB6x")
 UNFINISHED = 2**64 - 1
+REPEATED = frozenset(("block", "register", "frame", "frames_left_out", "frames_missing", "module", "note", "thread_stack"))
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,8 @@ class Fatal:
     """The file `fatal`: its first line, and its key value lines."""
 
     line: str
-    values: Dict[str, str] = field(default_factory=dict)
+    values: Dict[str, str] = field(default_factory=dict)  # of keys that stand alone
+    details: List[Tuple[str, str]] = field(default_factory=list)  # all lines in order, those whose keys repeat themselves too
 
 
 StatValue = Union[int, float, str, None]
@@ -285,7 +287,8 @@ def read_fatal(folder: Path) -> Optional[Fatal]:
     lines = os.fsdecode(bytes(data)).splitlines()
     if not lines or not lines[0].strip():
         raise CrunchError(f"{path} is damaged: it is empty")
-    return Fatal(lines[0], dict(_key_value(line) for line in lines[1:] if line.strip()))
+    details = [_key_value(line) for line in lines[1:] if line.strip()]
+    return Fatal(lines[0], {key: value for key, value in details if key not in REPEATED}, details)
 
 
 def read_contents(folder: Path, block: Block, limit: int) -> Optional[bytes]:

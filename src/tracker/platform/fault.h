@@ -1,0 +1,76 @@
+/* fault.h - what a signal handler can learn about a fault from the system: registers, the access, mappings, and a way to look at memory
+ * that may be in ruins. As platform.h; all of it may be called from a signal handler. */
+#ifndef CR_PLATFORM_FAULT_H
+#define CR_PLATFORM_FAULT_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/unwind_step.h"
+
+/* ---- registers ---- */
+
+/* The registers in a handler's context (its third argument), for the unwinder. */
+void cr_os_registers(const void *context, struct cr_unwind_registers *registers);
+
+struct cr_os_register {
+    const char *name;
+    uint64_t value;
+};
+#define CR_OS_MOST_REGISTERS 48
+/* All of them with their names, program counter and flags too. Returns how many. */
+size_t cr_os_list_registers(const void *context, struct cr_os_register *list);
+
+/* The name of a general register by its DWARF number; sp and fp by their own names. */
+const char *cr_os_register_name(unsigned number);
+
+/* ---- the access ---- */
+
+enum cr_access { CR_ACCESS_UNKNOWN, CR_ACCESS_READ, CR_ACCESS_WRITE, CR_ACCESS_EXECUTE };
+/* What the processor says of the access that was refused. */
+enum cr_access cr_os_access(const void *context);
+
+/* What an instruction was going to touch. */
+struct cr_os_operand {
+    enum { CR_OPERAND_NONE, CR_OPERAND_MEMORY, CR_OPERAND_TARGET, CR_OPERAND_RETURN } kind;
+    int base, index;  /* DWARF numbers of the registers the address is made of; -1: none */
+    uint64_t address; /* MEMORY: of the access, TARGET: jumped to, RETURN: where the return address lies */
+};
+#define CR_OS_CODE_BYTES 16 /* the longest instruction is not longer */
+/* Reads the instruction, of which `bytes` bytes are there. NONE where the processor tells the address anyway, or the instruction is
+ * not understood. */
+struct cr_os_operand cr_os_operand(const struct cr_unwind_registers *registers, const uint8_t *code, size_t bytes);
+
+/* The size of what the processor loads at once: an address has this many bits, the rest are copies of the highest of them. */
+#define CR_OS_ADDRESS_BITS 48
+
+/* ---- mappings ---- */
+
+enum { CR_MAPPING_READ = 1, CR_MAPPING_WRITE = 2, CR_MAPPING_EXECUTE = 4, CR_MAPPING_SHARED = 8 };
+struct cr_os_mapping {
+    uintptr_t start, end;
+    uint64_t offset; /* in the file */
+    unsigned flags;
+    const char *path; /* of the file, or a name in brackets; "": anonymous. For the time of the call. */
+};
+/* Calls visit for every mapping, in the order of addresses, until it returns false. -errno where the system does not tell. */
+int cr_os_each_mapping(bool (*visit)(void *context, const struct cr_os_mapping *mapping), void *context);
+
+/* ---- calls that may fault ---- */
+
+/* Calls fn(argument). A fault in it, in this thread, ends the call, and nothing else. Whether it came to its end. Not nested, and by
+ * one thread at a time. Leaves the calling thread's signals blocked, if they were. */
+bool cr_os_guarded_call(void (*fn)(void *argument), void *argument);
+
+/* ---- last words ---- */
+
+/* What the C library or the C++ runtime said before it aborted, as it keeps it; NULL: nothing, or not known. May point into ruins. */
+const char *cr_os_abort_message(void);
+/* The mangled name of the type of the C++ exception that is being handled in this thread; NULL: none. May point into ruins. */
+const char *cr_os_exception_type(void);
+/* Of SIGSYS, the system call's number; -1: not known. */
+int cr_os_system_call(const siginfo_t *info);
+
+#endif
