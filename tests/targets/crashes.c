@@ -76,10 +76,7 @@ static void read_only_block(void)
     mprotect(at, 4096, PROT_READ | PROT_WRITE);
 }
 
-static __attribute__((noinline)) void follow(struct node *volatile node)
-{
-    sink = node->next; /* crash: null_field */
-}
+static __attribute__((noinline)) void follow(struct node *volatile node) { sink = node->next; /* crash: null_field */ }
 
 static void null_field(void)
 {
@@ -340,16 +337,44 @@ static const struct {
     const char *name;
     void (*crash)(void);
 } ways[] = {
-    {"after", after}, {"far_after", far_after}, {"before", before}, {"inside", inside}, {"read_only_block", read_only_block},
-    {"null_field", null_field}, {"null", null}, {"null_far", null_far}, {"null_negative", null_negative},
-    {"null_call", null_call}, {"wild_call", wild_call}, {"call_data", call_data}, {"overflow", overflow},
-    {"unlimited_overflow", unlimited_overflow}, {"string", string}, {"code", code}, {"beyond_file", beyond_file},
-    {"beyond_named_file", beyond_named_file}, {"unmapped", unmapped}, {"forbidden", forbidden},
-    {"noncanonical", noncanonical}, {"poison", poison}, {"poison_fresh", poison_fresh}, {"bad_return", bad_return},
-    {"smashing", smashing}, {"assertion", assertion}, {"corrupt_heap", corrupt_heap}, {"aborts", aborts},
-    {"trap", trap}, {"breakpoint", breakpoint}, {"divide", divide}, {"raises", raises},
-    {"refused_call", refused_call}, {"in_malloc", in_malloc}, {"in_handler", in_handler},
-    {"corrupt_stack", corrupt_stack}, {"wild_stack_pointer", wild_stack_pointer}, {"lose_altstack", lose_altstack},
+    {"after", after},
+    {"far_after", far_after},
+    {"before", before},
+    {"inside", inside},
+    {"read_only_block", read_only_block},
+    {"null_field", null_field},
+    {"null", null},
+    {"null_far", null_far},
+    {"null_negative", null_negative},
+    {"null_call", null_call},
+    {"wild_call", wild_call},
+    {"call_data", call_data},
+    {"overflow", overflow},
+    {"unlimited_overflow", unlimited_overflow},
+    {"string", string},
+    {"code", code},
+    {"beyond_file", beyond_file},
+    {"beyond_named_file", beyond_named_file},
+    {"unmapped", unmapped},
+    {"forbidden", forbidden},
+    {"noncanonical", noncanonical},
+    {"poison", poison},
+    {"poison_fresh", poison_fresh},
+    {"bad_return", bad_return},
+    {"smashing", smashing},
+    {"assertion", assertion},
+    {"corrupt_heap", corrupt_heap},
+    {"aborts", aborts},
+    {"trap", trap},
+    {"breakpoint", breakpoint},
+    {"divide", divide},
+    {"raises", raises},
+    {"refused_call", refused_call},
+    {"in_malloc", in_malloc},
+    {"in_handler", in_handler},
+    {"corrupt_stack", corrupt_stack},
+    {"wild_stack_pointer", wild_stack_pointer},
+    {"lose_altstack", lose_altstack},
 };
 
 static void *in_thread(void *way)

@@ -3,29 +3,22 @@
 
 #include <string.h>
 
+#include "platform/platform.h"
 #include "platform/unwind_platform.h"
 
 #define MOST_FRAMES (1u << 20) /* 8 MB of the smallest frames are half as many */
 
-#if defined(__x86_64__)
-enum { FRAME_POINTER = 6 };
-#else
-enum { FRAME_POINTER = 29 };
-#endif
-
-static void start(struct cr_unwind_walk *walk, const struct cr_unwind_registers *registers, uintptr_t stack_low,
+static void start(struct cr_unwind_walk *walk, const struct cr_os_registers *registers, uintptr_t stack_low,
                   uintptr_t stack_high)
 {
     memset(walk, 0, sizeof *walk);
-    walk->all = *registers;
-    walk->all.known = true;
     walk->pc = registers->pc;
-    walk->sp = cr_unwind_sp(registers);
-    walk->fp = registers->r[FRAME_POINTER];
-    walk->exact = registers->exact;
+    walk->sp = registers->sp;
+    walk->fp = registers->fp;
     walk->memory.stack_low = stack_low;
     walk->memory.stack_high = stack_high;
     walk->memory.live = stack_high; /* nothing: the stack pointer may stand in a guard page */
+    cr_unwind_start_exact(walk, registers);
 }
 
 /* Turns the ring of the outermost frames so that its oldest one comes first. */
@@ -37,7 +30,7 @@ static void straighten(struct cr_trace_frame *ring, uint32_t first)
         ring[i] = copy[(first + i) % CR_TRACE_OUTER];
 }
 
-void cr_unwind_trace(const struct cr_unwind_registers *registers, uintptr_t stack_low, uintptr_t stack_high,
+void cr_unwind_trace(const struct cr_os_registers *registers, uintptr_t stack_low, uintptr_t stack_high,
                      struct cr_unwind_trace *trace)
 {
     struct cr_unwind_walk walk;
@@ -47,7 +40,7 @@ void cr_unwind_trace(const struct cr_unwind_registers *registers, uintptr_t stac
     start(&walk, registers, stack_low, stack_high);
     for (; more && count < MOST_FRAMES; count++) {
         uint32_t at = count < CR_TRACE_INNER ? count : CR_TRACE_INNER + (count - CR_TRACE_INNER) % CR_TRACE_OUTER;
-        trace->frame[at] = (struct cr_trace_frame){.pc = walk.pc, .sp = walk.sp, .exact = walk.exact};
+        trace->frame[at] = (struct cr_trace_frame){.pc = walk.pc, .sp = walk.sp, .exact = walk.exact || !count};
         more = cr_unwind_step(&walk, frame);
     }
     uint32_t most = CR_TRACE_INNER + CR_TRACE_OUTER;

@@ -5,7 +5,7 @@
 #ifndef CR_BASE_UNWIND_TRACE_H
 #define CR_BASE_UNWIND_TRACE_H
 
-#include "base/unwind_step.h"
+#include "base/unwind.h"
 
 #define CR_TRACE_INNER 192u /* most frames kept from the leaf outwards */
 #define CR_TRACE_OUTER 64u  /* of a deeper stack, this many from the root inwards as well */
@@ -17,24 +17,16 @@ struct cr_trace_frame {
 
 /* frame[0] is the leaf. */
 struct cr_unwind_trace {
-    uint32_t frames;         /* kept */
-    uint32_t left_out;       /* between frame[CR_TRACE_INNER - 1] and frame[CR_TRACE_INNER] */
-    enum cr_unwind_end end;  /* why there is no caller of the last frame */
+    uint32_t frames;        /* kept */
+    uint32_t left_out;      /* between frame[CR_TRACE_INNER - 1] and frame[CR_TRACE_INNER] */
+    enum cr_unwind_end end; /* why there is no caller of the last frame */
     struct cr_trace_frame frame[CR_TRACE_INNER + CR_TRACE_OUTER];
 };
 
-/* The stack pointer among registers. */
-static inline uintptr_t cr_unwind_sp(const struct cr_unwind_registers *registers)
-{
-#if defined(__x86_64__)
-    return registers->r[7];
-#else
-    return registers->r[31];
-#endif
-}
+struct cr_os_registers; /* platform/platform.h */
 
-/* registers: with pc, `exact` as it is, `known` ignored. Bounds of the thread's stack, 0 and 0 if unknown. */
-void cr_unwind_trace(const struct cr_unwind_registers *registers, uintptr_t stack_low, uintptr_t stack_high,
+/* Bounds of the thread's stack, 0 and 0 if unknown. */
+void cr_unwind_trace(const struct cr_os_registers *registers, uintptr_t stack_low, uintptr_t stack_high,
                      struct cr_unwind_trace *trace);
 
 #endif

@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/unwind_trace.h"
 #include "events/signal_words.h"
 #include "platform/platform.h"
 #include "state/block_table.h"
@@ -24,24 +23,13 @@ static void read_signal(struct cr_fault *fault, const siginfo_t *info, const voi
     fault->sender = fault->sent ? info->si_pid : 0;
     fault->by_itself = fault->sent && info->si_pid == getpid();
     fault->system_call = info->si_signo == SIGSYS ? cr_os_system_call(info) : -1;
-    cr_os_registers(context, &fault->registers);
-    fault->sp = cr_unwind_sp(&fault->registers);
+    cr_os_read_context(context, &fault->registers);
+    fault->code_length = cr_os_read_memory(fault->registers.pc, fault->code_bytes, sizeof fault->code_bytes);
     fault->has_address = words && words->address && !fault->sent && info->si_code != CR_OS_NO_ADDRESS;
     if (fault->has_address)
         fault->address = (uintptr_t)info->si_addr;
     if (!fault->sent && (info->si_signo == SIGSEGV || info->si_signo == SIGBUS))
         fault->access = cr_os_access(context);
-}
-
-/* As many of the bytes at pc as can be read. */
-static void read_code(void *argument)
-{
-    struct cr_fault *fault = argument;
-    const uint8_t *pc = (const uint8_t *)fault->registers.pc;
-    for (size_t i = 0; i < sizeof fault->code_bytes; i++) {
-        fault->code_bytes[i] = ((const volatile uint8_t *)pc)[i];
-        fault->code_length = i + 1;
-    }
 }
 
 static void read_operand(void *argument)
@@ -94,7 +82,7 @@ static bool look_at_mapping(void *context, const struct cr_os_mapping *mapping)
     fault->mapping.end = mapping->end;
     fault->mapping.offset = mapping->offset;
     fault->mapping.flags = mapping->flags;
-    cr_text_string(&path, mapping->path);
+    cr_text_string(&path, mapping->name);
     return true;
 }
 
@@ -128,7 +116,7 @@ static bool is_pointed_at(const struct cr_fault *fault, uint64_t address, uint64
 {
     const int numbers[] = {fault->operand.base, fault->operand.index};
     for (size_t i = 0; i < 2; i++)
-        if (numbers[i] >= 0 && fault->registers.r[numbers[i]] - address <= size)
+        if (numbers[i] >= 0 && fault->registers.word[numbers[i]] - address <= size)
             return true;
     return false;
 }
@@ -201,11 +189,10 @@ static void read_perturb(void *argument)
 
 void cr_fault_gather(const siginfo_t *info, const void *context, struct cr_fault *fault)
 {
-    static void (*const steps[])(void *) = {read_operand, find_mapping, find_blocks,
+    static void (*const steps[])(void *) = {read_operand, find_mapping,   find_blocks,
                                             read_message, read_exception, read_perturb};
     memset(fault, 0, sizeof *fault);
     read_signal(fault, info, context);
-    cr_os_guarded_call(read_code, fault); /* faults where the code ends */
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
         if (!cr_os_guarded_call(steps[i], fault))
             fault->incomplete = true;

@@ -64,8 +64,7 @@ struct cr_fault {
     bool has_address;
     uint64_t address;
     enum cr_access access;
-    struct cr_unwind_registers registers;
-    uint64_t sp;
+    struct cr_os_registers registers;
     uint8_t code_bytes[CR_OS_CODE_BYTES]; /* at pc */
     size_t code_length;
     struct cr_os_operand operand;
@@ -87,9 +86,10 @@ struct cr_fault {
         uintptr_t low, high;
     } stack; /* of the thread; what is mapped of it */
 
-    struct cr_fault_block below, above; /* the live blocks around the address: below.address <= address < above.address */
-    struct cr_fault_block pointed;      /* the one that a register of the operand points into */
-    unsigned perturb;                   /* byte that glibc fills freed blocks with; 0: none */
+    struct cr_fault_block below,
+        above;                     /* the live blocks around the address: below.address <= address < above.address */
+    struct cr_fault_block pointed; /* the one that a register of the operand points into */
+    unsigned perturb;              /* byte that glibc fills freed blocks with; 0: none */
 
     char message[512];   /* of the C library's abort; empty: none */
     char exception[256]; /* mangled name of its type; empty: none */

@@ -104,7 +104,7 @@ static void write_code(struct cr_writer *writer, const struct cr_fault *fault)
 
 static struct {
     struct cr_unwind_trace trace;
-    struct cr_unwind_registers registers;
+    struct cr_os_registers registers;
     uintptr_t stack_low, stack_high;
     struct cr_os_module module[MOST_MODULES];
     uint32_t modules;
@@ -251,10 +251,10 @@ static bool write_mapping(void *context, const struct cr_os_mapping *mapping)
     cr_text_char(&text, ' ');
     for (unsigned i = 0; i < 3; i++)
         cr_text_char(&text, mapping->flags >> i & 1 ? "rwx"[i] : '-');
-    cr_text_string(&text, mapping->flags & CR_MAPPING_SHARED ? "s " : "p ");
+    cr_text_string(&text, mapping->flags & CR_OS_SHARED ? "s " : "p ");
     cr_text_hex(&text, mapping->offset);
     cr_text_char(&text, ' ');
-    cr_text_string(&text, mapping->path);
+    cr_text_string(&text, mapping->name);
     cr_text_char(&text, '\n');
     cr_writer_string(&maps->writer, bytes);
     return true;

@@ -53,7 +53,7 @@ const struct cr_poison *cr_fault_poison(const struct cr_fault *fault, uint64_t *
     *name = "";
     for (size_t i = 0; i < 2 && !poison && operand->kind != CR_OPERAND_RETURN; i++)
         if (numbers[i] >= 0) {
-            *value = fault->registers.r[numbers[i]];
+            *value = fault->registers.word[numbers[i]];
             *name = cr_os_register_name((unsigned)numbers[i]);
             poison = cr_poison_find(*value, fault->perturb);
         }
@@ -95,9 +95,9 @@ static bool is_near_null(uint64_t address)
 static bool is_stack_overflow(const struct cr_fault *fault)
 {
     uintptr_t low = fault->stack.low;
-    uint64_t reach = fault->sp < low ? fault->sp : low;
+    uint64_t reach = fault->registers.sp < low ? fault->registers.sp : low;
     return fault->stack.known && fault->address < low && fault->address >= reach - STACK_REACH_BYTES &&
-           fault->sp < low + STACK_REACH_BYTES && low - fault->address <= CR_FAULT_NEAR_BYTES;
+           fault->registers.sp < low + STACK_REACH_BYTES && low - fault->address <= CR_FAULT_NEAR_BYTES;
 }
 
 static enum cr_fault_kind judge_jump(const struct cr_fault *fault)
@@ -112,9 +112,9 @@ static enum cr_fault_kind judge_jump(const struct cr_fault *fault)
 static enum cr_fault_kind judge_mapped(const struct cr_fault *fault)
 {
     unsigned flags = fault->mapping.flags;
-    if (fault->access == CR_ACCESS_WRITE && flags & CR_MAPPING_READ && !(flags & CR_MAPPING_WRITE))
+    if (fault->access == CR_ACCESS_WRITE && flags & CR_OS_READ && !(flags & CR_OS_WRITE))
         return CR_FAULT_READ_ONLY;
-    unsigned needed = fault->access == CR_ACCESS_WRITE ? CR_MAPPING_WRITE : CR_MAPPING_READ;
+    unsigned needed = fault->access == CR_ACCESS_WRITE ? CR_OS_WRITE : CR_OS_READ;
     return flags & needed ? CR_FAULT_GUARDED : CR_FAULT_FORBIDDEN;
 }
 
@@ -122,9 +122,9 @@ static enum cr_fault_kind judge_mapped(const struct cr_fault *fault)
 static enum cr_fault_kind judge_access(const struct cr_fault *fault)
 {
     if (fault->has_target && !cr_fault_is_address(fault->target))
-        return is_poisoned(fault)                            ? CR_FAULT_POISON
-               : fault->operand.kind == CR_OPERAND_RETURN    ? CR_FAULT_BAD_RETURN
-                                                             : CR_FAULT_NO_ADDRESS;
+        return is_poisoned(fault)                         ? CR_FAULT_POISON
+               : fault->operand.kind == CR_OPERAND_RETURN ? CR_FAULT_BAD_RETURN
+                                                          : CR_FAULT_NO_ADDRESS;
     if (!fault->has_address)
         return is_poisoned(fault) ? CR_FAULT_POISON : CR_FAULT_NO_ADDRESS;
     if (fault->access == CR_ACCESS_EXECUTE)
@@ -152,8 +152,8 @@ static bool begins(const char *text, const char *with) { return !strncmp(text, w
 
 static enum cr_fault_kind judge_abort(const struct cr_fault *fault)
 {
-    static const char *const allocator[] = {"malloc", "free(", "double free", "corrupted ", "realloc(", "munmap_chunk(",
-                                            "mremap_chunk(", "invalid ", "tcache", "calloc"};
+    static const char *const allocator[] = {"malloc",        "free(",         "double free", "corrupted ", "realloc(",
+                                            "munmap_chunk(", "mremap_chunk(", "invalid ",    "tcache",     "calloc"};
     const char *message = fault->message;
     if (fault->sent && !fault->by_itself)
         return CR_FAULT_SENT;

@@ -79,7 +79,7 @@ static void put_null_jump(struct cr_text *text, const struct cr_fault *fault)
 
 static void put_overflow(struct cr_text *text, const struct cr_fault *fault)
 {
-    uint64_t end = fault->address < fault->sp ? fault->address : fault->sp;
+    uint64_t end = fault->address < fault->registers.sp ? fault->address : fault->registers.sp;
     put(text, "stack overflow, ");
     put_megabytes(text, fault->stack.high - (end < fault->stack.low ? fault->stack.low : end));
     put(text, fault->stack.is_main ? " used in the main thread" : " used in a thread other than the main one");
@@ -153,10 +153,10 @@ static void put_read_only(struct cr_text *text, const struct cr_fault *fault)
 {
     const struct cr_fault_block *block = cr_fault_block(fault);
     if (fault->mapping.path[0] == '/') {
-        put(text, fault->mapping.flags & CR_MAPPING_EXECUTE ? "a write to the code of "
-                                                            : "a write to a read-only mapping of ");
+        put(text,
+            fault->mapping.flags & CR_OS_EXECUTE ? "a write to the code of " : "a write to a read-only mapping of ");
         put(text, fault->mapping.path);
-        if (!(fault->mapping.flags & CR_MAPPING_EXECUTE))
+        if (!(fault->mapping.flags & CR_OS_EXECUTE))
             put(text, ", where string constants and other constants lie");
         return;
     }
@@ -190,6 +190,43 @@ static void put_message(struct cr_text *text, const char *words, const char *mes
         cr_text_char(text, message[i] == '\n' ? ' ' : message[i]);
 }
 
+/* A name in a mangled one: its length, then itself (Itanium C++ ABI 5.1.3). Returns what follows, or NULL. */
+static const char *put_source_name(struct cr_text *text, const char *at)
+{
+    size_t length = 0, held = strlen(at);
+    if (*at < '1' || *at > '9')
+        return NULL;
+    for (; *at >= '0' && *at <= '9' && length <= held; at++)
+        length = length * 10 + (size_t)(*at - '0');
+    if (length > strlen(at))
+        return NULL;
+    for (size_t i = 0; i < length; i++)
+        cr_text_char(text, at[i]);
+    return at + length;
+}
+
+/* The name of a class, if it is made of plain names only: N3app5ErrorE, St13runtime_error. */
+static bool put_class_name(struct cr_text *text, const char *at)
+{
+    bool nested = *at == 'N';
+    at += nested;
+    if (at[0] == 'S' && at[1] == 't') {
+        put(text, "std::");
+        at += 2;
+    }
+    while ((at = put_source_name(text, at)) && nested && *at != 'E')
+        put(text, "::");
+    return at && !strcmp(at, nested ? "E" : "");
+}
+
+static void put_exception(struct cr_text *text, const struct cr_fault *fault)
+{
+    char bytes[sizeof fault->exception];
+    struct cr_text name = CR_TEXT(bytes);
+    put(text, "a C++ exception that nobody caught: ");
+    put(text, put_class_name(&name, fault->exception) && !name.cut ? bytes : fault->exception);
+}
+
 static void put_abort(struct cr_text *text, const struct cr_fault *fault)
 {
     switch (fault->kind) {
@@ -201,9 +238,8 @@ static void put_abort(struct cr_text *text, const struct cr_fault *fault)
     case CR_FAULT_CORRUPT_HEAP:
         put_message(text, "the allocator found its heap damaged and gave up: ", fault->message);
         break;
-    case CR_FAULT_EXCEPTION: put_message(text, "a C++ exception that nobody caught: ", fault->exception); break;
-    default:
-        put_message(text, fault->message[0] ? "abort was called: " : "abort was called", fault->message);
+    case CR_FAULT_EXCEPTION: put_exception(text, fault); break;
+    default: put_message(text, fault->message[0] ? "abort was called: " : "abort was called", fault->message);
     }
 }
 

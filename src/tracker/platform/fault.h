@@ -1,5 +1,5 @@
-/* fault.h - what a signal handler can learn about a fault from the system: registers, the access, mappings, and a way to look at memory
- * that may be in ruins. As platform.h; all of it may be called from a signal handler. */
+/* fault.h - what a signal handler can learn about a fault from the system: the access, all registers, and a way to do what
+ * may fault again. As platform.h; all of it may be called from a signal handler. */
 #ifndef CR_PLATFORM_FAULT_H
 #define CR_PLATFORM_FAULT_H
 
@@ -8,19 +8,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/unwind_step.h"
+#include "platform/platform.h"
 
 /* ---- registers ---- */
-
-/* The registers in a handler's context (its third argument), for the unwinder. */
-void cr_os_registers(const void *context, struct cr_unwind_registers *registers);
 
 struct cr_os_register {
     const char *name;
     uint64_t value;
 };
 #define CR_OS_MOST_REGISTERS 48
-/* All of them with their names, program counter and flags too. Returns how many. */
+/* All registers of a handler's context with their names, program counter and flags too. Returns how many. */
 size_t cr_os_list_registers(const void *context, struct cr_os_register *list);
 
 /* The name of a general register by its DWARF number; sp and fp by their own names. */
@@ -41,22 +38,10 @@ struct cr_os_operand {
 #define CR_OS_CODE_BYTES 16 /* the longest instruction is not longer */
 /* Reads the instruction, of which `bytes` bytes are there. NONE where the processor tells the address anyway, or the instruction is
  * not understood. */
-struct cr_os_operand cr_os_operand(const struct cr_unwind_registers *registers, const uint8_t *code, size_t bytes);
+struct cr_os_operand cr_os_operand(const struct cr_os_registers *registers, const uint8_t *code, size_t bytes);
 
 /* The size of what the processor loads at once: an address has this many bits, the rest are copies of the highest of them. */
 #define CR_OS_ADDRESS_BITS 48
-
-/* ---- mappings ---- */
-
-enum { CR_MAPPING_READ = 1, CR_MAPPING_WRITE = 2, CR_MAPPING_EXECUTE = 4, CR_MAPPING_SHARED = 8 };
-struct cr_os_mapping {
-    uintptr_t start, end;
-    uint64_t offset; /* in the file */
-    unsigned flags;
-    const char *path; /* of the file, or a name in brackets; "": anonymous. For the time of the call. */
-};
-/* Calls visit for every mapping, in the order of addresses, until it returns false. -errno where the system does not tell. */
-int cr_os_each_mapping(bool (*visit)(void *context, const struct cr_os_mapping *mapping), void *context);
 
 /* ---- calls that may fault ---- */
 

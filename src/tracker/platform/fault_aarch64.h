@@ -26,7 +26,7 @@ const char *cr_os_register_name(unsigned number)
 }
 
 /* Loads and stores have their base in bits 5 to 9. The address itself the processor tells. */
-struct cr_os_operand cr_os_operand(const struct cr_unwind_registers *registers, const uint8_t *bytes, size_t count)
+struct cr_os_operand cr_os_operand(const struct cr_os_registers *registers, const uint8_t *bytes, size_t count)
 {
     struct cr_os_operand operand = {CR_OPERAND_NONE, -1, -1, 0};
     uint32_t instruction = 0;
@@ -37,7 +37,7 @@ struct cr_os_operand cr_os_operand(const struct cr_unwind_registers *registers, 
     if ((instruction & 0x0a000000u) == 0x08000000u && !literal) {
         operand.kind = CR_OPERAND_MEMORY;
         operand.base = (int)(instruction >> 5 & 31);
-        operand.address = registers->r[operand.base];
+        operand.address = registers->word[operand.base];
     }
     return operand;
 }

@@ -1,11 +1,8 @@
 /* fault_linux.c - fault.h for Linux with glibc. */
 #include "platform/fault.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <ucontext.h>
-#include <unistd.h>
 
 #if defined(__x86_64__)
 #include "platform/fault_x86_64.h"
@@ -20,16 +17,6 @@
 
 static const uint8_t order[16] = {REG_RAX, REG_RDX, REG_RCX, REG_RBX, REG_RSI, REG_RDI, REG_RBP, REG_RSP,
                                   REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
-
-void cr_os_registers(const void *context, struct cr_unwind_registers *registers)
-{
-    const greg_t *words = ((const ucontext_t *)context)->uc_mcontext.gregs;
-    memset(registers, 0, sizeof *registers);
-    for (unsigned i = 0; i < 16; i++)
-        registers->r[i] = (uintptr_t)words[order[i]];
-    registers->pc = (uintptr_t)words[REG_RIP];
-    registers->known = registers->exact = true;
-}
 
 size_t cr_os_list_registers(const void *context, struct cr_os_register *list)
 {
@@ -53,17 +40,6 @@ enum cr_access cr_os_access(const void *context)
 }
 
 #else
-
-void cr_os_registers(const void *context, struct cr_unwind_registers *registers)
-{
-    const mcontext_t *machine = &((const ucontext_t *)context)->uc_mcontext;
-    memset(registers, 0, sizeof *registers);
-    for (unsigned i = 0; i < 31; i++)
-        registers->r[i] = machine->regs[i];
-    registers->r[31] = machine->sp;
-    registers->pc = machine->pc;
-    registers->known = registers->exact = true;
-}
 
 /* The records behind the registers, of which one is the exception syndrome (arch/arm64/include/uapi/asm/sigcontext.h). */
 static uint64_t syndrome(const mcontext_t *machine)
@@ -104,103 +80,6 @@ enum cr_access cr_os_access(const void *context)
 }
 
 #endif
-
-/* ---- mappings ---- */
-
-/* A file read line by line. A line that does not fit loses its end, which is the path's. */
-struct lines {
-    int fd;
-    size_t held, taken;
-    char bytes[6 << 10];
-};
-
-static bool fill(struct lines *lines)
-{
-    memmove(lines->bytes, lines->bytes + lines->taken, lines->held - lines->taken);
-    lines->held -= lines->taken;
-    lines->taken = 0;
-    ssize_t n;
-    do
-        n = read(lines->fd, lines->bytes + lines->held, sizeof lines->bytes - lines->held);
-    while (n < 0 && errno == EINTR);
-    if (n > 0)
-        lines->held += (size_t)n;
-    return n > 0;
-}
-
-/* The next line, terminated, without its end; NULL: no more. */
-static char *next_line(struct lines *lines)
-{
-    for (;;) {
-        char *start = lines->bytes + lines->taken;
-        char *end = memchr(start, '\n', lines->held - lines->taken);
-        if (end) {
-            *end = '\0';
-            lines->taken = (size_t)(end - lines->bytes) + 1;
-            return start;
-        }
-        if (lines->held - lines->taken == sizeof lines->bytes)
-            lines->bytes[sizeof lines->bytes - 1] = '\n';
-        else if (!fill(lines))
-            return NULL;
-    }
-}
-
-static uint64_t hexadecimal(const char **at)
-{
-    uint64_t value = 0;
-    for (;; (*at)++) {
-        char c = **at;
-        if (c >= '0' && c <= '9')
-            value = value << 4 | (uint64_t)(c - '0');
-        else if (c >= 'a' && c <= 'f')
-            value = value << 4 | (uint64_t)(c - 'a' + 10);
-        else
-            return value;
-    }
-}
-
-static const char *behind_words(const char *at, unsigned words)
-{
-    for (; words; words--) {
-        while (*at && *at != ' ')
-            at++;
-        while (*at == ' ')
-            at++;
-    }
-    return at;
-}
-
-/* 7f8c1a000000-7f8c1a021000 rw-p 00000000 00:00 0          /path */
-static struct cr_os_mapping parse(const char *at)
-{
-    struct cr_os_mapping mapping = {.path = ""};
-    mapping.start = hexadecimal(&at);
-    at += *at == '-';
-    mapping.end = hexadecimal(&at);
-    at = behind_words(at, 1);
-    static const char letters[] = "rwxs";
-    for (unsigned i = 0; i < 4 && *at; i++, at++)
-        mapping.flags |= *at == letters[i] ? 1u << i : 0;
-    at = behind_words(at, 1);
-    mapping.offset = hexadecimal(&at);
-    mapping.path = behind_words(at, 3);
-    return mapping;
-}
-
-int cr_os_each_mapping(bool (*visit)(void *context, const struct cr_os_mapping *mapping), void *context)
-{
-    struct lines lines = {.fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC)};
-    if (lines.fd < 0)
-        return -errno;
-    bool more = true;
-    for (char *line; more && (line = next_line(&lines));) {
-        struct cr_os_mapping mapping = parse(line);
-        more = visit(context, &mapping);
-    }
-    close(lines.fd);
-    return 0;
-}
 
 /* ---- last words ---- */
 

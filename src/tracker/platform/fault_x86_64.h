@@ -96,13 +96,13 @@ static inline struct cr_os_operand cr_decode_none(void)
     return (struct cr_os_operand){CR_OPERAND_NONE, NO_REGISTER, NO_REGISTER, 0};
 }
 
-static inline struct cr_os_operand cr_decode_at(const struct cr_unwind_registers *registers, int base)
+static inline struct cr_os_operand cr_decode_at(const struct cr_os_registers *registers, int base)
 {
-    return (struct cr_os_operand){CR_OPERAND_MEMORY, base, NO_REGISTER, registers->r[base]};
+    return (struct cr_os_operand){CR_OPERAND_MEMORY, base, NO_REGISTER, registers->word[base]};
 }
 
 /* The memory operand that a ModR/M byte describes; `target`: the instruction goes where the operand says. */
-static inline struct cr_os_operand cr_decode_modrm(struct cr_decode *code, const struct cr_unwind_registers *registers,
+static inline struct cr_os_operand cr_decode_modrm(struct cr_decode *code, const struct cr_os_registers *registers,
                                                    bool may_go)
 {
     uint8_t modrm = cr_decode_byte(code), mod = modrm >> 6, low = modrm & 7;
@@ -113,7 +113,7 @@ static inline struct cr_os_operand cr_decode_modrm(struct cr_decode *code, const
     if (mod == 3) {
         operand.base = cr_decode_register(low, code->rex & 1);
         operand.kind = may_go && (field == 2 || field == 4) ? CR_OPERAND_TARGET : CR_OPERAND_NONE;
-        operand.address = registers->r[operand.base];
+        operand.address = registers->word[operand.base];
         return operand;
     }
     if (low == 4) {
@@ -134,9 +134,9 @@ static inline struct cr_os_operand cr_decode_modrm(struct cr_decode *code, const
         return cr_decode_none();
     operand.address = mod || wide ? (uint64_t)cr_decode_displacement(code, mod, wide) : 0;
     if (operand.base >= 0)
-        operand.address += registers->r[operand.base];
+        operand.address += registers->word[operand.base];
     if (operand.index >= 0)
-        operand.address += registers->r[operand.index] << shift;
+        operand.address += registers->word[operand.index] << shift;
     return operand;
 }
 
@@ -155,7 +155,7 @@ static inline void cr_decode_vex(struct cr_decode *code, uint8_t first)
     cr_decode_byte(code);
 }
 
-struct cr_os_operand cr_os_operand(const struct cr_unwind_registers *registers, const uint8_t *bytes, size_t count)
+struct cr_os_operand cr_os_operand(const struct cr_os_registers *registers, const uint8_t *bytes, size_t count)
 {
     struct cr_decode code = {.at = bytes, .end = bytes + count};
     cr_decode_prefixes(&code);
@@ -165,7 +165,7 @@ struct cr_os_operand cr_os_operand(const struct cr_unwind_registers *registers, 
         return cr_decode_modrm(&code, registers, false);
     }
     if (opcode == 0xc2 || opcode == 0xc3)
-        return (struct cr_os_operand){CR_OPERAND_RETURN, RSP, NO_REGISTER, registers->r[RSP]};
+        return (struct cr_os_operand){CR_OPERAND_RETURN, RSP, NO_REGISTER, registers->word[RSP]};
     if ((opcode >= 0x50 && opcode <= 0x5f) || opcode == 0xe8)
         return cr_decode_at(registers, RSP);
     if (opcode == 0xc9)
@@ -173,7 +173,7 @@ struct cr_os_operand cr_os_operand(const struct cr_unwind_registers *registers, 
     if (opcode == 0xac || opcode == 0xad) /* lods */
         return cr_decode_at(registers, RSI);
     if ((opcode >= 0xa4 && opcode <= 0xa7) || (opcode >= 0xaa && opcode <= 0xaf)) { /* movs, cmps, stos, scas */
-        bool by_source = opcode <= 0xa7 && ((registers->r[RDI] >> (CR_OS_ADDRESS_BITS - 1)) == 0);
+        bool by_source = opcode <= 0xa7 && ((registers->word[RDI] >> (CR_OS_ADDRESS_BITS - 1)) == 0);
         return cr_decode_at(registers, by_source ? RSI : RDI);
     }
     if (opcode == 0x0f) {

@@ -2,6 +2,9 @@
 #include "platform/unwind_platform.h"
 
 #include <mach/mach.h>
+#include <string.h>
+
+#include "platform/platform.h"
 
 uint32_t cr_unwind_rule(uintptr_t address) { return cr_unwind_rule_peek(address); }
 
@@ -16,9 +19,16 @@ bool cr_unwind_readable(uintptr_t address)
 
 bool cr_unwind_follows_call(uintptr_t address) { return address != 0; }
 
-/* From a jump to where there is no code: the caller's address is still where the call put it. */
-static bool step_from_wild_call(struct cr_unwind_walk *walk)
+/* Only what cr_unwind_start_exact marks comes here, since no rule asks for more than the frame pointer: a jump to where there is no code.
+ * The caller's address is still where the call put it. */
+bool cr_unwind_full_step(struct cr_unwind_walk *walk, struct cr_unwind_frame *frame)
 {
+    (void)frame;
+    if (!walk->exact) {
+        walk->end = CR_UNWIND_NO_RULE;
+        return false;
+    }
+    walk->exact = false;
 #if defined(__x86_64__)
     if (!cr_unwind_memory_has(&walk->memory, walk->sp)) {
         walk->end = CR_UNWIND_BAD_READ;
@@ -32,16 +42,11 @@ static bool step_from_wild_call(struct cr_unwind_walk *walk)
     return true;
 }
 
-/* Only an interrupted instruction comes here: no rule asks for more than the frame pointer. A leaf function may have none, and then the
- * frame of its caller is passed over. */
-bool cr_unwind_full_step(struct cr_unwind_walk *walk, struct cr_unwind_frame *frame)
+/* The frame pointer leads on from there, too. In a function's first instructions it is still its caller's, whom the stack lacks then. */
+void cr_unwind_start_exact(struct cr_unwind_walk *walk, const struct cr_os_registers *registers)
 {
-    if (!walk->exact) {
-        walk->end = CR_UNWIND_NO_RULE;
-        return false;
-    }
-    walk->exact = false;
-    return cr_unwind_readable(walk->pc) ? cr_unwind_step(walk, frame) : step_from_wild_call(walk);
+    memcpy(walk->all.r, registers->word, sizeof walk->all.r);
+    walk->exact = !cr_unwind_readable(registers->pc);
 }
 
 void cr_unwind_flush(void) {}
