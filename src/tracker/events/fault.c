@@ -179,7 +179,7 @@ static void read_perturb(void *argument)
         for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
             const char *found = strstr(*variable, names[i]);
             unsigned value = 0;
-            if (!found || (!i && found != *variable) || (i && strncmp(*variable, "GLIBC_TUNABLES=", 15)))
+            if (!found || (!i && found != *variable) || (i && strncmp(*variable, "GLIBC_TUNABLES=", 15) != 0))
                 continue;
             for (found += strlen(names[i]); *found >= '0' && *found <= '9'; found++)
                 value = value * 10 + (unsigned)(*found - '0');

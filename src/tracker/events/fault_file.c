@@ -237,6 +237,7 @@ struct maps {
 /* As /proc/PID/maps has it, without the columns that only it has. */
 static bool write_mapping(void *context, const struct cr_os_mapping *mapping)
 {
+    static const char *const letters[] = {"r", "w", "x"}; /* of CR_OS_READ, CR_OS_WRITE and CR_OS_EXECUTE */
     struct maps *maps = context;
     char bytes[4096 + 96];
     struct cr_text text = CR_TEXT(bytes);
@@ -250,7 +251,7 @@ static bool write_mapping(void *context, const struct cr_os_mapping *mapping)
     cr_text_hex(&text, mapping->end);
     cr_text_char(&text, ' ');
     for (unsigned i = 0; i < 3; i++)
-        cr_text_char(&text, mapping->flags >> i & 1 ? "rwx"[i] : '-');
+        cr_text_string(&text, mapping->flags >> i & 1 ? letters[i] : "-");
     cr_text_string(&text, mapping->flags & CR_OS_SHARED ? "s " : "p ");
     cr_text_hex(&text, mapping->offset);
     cr_text_char(&text, ' ');

@@ -186,8 +186,11 @@ static void put_message(struct cr_text *text, const char *words, const char *mes
     while (length && (message[length - 1] == '\n' || message[length - 1] == ' '))
         length--;
     put(text, words);
-    for (size_t i = 0; i < length; i++) /* one line */
-        cr_text_char(text, message[i] == '\n' ? ' ' : message[i]);
+    for (size_t i = 0; i < length; i++)
+        if (message[i] == '\n') /* one line */
+            cr_text_char(text, ' ');
+        else
+            cr_text_char(text, message[i]);
 }
 
 /* A name in a mangled one: its length, then itself (Itanium C++ ABI 5.1.3). Returns what follows, or NULL. */

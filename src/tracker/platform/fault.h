@@ -36,9 +36,9 @@ struct cr_os_operand {
     uint64_t address; /* MEMORY: of the access, TARGET: jumped to, RETURN: where the return address lies */
 };
 #define CR_OS_CODE_BYTES 16 /* the longest instruction is not longer */
-/* Reads the instruction, of which `bytes` bytes are there. NONE where the processor tells the address anyway, or the instruction is
+/* Reads the instruction, of which `count` bytes are there. NONE where the processor tells the address anyway, or the instruction is
  * not understood. */
-struct cr_os_operand cr_os_operand(const struct cr_os_registers *registers, const uint8_t *code, size_t bytes);
+struct cr_os_operand cr_os_operand(const struct cr_os_registers *registers, const uint8_t *bytes, size_t count);
 
 /* The size of what the processor loads at once: an address has this many bits, the rest are copies of the highest of them. */
 #define CR_OS_ADDRESS_BITS 48

@@ -192,7 +192,7 @@ typedef int sigjmp_buf[38];
 #else
 typedef int sigjmp_buf[49];
 #endif
-__attribute__((returns_twice)) int sigsetjmp(sigjmp_buf place, int with_mask);
+int sigsetjmp(sigjmp_buf place, int with_mask) __attribute__((returns_twice));
 _Noreturn void siglongjmp(sigjmp_buf place, int value);
 
 int kill(pid_t process, int number);
