@@ -1,6 +1,7 @@
 /* options.c - values are copied, before the program changes them. */
 #include "services/options.h"
 
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -38,5 +39,11 @@ bool cr_options_read(void)
 
     const char *children = lookup("CRUNCH_CHILDREN");
     cr_options.children = !children || strcmp(children, "0") != 0;
+
+    const char *peak = lookup("CRUNCH_SNAPSHOT_AT_PEAK");
+    cr_options.snapshot_at_peak = peak && !strcmp(peak, "1");
+    uint64_t number = 0;
+    cr_parse_decimal(lookup("CRUNCH_SNAPSHOT_ON"), &number);
+    cr_options.snapshot_signal = number < NSIG ? (int)number : 0;
     return true;
 }
