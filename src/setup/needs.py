@@ -47,6 +47,7 @@ TEST = (
     Need("clang", ("clang",), debian="clang", required=False),
     Need("lld", ("lld",), debian="lld", required=False),
     Need("libunwind", header="libunwind.h", debian="libunwind-dev", required=False),
+    Need("valgrind", ("valgrind",), debian="valgrind", required=False),
     Need("git", ("git",), debian="git", brew="git", required=False),
     Need("jq", ("jq",), debian="jq", brew="jq", required=False),
     Need("sqlite3", ("sqlite3",), debian="sqlite3", brew="sqlite", required=False),

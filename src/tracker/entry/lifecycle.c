@@ -10,11 +10,12 @@
 #include "base/fmt.h"
 #include "entry/crash.h"
 #include "entry/hooks.h"
+#include "events/errors.h"
+#include "events/locks.h"
 #include "events/run_folder.h"
 #include "events/snapshot.h"
 #include "services/options.h"
 #include "services/recording.h"
-#include "state/locks.h"
 #include "base/banned.h"
 
 /* ---- fork ---- */

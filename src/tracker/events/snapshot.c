@@ -13,11 +13,11 @@
 
 #include "base/fmt.h"
 #include "events/final.h"
+#include "events/locks.h"
 #include "platform/platform.h"
 #include "services/options.h"
 #include "services/recording.h"
 #include "services/writer.h"
-#include "state/locks.h"
 #include "state/thread.h"
 #include "base/banned.h"
 

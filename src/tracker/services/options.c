@@ -45,5 +45,7 @@ bool cr_options_read(void)
     uint64_t number = 0;
     cr_parse_decimal(lookup("CRUNCH_SNAPSHOT_ON"), &number);
     cr_options.snapshot_signal = number < NSIG ? (int)number : 0;
+    const char *abort_on_error = lookup("CRUNCH_ABORT_ON_ERROR");
+    cr_options.abort_on_error = abort_on_error && !strcmp(abort_on_error, "1");
     return true;
 }

@@ -13,6 +13,7 @@ struct cr_options {
     bool children;           /* CRUNCH_CHILDREN is not 0 */
     bool snapshot_at_peak;   /* CRUNCH_SNAPSHOT_AT_PEAK is 1 */
     int snapshot_signal;     /* CRUNCH_SNAPSHOT_ON: the number of a signal; 0: none */
+    bool abort_on_error;     /* CRUNCH_ABORT_ON_ERROR is 1 */
 };
 
 extern struct cr_options cr_options;

@@ -26,14 +26,16 @@ struct hash {
 struct cr_lock cr_tree_lock = CR_LOCK_INIT;
 static struct hash *_Atomic tree;
 
-static uint32_t place(const struct hash *hash, uint32_t parent, uintptr_t address)
-{
-    return cr_tree_hash(parent, address) & hash->mask;
-}
+/* The path of every node, by its number. Only the pages of nodes that are there are touched. */
+#define PATHS_BYTES ((size_t)256 << 20)
+static struct {
+    uint32_t *of;
+    uint32_t count; /* room for that many */
+} paths;
 
-static uint32_t find(const struct hash *hash, uint32_t parent, uintptr_t address)
+static uint32_t find(const struct hash *hash, uint32_t parent, uintptr_t address, uint32_t path)
 {
-    for (uint32_t i = place(hash, parent, address);; i = (i + 1) & hash->mask) {
+    for (uint32_t i = path & hash->mask;; i = (i + 1) & hash->mask) {
         const struct entry *entry = &hash->entries[i];
         uint32_t id = atomic_load_explicit(&entry->id, memory_order_acquire);
         if (!id || (atomic_load_explicit(&entry->address, memory_order_relaxed) == address && entry->parent == parent))
@@ -41,9 +43,11 @@ static uint32_t find(const struct hash *hash, uint32_t parent, uintptr_t address
     }
 }
 
+static uint32_t path_of(uint32_t node) { return node < CR_MARKERS ? cr_tree_path_base(node) : paths.of[node]; }
+
 static void insert(struct hash *hash, uint32_t parent, uintptr_t address, uint32_t id)
 {
-    uint32_t i = place(hash, parent, address);
+    uint32_t i = paths.of[id] & hash->mask;
     while (atomic_load_explicit(&hash->entries[i].id, memory_order_relaxed))
         i = (i + 1) & hash->mask;
     atomic_store_explicit(&hash->entries[i].address, address, memory_order_relaxed);
@@ -91,28 +95,53 @@ static struct hash *with_room(struct hash *old)
     return hash;
 }
 
-static CR_COLD uint32_t add(uint32_t parent, uintptr_t address)
+/* Whether there is room for the path of one more node. */
+static bool room_for_path(void)
+{
+    if (!paths.of) {
+        size_t bytes = cr_os_modest(PATHS_BYTES);
+        paths.of = cr_os_map(bytes);
+        paths.count = paths.of ? (uint32_t)(bytes / sizeof *paths.of) : 0;
+    }
+    return atomic_load(&cr_recording->sections[CR_SECTION_NODES].used) < paths.count;
+}
+
+static CR_COLD uint32_t add(uint32_t parent, uintptr_t address, uint32_t path)
 {
     cr_lock(&cr_tree_lock);
-    struct hash *hash = with_room(atomic_load(&tree));
-    uint32_t id = hash ? find(hash, parent, address) : 0;
+    struct hash *hash = room_for_path() ? with_room(atomic_load(&tree)) : NULL;
+    uint32_t id = hash ? find(hash, parent, address, path) : 0;
     if (hash && !id) {
         struct cr_node node = {parent, cr_modules_pc(address)};
         id = node.pc == CR_NO_ITEM ? CR_NO_ITEM : cr_recording_append(CR_SECTION_NODES, &node, 1);
         id = id == CR_NO_ITEM ? 0 : id;
-        if (id)
+        if (id) {
+            paths.of[id] = path;
             insert(hash, parent, address, id);
+        }
     }
     cr_unlock(&cr_tree_lock);
     return id;
 }
 
-uint32_t cr_tree_child(uint32_t parent, uintptr_t address)
+void cr_tree_prefetch(uint32_t path)
+{
+    const struct hash *hash = atomic_load_explicit(&tree, memory_order_relaxed);
+    if (CR_LIKELY(hash != NULL))
+        __builtin_prefetch(&hash->entries[path & hash->mask]);
+}
+
+uint32_t cr_tree_find(uint32_t parent, uintptr_t address, uint32_t path)
 {
     const struct hash *hash = atomic_load_explicit(&tree, memory_order_acquire);
     uint32_t id = hash && CR_LIKELY(atomic_load_explicit(&hash->generation, memory_order_acquire) ==
                                     atomic_load_explicit(&cr_modules_generation, memory_order_relaxed))
-                      ? find(hash, parent, address)
+                      ? find(hash, parent, address, path)
                       : 0;
-    return CR_LIKELY(id != 0) ? id : add(parent, address);
+    return CR_LIKELY(id != 0) ? id : add(parent, address, path);
+}
+
+uint32_t cr_tree_child(uint32_t parent, uintptr_t address)
+{
+    return cr_tree_find(parent, address, cr_tree_path(path_of(parent), address));
 }

@@ -21,7 +21,21 @@ static inline uint32_t cr_tree_hash(uint32_t parent, uintptr_t address)
     return (uint32_t)(mixed >> 32);
 }
 
-/* The node of a return address under a parent (0: the root, below CR_MARKERS: a marker). 0 if there is no memory. */
+/* A node lies in the hash table by its path, the addresses of all its frames: where the nodes of a new stack lie can be said, and
+ * their cache lines asked for, before the first is found. The path of the root or a marker, and of a frame behind a path: */
+static inline uint32_t cr_tree_path_base(uint32_t base) { return base * UINT32_C(0x9e3779b9); }
+static inline uint32_t cr_tree_path(uint32_t path, uintptr_t address)
+{
+    uint64_t mixed = ((uint64_t)address & 0xffffffffffff) * UINT64_C(0x9e3779b97f4a7c15) + path;
+    mixed = (mixed ^ mixed >> 32) * UINT64_C(0xbf58476d1ce4e5b9);
+    return (uint32_t)(mixed >> 32);
+}
+void cr_tree_prefetch(uint32_t path);
+
+/* The node of a return address under a parent, whose own path is given. 0 if there is no memory. */
+uint32_t cr_tree_find(uint32_t parent, uintptr_t address, uint32_t path);
+
+/* The same for who does not know the path. parent 0: the root, below CR_MARKERS: a marker. */
 uint32_t cr_tree_child(uint32_t parent, uintptr_t address);
 
 #endif

@@ -29,6 +29,7 @@ struct cr_memo_entry {
     uintptr_t pc, sp, fp;
     uint32_t site;
     uint32_t stamp;
+    struct cr_memo_entry *next; /* met after this one, the last time: likely to be so again */
     uint32_t words;
     uint32_t any_fp;                /* the frame pointer takes no part */
     uint32_t offset[CR_MEMO_WORDS]; /* from sp, in bytes; the nearest last */
@@ -92,9 +93,14 @@ static inline uint32_t cr_memo_find(struct cr_memo *memo, const struct cr_unwind
 {
     if (memo->last && cr_memo_meets(memo, memo->last, start))
         return memo->last->site;
-    struct cr_memo_entry *entry = cr_memo_entry(memo, start);
-    if (!cr_memo_meets(memo, entry, start))
-        return 0;
+    struct cr_memo_entry *entry = memo->last ? memo->last->next : NULL;
+    if (!entry || !cr_memo_meets(memo, entry, start)) {
+        entry = cr_memo_entry(memo, start);
+        if (!cr_memo_meets(memo, entry, start))
+            return 0;
+        if (memo->last)
+            memo->last->next = entry;
+    }
     memo->last = entry;
     return entry->site;
 }

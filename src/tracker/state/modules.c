@@ -85,13 +85,34 @@ static uint32_t enter_pc(uintptr_t address, uint32_t module)
     return cr_table_set(&pcs, address, (void *)(uintptr_t)i) ? CR_NO_ITEM : i;
 }
 
-uint32_t cr_modules_pc(uintptr_t address)
+static uint32_t look_up(uintptr_t address)
 {
-    cr_lock(&cr_modules_lock);
     uint32_t module = module_at(address - 1); /* the call, not what may be the next function */
     uint32_t i = (uint32_t)(uintptr_t)cr_table_find(&pcs, address);
     if (!i || CR_SECTION_ITEM(struct cr_pc, CR_SECTION_PCS, i)->address_module >> ADDRESS_BITS != module)
         i = enter_pc(address, module);
+    return i;
+}
+
+/* The answers given last: a call tree has many nodes for one address. */
+#define RECENT_BITS 14
+static struct {
+    uintptr_t address;
+    uint32_t item, generation;
+} recent[1u << RECENT_BITS];
+
+uint32_t cr_modules_pc(uintptr_t address)
+{
+    uint32_t generation = atomic_load(&cr_modules_generation);
+    size_t place = (uint64_t)address * UINT64_C(0x9e3779b97f4a7c15) >> (64 - RECENT_BITS);
+    cr_lock(&cr_modules_lock);
+    bool known = recent[place].item && recent[place].address == address && recent[place].generation == generation;
+    uint32_t i = known ? recent[place].item : look_up(address);
+    if (i != CR_NO_ITEM) {
+        recent[place].address = address;
+        recent[place].item = i;
+        recent[place].generation = generation;
+    }
     cr_unlock(&cr_modules_lock);
     return i;
 }
@@ -135,9 +156,9 @@ void cr_modules_recheck(void)
         module->unloaded_ns = since_start();
         gone = true;
     }
-    cr_unlock(&cr_modules_lock);
     if (gone) {
         cr_unwind_flush();
         atomic_fetch_add(&cr_modules_generation, 1);
     }
+    cr_unlock(&cr_modules_lock);
 }

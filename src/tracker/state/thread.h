@@ -26,6 +26,7 @@ struct cr_trail {
     uint32_t length;     /* nodes known */
     uint32_t generation; /* of the modules the addresses belong to */
     uint32_t node[CR_UNWIND_DEPTH];
+    uint32_t path[CR_UNWIND_DEPTH]; /* of these (state/call_tree.h) */
     uintptr_t address[CR_UNWIND_DEPTH];
 };
 

@@ -1,8 +1,9 @@
 /* locks.c - see locks.h. */
-#include "state/locks.h"
+#include "events/locks.h"
 
 #include <stddef.h>
 
+#include "events/errors.h"
 #include "services/arena.h"
 #include "services/recording.h"
 #include "state/call_tree.h"
@@ -10,8 +11,8 @@
 #include "state/thread.h"
 #include "base/banned.h"
 
-static struct cr_lock *const locks[] = {&cr_threads_lock, &cr_regions_lock,   &cr_records_lock, &cr_tree_lock,
-                                        &cr_modules_lock, &cr_recording_lock, &cr_arena_lock};
+static struct cr_lock *const locks[] = {&cr_errors_lock, &cr_threads_lock, &cr_regions_lock,   &cr_records_lock,
+                                        &cr_tree_lock,   &cr_modules_lock, &cr_recording_lock, &cr_arena_lock};
 #define LOCKS (sizeof locks / sizeof *locks)
 
 static void give(size_t count)

@@ -1,6 +1,6 @@
 /* locks.h - all locks of the tracker at once, in the order of base/lock.h: for forks, whose child must find everything whole. */
-#ifndef CR_STATE_LOCKS_H
-#define CR_STATE_LOCKS_H
+#ifndef CR_EVENTS_LOCKS_H
+#define CR_EVENTS_LOCKS_H
 
 #include <stdbool.h>
 
