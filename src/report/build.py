@@ -23,7 +23,7 @@ PARENT = f"../../{PAGE}"
 def reports(run: Run, templates: Path, version: str) -> None:
     """Writes report.html in the run's folder and in its children; CrunchError if its own files are damaged."""
     folder = run.folder
-    parent = PARENT if folder.parent.name == "children" else ""
+    parent = PARENT if folder.parent.name in ("children", "snapshots") else ""
     successor = runs.became(run)
     followed = successor.folder if successor and successor is not run else None
 

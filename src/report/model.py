@@ -155,6 +155,8 @@ def verdict(run: Run) -> Verdict:
         return Verdict("bad", f"Crashed: {line}", f"At that moment, {left}")
     if run.signal:
         return Verdict("warn", _upper(printable(run.ended_by())), _upper(left))
+    if run.end == "snapshot":
+        return Verdict("good", "Snapshot of the running program", f"At that moment, {left}")
     if run.end == "exec":
         return Verdict("warn", "Replaced itself with another program", f"At that moment, {left}")
     how = f"The program ended with {printable(run.end).replace('exit', 'exit status')}."

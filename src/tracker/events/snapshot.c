@@ -240,6 +240,13 @@ static int begin(const char *folder, enum trigger trigger)
     return error;
 }
 
+static char fit_for_a_line(char c)
+{
+    if ((unsigned char)c < ' ' || c == 127)
+        return ' ';
+    return c;
+}
+
 /* Takes a snapshot now, in a thread that is not inside crunch. -EAGAIN: not now; else it is done with. */
 static int take(enum trigger trigger, const char *name)
 {
@@ -252,7 +259,7 @@ static int take(enum trigger trigger, const char *name)
     if (!atomic_exchange(&state.taking, true)) {
         struct cr_text text = CR_TEXT(state.name);
         for (const char *c = name ? name : ""; *c; c++)
-            cr_text_char(&text, (unsigned char)*c < ' ' || *c == 127 ? ' ' : *c);
+            cr_text_char(&text, fit_for_a_line(*c));
         if (is_free())
             error = begin(folder, trigger);
         atomic_store(&state.taking, false);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -29,7 +30,7 @@ static void close_others(int kept)
 {
 #ifdef SYS_close_range
     bool below = !kept || !syscall(SYS_close_range, 0, (unsigned long)kept - 1, 0);
-    if (below && !syscall(SYS_close_range, (unsigned long)kept + 1, (unsigned long)~0u, 0))
+    if (below && !syscall(SYS_close_range, (unsigned long)kept + 1, UINT_MAX, 0))
         return;
 #endif
     struct rlimit limit;

@@ -383,7 +383,7 @@ int cr_recording_fork(const char *folder)
     reset_sites();
     fill_header(header, CR_RUN_FORKED | CR_RUN_CHILD);
     header->message[0] = '\0';
-    memset((void *)&header->snapshots, 0, sizeof header->snapshots);
+    header->snapshots = (struct cr_snapshots){.signal = at_fork.header.snapshots.signal};
     header->inherited_bytes = totals.live_bytes;
     header->inherited_blocks = totals.live_blocks;
     STORE(header->shared_bytes, (int64_t)totals.live_bytes);
