@@ -2,6 +2,7 @@
  *   storm SECONDS: four threads allocate and free all the time; then: SIGCHLDs, whether wait() knew a child, fork handlers run, errors
  *   grow MIB: allocates blocks of 64 KiB
  *   sleep MIB [own]: allocates as much in one block, then sleeps until its standard input ends; own: has a handler for SIGUSR1
+ *   cost MIB: the same; then the processor time in ms that it took to sleep
  *   fork: a child that sleeps, and waits for it */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -89,6 +91,27 @@ static int sleeper(size_t mib, int own)
     return block == NULL;
 }
 
+static double processor_ms(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e3 +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e3;
+}
+
+static int cost(size_t mib)
+{
+    char *volatile block = malloc(mib << 20);
+    memset(block, 7, mib << 20);
+    printf("ready\n");
+    fflush(stdout);
+    double before = processor_ms();
+    char c;
+    ssize_t n = read(0, &c, 1);
+    printf("%.3f\n", processor_ms() - before);
+    return n != 0;
+}
+
 static int forker(void)
 {
     pid_t child = fork();
@@ -110,5 +133,7 @@ int main(int argc, char **argv)
         return grow(number);
     if (!strcmp(way, "fork"))
         return forker();
+    if (!strcmp(way, "cost"))
+        return cost((size_t)number);
     return sleeper((size_t)number, argc > 3);
 }
