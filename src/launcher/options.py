@@ -29,8 +29,12 @@ class Options:
     children: bool
     max_listed: int
     stacks: Optional[int]  # whole call stacks on the terminal; None: the usual few, shortened
+    suppressions: List[str]  # files, each once
+    print_suppressions: bool
+    error_exitcode: int  # 0: the exit status is the program's, whatever was found
     quiet: bool
     open: bool
+    editor: str  # pattern of links to source lines; empty: none
 
 
 def from_docopt(values: Mapping[str, Any]) -> Options:
@@ -52,9 +56,21 @@ def from_docopt(values: Mapping[str, Any]) -> Options:
         children=not values["--no-children"],
         max_listed=number(values["--max-listed"], "--max-listed"),
         stacks=None if values["--stacks"] is None else number(values["--stacks"], "--stacks"),
+        suppressions=list(dict.fromkeys(values["--suppressions"])),  # docopt gives some of them more than once
+        print_suppressions=values["--print-suppressions"],
+        error_exitcode=exit_status(values["--error-exitcode"], "--error-exitcode") if values["--error-exitcode"] is not None else 0,
         quiet=values["--quiet"],
         open=values["--open"],
+        editor=editor(values["--editor"] or ""),
     )
+
+
+def editor(pattern: str) -> str:
+    """A pattern of links to source lines; CrunchError if links like that cannot open a file, or run code."""
+    scheme = re.match(r"[a-z][a-z0-9+.-]*(?=:)", pattern.lower())
+    if pattern and (not scheme or "{file}" not in pattern or scheme[0] in ("javascript", "data", "vbscript", "blob")):
+        raise CrunchError(f"--editor {printable(pattern)} is no address with {{file}} in it, such as vscode://file/{{file}}:{{line}}")
+    return pattern
 
 
 def size(text: str, option: str) -> int:
@@ -64,6 +80,14 @@ def size(text: str, option: str) -> int:
     if not 0 <= value < 2**63:
         raise CrunchError(f"{option} takes a size like 64k, 256M or 1G, not '{printable(text)}'")
     return value
+
+
+def exit_status(text: str, option: str) -> int:
+    """A status that tells a failure."""
+    status = int(text) if re.fullmatch(r"\d{1,3}", text, re.ASCII) else 0
+    if not 1 <= status <= 255:
+        raise CrunchError(f"{option} takes an exit status from 1 to 255, not '{printable(text)}'")
+    return status
 
 
 def number(text: str, option: str) -> int:

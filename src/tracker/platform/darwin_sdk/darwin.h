@@ -37,6 +37,8 @@ int *__error(void);
 #define EINTR 4
 #define EIO 5
 #define EBADF 9
+#define EAGAIN 35
+#define EBUSY 16
 #define ENOMEM 12
 #define EACCES 13
 #define EFAULT 14
@@ -61,6 +63,7 @@ size_t strlen(const char *text);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t bytes);
 char *strrchr(const char *text, int byte);
+char *strstr(const char *text, const char *part);
 
 void *malloc(size_t bytes);
 void *calloc(size_t count, size_t bytes);
