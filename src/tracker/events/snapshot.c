@@ -91,7 +91,7 @@ static void write_files(uint32_t number, enum trigger trigger)
     char before[sizeof header->message];
     memcpy(before, header->message, sizeof before);
     header->message[0] = '\0';
-    struct cr_end end = {CR_RUN_RUNNING, 0, NULL};
+    struct cr_end end = {.state = CR_RUN_RUNNING};
     cr_final_write(state.part, &end);
     if (header->message[0] || failed("snapshot", write_about(number, trigger)))
         return;
