@@ -12,8 +12,12 @@
 
 void cr_final_write(const char *folder, const struct cr_end *end);
 
-/* heap/, blocks and the recording's LEAKS. Stops all other threads meanwhile, unless cr_leaks_stop (leaks.h) has been called before. */
-void cr_final_write_blocks(const char *folder, const struct cr_end *end);
+/* heap/ and blocks. gathered: whether cr_leaks_gather has been called, so that blocks can be classified; returns whether they are, so that the
+ * answers of leaks.h are there. */
+bool cr_final_write_blocks(const char *folder, bool gathered);
+
+/* Removes heap/ with what cr_final_write_blocks put there, and gives its share of the budget back. */
+void cr_final_remove_heap(const char *folder);
 
 /* Path of a file in a folder, in a static buffer that the next call overwrites; NULL if it is too long. */
 const char *cr_final_path(const char *folder, const char *name);

@@ -103,8 +103,7 @@ static bool is_sized(uintptr_t start, uint64_t size, uintptr_t inside)
 static bool is_table_for(uintptr_t table, uintptr_t offset)
 {
     const struct cr_leak_range *range = table % WORD == 0 ? range_at(table) : NULL;
-    return range && range->constant && table >= range->start + 2 * WORD &&
-           word_at(table - 2 * WORD) == 0 - offset;
+    return range && range->constant && table >= range->start + 2 * WORD && word_at(table - 2 * WORD) == 0 - offset;
 }
 
 /* A base class that is not the first: it begins with a table of its own. */

@@ -16,7 +16,7 @@ static struct {
     uint32_t sums, room;
     struct cr_leaks_totals totals;
     uint32_t roots; /* holders handed out that are roots */
-    bool stopped, direct;
+    bool gathered, direct;
 } leaks;
 
 static struct {
@@ -128,22 +128,15 @@ static void add_tree(void *context, const struct cr_leak_tree *tree)
 
 /* ---- the whole ---- */
 
-bool cr_leaks_stop(const struct cr_os_registers *self, bool gently)
+bool cr_leaks_gather(const struct cr_os_registers *self, const struct cr_os_stop *stop)
 {
-    struct cr_os_stop stop;
-    if (leaks.stopped)
+    if (leaks.gathered)
         return true; /* before the fork that made this process */
-    if (cr_os_threads_stop(gently, &stop))
-        return false;
-    if (!cr_leak_roots_gather(self, &stop)) {
-        cr_os_threads_go(!gently);
-        return false;
-    }
-    leaks.direct = !stop.left_out;
-    for (size_t i = 0; i < stop.count; i++)
-        leaks.direct = leaks.direct && stop.thread[i].standing == CR_OS_STOPPED;
-    leaks.stopped = true;
-    return true;
+    leaks.gathered = cr_leak_roots_gather(self, stop);
+    leaks.direct = !stop->left_out;
+    for (size_t i = 0; i < stop->count; i++)
+        leaks.direct = leaks.direct && stop->thread[i].standing == CR_OS_STOPPED;
+    return leaks.gathered;
 }
 
 bool cr_leaks_scan(bool (*is_runtime)(const struct cr_record *record))
@@ -166,18 +159,13 @@ bool cr_leaks_scan(bool (*is_runtime)(const struct cr_record *record))
     return true;
 }
 
-void cr_leaks_go(bool ending)
-{
-    leaks.stopped = false;
-    cr_os_threads_go(ending);
-}
-
 void cr_leaks_done(void)
 {
     cr_leak_graph_end();
     cr_leak_roots_drop();
     if (leaks.sum)
         cr_os_unmap(leaks.sum, leaks.room * sizeof *leaks.sum);
+    leaks.gathered = false;
     leaks.sum = NULL;
     leaks.sums = leaks.room = 0;
 }

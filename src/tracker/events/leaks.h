@@ -1,12 +1,13 @@
 /* leaks.h - at the end, or whenever somebody asks: which blocks are lost. docs/leaks.md.
  *
  * In this order, by one thread:
- *   cr_leaks_stop     stops the other threads and looks where everything is
- *   cr_leaks_scan     classifies every block; reads memory and changes nothing but its own
- *   cr_leaks_class ..., cr_leaks_write_roots, cr_leaks_each_sum: the answers
- *   cr_leaks_go       lets the threads go
- *   cr_leaks_done     gives the memory back
- * A snapshot forks between the first two: the child scans and answers, the parent calls cr_leaks_go and cr_leaks_done. From stop to go nothing may
+ *   cr_os_threads_stop  stops the other threads (platform.h)
+ *   cr_leaks_gather     looks where everything is: mappings, stacks, registers
+ *   cr_leaks_scan       classifies every block; reads memory and changes nothing but its own
+ *   cr_leaks_totals ... the answers
+ *   cr_os_threads_go
+ *   cr_leaks_done       gives the memory back
+ * A snapshot may fork behind the first two: the child scans and answers, while the parent calls cr_os_threads_go and cr_leaks_done. From stop to go nothing may
  * take a lock that another thread may hold: crunch's own are among them. In a signal handler, too. */
 #ifndef CR_EVENTS_LEAKS_H
 #define CR_EVENTS_LEAKS_H
@@ -17,12 +18,11 @@
 #include "platform/platform.h"
 #include "services/writer.h"
 
-/* self: the calling thread's, from cr_os_here or cr_os_read_context. gently: the program goes on (platform.h). Blocks for which is_runtime holds are
- * reachable. False: it cannot be done, and nothing is stopped; cr_leaks_done is not needed then. */
-bool cr_leaks_stop(const struct cr_os_registers *self, bool gently);
-/* False: no memory, no answers. */
+/* self: the calling thread's registers, from cr_os_here or cr_os_read_context; stop: all others. Once gathered, another call changes nothing until
+ * cr_leaks_done. False: no memory. */
+bool cr_leaks_gather(const struct cr_os_registers *self, const struct cr_os_stop *stop);
+/* Blocks for which is_runtime holds are reachable. False: no memory, no answers. */
 bool cr_leaks_scan(bool (*is_runtime)(const struct cr_record *record));
-void cr_leaks_go(bool ending);
 void cr_leaks_done(void);
 
 /* The program says that a block is not to be called lost. False: no room for more. */
