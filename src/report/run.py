@@ -6,10 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Dict, List, Optional
 
-from . import crash, findings, reader, stacks, summary, tree
+from . import crash, findings, leaks, reader, stacks, summary, tree
 from .crash import Crash
 from .errors import CrunchError
 from .findings import Findings
+from .leaks import Leaks
 from .reader import Blocks, Fatal, Recording, StatValue
 from .stacks import Stacks
 from .suppressions import Suppressions
@@ -64,6 +65,11 @@ class Run:
     def crash(self) -> Optional[Crash]:
         """Why the program crashed, with names, found when asked for; None if it did not crash or nobody saw it."""
         return crash.read(self)
+
+    @cached_property
+    def leaks(self) -> Optional[Leaks]:
+        """Which remaining blocks are lost, read when asked for; None where nobody looked."""
+        return leaks.read(self)
 
     @cached_property
     def findings(self) -> Findings:

@@ -43,6 +43,7 @@ class CallStacks:
     modules: Sequence[bytes] = ()
     strings: bytes = b"\0"
     errors: Sequence[bytes] = ()
+    leaks: Sequence[bytes] = ()
 
     def sections(self) -> Dict[int, bytes]:
         markers = range(stacks.MARKERS)
@@ -54,6 +55,7 @@ class CallStacks:
             reader.MODULES: bytes(80) + b"".join(self.modules),
             reader.STRINGS: self.strings,
             reader.ERRORS: b"".join(self.errors),
+            reader.LEAKS: b"".join(self.leaks),
         }
 
 
@@ -79,8 +81,8 @@ def recording(slots: Sequence[bytes] = (), arguments: Sequence[bytes] = (b"prog"
 
 def blocks(entries: Sequence[Tuple[int, int, int]], pid: int = LIVE) -> bytes:
     """A `blocks` file of (address, size, flags)."""
-    head = reader.BLOCKS_HEADER.pack(b"crunch-b", reader.FORMAT_VERSION, reader.BLOCK.size, len(entries), pid)
-    return head + b"".join(reader.BLOCK.pack(address, size, 1500, number, 1, 0, flags)
+    head = reader.BLOCKS_HEADER.pack(b"crunch-b", reader.FORMAT_VERSION, reader.BLOCK.size, len(entries), pid, 0, 0)
+    return head + b"".join(reader.BLOCK.pack(address, size, 1500, number, 1, 0, flags, 0, 0)
                            for number, (address, size, flags) in enumerate(entries, 1))
 
 

@@ -59,7 +59,7 @@ enum cr_run_flags {
     CR_RUN_CHILD = 1u << 1,  /* the folder is children/PID of another run folder */
     CR_RUN_STOPPED =
         1u << 2, /* tracking turned itself off before the end (out of memory); the counters stand still since */
-    CR_RUN_SNAPSHOT = 1u << 3, /* the folder is snapshots/N of another: the process went on after end_ns */
+    CR_RUN_SNAPSHOT = 1u << 3,   /* the folder is snapshots/N of another: the process went on after end_ns */
     CR_RUN_CLASSIFIED = 1u << 4, /* at the end it was seen which blocks could be reached: LEAKS and blocks say it */
 };
 

@@ -103,9 +103,11 @@ static struct cr_leak_sum *get_sum(uint32_t site, uint32_t class)
     return sum;
 }
 
-static void add_block(uint32_t block)
+static void add_block(uint32_t block, bool (*is_runtime)(const struct cr_record *record))
 {
     enum cr_leak_class class = cr_leak_class(block);
+    if (class == CR_LEAK_REACHABLE && is_runtime(cr_leak_record(block)))
+        return;
     uint64_t size = cr_leak_size(block);
     leaks.totals.blocks[class]++;
     leaks.totals.bytes[class] += size;
@@ -155,7 +157,7 @@ bool cr_leaks_scan(bool (*is_runtime)(const struct cr_record *record))
             cr_leak_mark_block(i, cr_leak_roots_number(CR_ROOT_RUNTIME));
     cr_leak_classify(add_tree, NULL);
     for (uint32_t i = 0; i < cr_leak_count(); i++)
-        add_block(i);
+        add_block(i, is_runtime);
     return true;
 }
 

@@ -25,8 +25,8 @@ static bool is_heap(uintptr_t at, const struct heap_info *info)
     bool sizes = info->size && info->size <= info->protected_size && info->protected_size <= HEAP_MOST &&
                  !((info->size | info->protected_size) & PAGE_MASK);
     bool first = !info->previous && info->arena - at <= LARGEST_INFO && info->arena > at;
-    bool later = info->previous && !(info->previous & (HEAP_MOST - 1)) && (info->arena & ~(HEAP_MOST - 1)) != at &&
-                 info->arena;
+    bool later =
+        info->previous && !(info->previous & (HEAP_MOST - 1)) && (info->arena & ~(HEAP_MOST - 1)) != at && info->arena;
     return sizes && (first || later);
 }
 
@@ -107,8 +107,8 @@ static bool next_stretch(int fd, uintptr_t *from, uintptr_t to, uintptr_t *end)
     bool inside = false;
     while (at < to) {
         size_t pages = (to - at + page - 1) / page;
-        ssize_t n = pread(fd, entry, (pages < ENTRIES ? pages : ENTRIES) * sizeof *entry,
-                          (off_t)(at / page * sizeof *entry));
+        ssize_t n =
+            pread(fd, entry, (pages < ENTRIES ? pages : ENTRIES) * sizeof *entry, (off_t)(at / page * sizeof *entry));
         if (n < (ssize_t)sizeof *entry) { /* not told: all that is left */
             if (!inside && at > *from)
                 *from = at;

@@ -372,8 +372,7 @@ int cr_recording_fork(const char *folder)
     uint32_t chunk_count = LOAD(header->chunk_count);
     for (uint32_t i = 0; i < chunk_count; i++) {
         const struct cr_chunk *chunk = &header->chunks[i];
-        if (chunk->section == CR_SECTION_THREADS &&
-            chunk->bytes) /* empty: threads of the parent that are new use its slots already */
+        if (chunk->section == CR_SECTION_THREADS && chunk->bytes) /* empty: new threads of the parent use its slots */
             cr_os_map_file(mapped.fd, chunk->offset, chunk->bytes, mapped.chunk_at[i]);
         else if (chunk->bytes)
             move_mapping(mapped.chunk_at[i], chunk->offset, chunk->bytes);
