@@ -116,10 +116,13 @@ static void enter_block(void *context, struct cr_record *record)
 {
     (void)context;
     uintptr_t address = record->address;
+    const struct cr_leak_index *index = &cr_leak_index;
     struct cr_leak_region *region = address ? cr_leak_region_find(region_number(address)) : NULL;
-    struct cr_leak_region *next = region + 1;
-    uint32_t end = region && next < cr_leak_index.region + cr_leak_index.regions ? next->first : cr_leak_index.count;
-    if (!region || region->first + region->count == end)
+    if (!region)
+        return;
+    bool last = region == &index->region[index->regions - 1];
+    uint32_t end = last ? index->count : region[1].first;
+    if (region->first + region->count == end)
         return; /* it came meanwhile: a thread could not be stopped */
     cr_leak_index.entry[region->first + region->count++] =
         (struct cr_leak_entry){.record = cr_record_index(record), .place = offset_in(address)};
