@@ -11,6 +11,7 @@
 #include <mach/mach.h>
 #include <mach/mach_time.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -23,6 +24,32 @@
 void cr_os_expect_use(void *memory, size_t bytes)
 {
     (void)memory, (void)bytes; /* macOS has no large pages for the asking */
+}
+
+/* A map entry for each stretch of pages, as many as there is memory for. */
+bool cr_os_guard_is_cheap;
+size_t cr_os_guard_most(void) { return SIZE_MAX; }
+
+int cr_os_guard_prepare(void *pages, size_t bytes)
+{
+    (void)pages, (void)bytes; /* reserved without access */
+    return 0;
+}
+
+int cr_os_guard_open(void *pages, size_t bytes)
+{
+    int saved = errno;
+    int error = mprotect(pages, bytes, PROT_READ | PROT_WRITE) ? -errno : 0;
+    errno = saved;
+    return error;
+}
+
+int cr_os_guard_close(void *pages, size_t bytes)
+{
+    int saved = errno;
+    int error = cr_os_map_closed(pages, bytes);
+    errno = saved;
+    return error;
 }
 
 /* For file systems that allocate nothing ahead (network, FAT). */
