@@ -13,7 +13,7 @@ DEFAULTS = dict(
     state=reader.EXITED, end_detail=0, flags=0, pid=LIVE, ppid=1, start_wall_ns=1_700_000_000 * 10**9, start_ns=10**9,
     end_ns=3 * 10**9, max_rss=1 << 20, threads=1, inherited_bytes=0, inherited_blocks=0, shared_bytes=0, shared_blocks=0,
     peak_bytes=0, peak_blocks=0, heap_bytes_left=0, heap_files_left=0, runtime_bytes=0, runtime_blocks=0, heap_files=0,
-    heap_bytes=0, heap_left_out_files=0, heap_left_out_bytes=0, message=b"", peak_epoch=1)
+    heap_bytes=0, heap_left_out_files=0, heap_left_out_bytes=0, message=b"", peak_epoch=1, errors=0, errors_left_out=0)
 
 
 def slot(**values: int) -> bytes:
@@ -42,6 +42,7 @@ class CallStacks:
     pcs: Sequence[Tuple[int, int]] = ()  # address, module
     modules: Sequence[bytes] = ()
     strings: bytes = b"\0"
+    errors: Sequence[bytes] = ()
 
     def sections(self) -> Dict[int, bytes]:
         markers = range(stacks.MARKERS)
@@ -52,6 +53,7 @@ class CallStacks:
             reader.PCS: b"".join(struct.pack("<Q", address | number << 48) for address, number in [*((0, 0) for _ in markers), *self.pcs]),
             reader.MODULES: bytes(80) + b"".join(self.modules),
             reader.STRINGS: self.strings,
+            reader.ERRORS: b"".join(self.errors),
         }
 
 
@@ -69,9 +71,9 @@ def recording(slots: Sequence[bytes] = (), arguments: Sequence[bytes] = (b"prog"
         for part in (contents[kind][:half], b"" if kind in lost else contents[kind][half:]):
             chunks += reader.CHUNK.pack(kind, reader.HEADER_BYTES + len(body), len(part))
             body += part
-    *head, message, epoch = (fields[name] for name in DEFAULTS)
+    *head, message, epoch, errors, errors_left_out = (fields[name] for name in DEFAULTS)
     header = reader.HEADER.pack(b"crunch-r", reader.FORMAT_VERSION, reader.HEADER_BYTES, reader.HEADER_BYTES + len(body),
-                                2 * len(reader.ITEM_BYTES), *head, message, epoch)
+                                2 * len(reader.ITEM_BYTES), *head, message, epoch, errors, errors_left_out)
     return (header + table + chunks).ljust(reader.HEADER_BYTES, b"\0") + body
 
 

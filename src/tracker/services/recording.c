@@ -79,6 +79,7 @@ static const struct {
     [CR_SECTION_PCS] = {sizeof(struct cr_pc), KIB4, (size_t)128 << 20},
     [CR_SECTION_MODULES] = {sizeof(struct cr_module), KIB4, (size_t)16 << 20},
     [CR_SECTION_STRINGS] = {1, KIB4, (size_t)16 << 20},
+    [CR_SECTION_ERRORS] = {sizeof(struct cr_error), KIB4, (size_t)1 << 20},
 };
 
 char *cr_section_items[CR_SECTIONS];
@@ -390,6 +391,9 @@ int cr_recording_fork(const char *folder)
     STORE(header->peak_bytes, totals.live_bytes);
     STORE(header->peak_blocks, totals.live_blocks);
     STORE(header->peak_epoch, 1);
+    STORE(header->errors, 0);
+    STORE(header->errors_left_out, 0);
+    STORE(header->sections[CR_SECTION_ERRORS].used, 0);
     give_up_file(folder ? error : 0);
     return error;
 }
