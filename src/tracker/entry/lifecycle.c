@@ -10,7 +10,10 @@
 #include "base/fmt.h"
 #include "entry/crash.h"
 #include "entry/hooks.h"
+#include "entry/placed.h"
 #include "events/errors.h"
+#include "events/guard.h"
+#include "events/quarantine.h"
 #include "events/run_folder.h"
 #include "services/arena.h"
 #include "services/options.h"
@@ -22,7 +25,8 @@
 /* ---- fork ---- */
 
 static struct cr_lock *const locks[] = {&cr_errors_lock, &cr_threads_lock, &cr_regions_lock,   &cr_records_lock,
-                                        &cr_tree_lock,   &cr_modules_lock, &cr_recording_lock, &cr_arena_lock};
+                                        &cr_tree_lock,   &cr_modules_lock, &cr_recording_lock, &cr_arena_lock,
+                                        &cr_guard_lock,  &cr_quarantine_lock};
 #define LOCKS (sizeof locks / sizeof *locks)
 
 /* The state of the thread that forks. Other fork handlers, a library's or libSystem's own, may allocate while the locks are held:
@@ -119,6 +123,8 @@ static bool start(void)
     if (!cr_options.out[0])
         return false;
     int error = cr_run_folder_start();
+    if (!error)
+        cr_placement_start(&cr_hooks_heap);
     if (!error)
         error = cr_threads_start();
     if (error) {

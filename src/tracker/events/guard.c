@@ -7,7 +7,6 @@
 
 #include "services/recording.h"
 #include "state/block_table.h"
-#include "state/zones.h"
 #include "base/banned.h"
 
 #define PIECE_BYTES ((size_t)8 << 20) /* prepared at once */
@@ -221,16 +220,29 @@ bool cr_guard_is_whole(const struct cr_guarded *guarded)
     return holds(edge.front, edge.front_bytes, CR_ZONE_BYTE) && holds(edge.rear, edge.rear_bytes, CR_ZONE_BYTE);
 }
 
-void cr_guard_free(const struct cr_guarded *guarded)
+struct cr_damage cr_guard_damage(uintptr_t block, size_t size)
 {
-    uint32_t number = owner_of(guarded->block);
-    struct slot *slot = &guard.slot[number];
+    struct edges edge = edges(&guard.slot[owner_of(block)], block, size);
+    int64_t behind = (int64_t)size, end = behind + (int64_t)edge.rear_bytes;
+    struct cr_damage damage = cr_pattern_damage((const void *)block, behind, end, CR_ZONE_BYTE);
+    return damage.bytes ? damage
+                        : cr_pattern_damage((const void *)block, -(int64_t)edge.front_bytes, 0, CR_ZONE_BYTE);
+}
+
+/* Closes the pages of a block; whether they may be opened again. */
+static bool close_pages(const struct cr_guarded *guarded)
+{
+    struct slot *slot = &guard.slot[owner_of(guarded->block)];
     slot->known = *guarded;
     slot->known.live = false;
     atomic_store_explicit(&slot->state, SLOT_FREED, memory_order_release);
     struct open_pages open = open_pages(slot, guarded->size);
-    give_slot(number, !cr_os_guard_close((void *)open.from, open.to - open.from));
+    return !cr_os_guard_close((void *)open.from, open.to - open.from);
 }
+
+void cr_guard_free(const struct cr_guarded *guarded) { give_slot(owner_of(guarded->block), close_pages(guarded)); }
+
+void cr_guard_abandon(const struct cr_guarded *guarded) { close_pages(guarded); }
 
 /* ---- finding ---- */
 

@@ -19,6 +19,7 @@
 
 #include "base/lock.h"
 #include "platform/platform.h"
+#include "state/zones.h"
 
 #define CR_GUARD_MOST_BYTES ((size_t)64 << 20)
 #define CR_GUARD_SPACE_BYTES ((size_t)16 << 30)
@@ -38,7 +39,7 @@ struct cr_guarded {
     uintptr_t block;
     uint64_t size;
     uint32_t allocated; /* item of SITES; 0: not entered yet */
-    uint32_t freed;     /* item of NODES */
+    uint32_t freed;     /* the same; 0: unknown */
     uint32_t allocated_thread, freed_thread;
     uint8_t kind; /* enum cr_kind */
     bool live;
@@ -46,8 +47,13 @@ struct cr_guarded {
 
 /* The bytes of its pages that are not the block's, near it, still hold their pattern. */
 bool cr_guard_is_whole(const struct cr_guarded *guarded);
+/* Which of them do not; only the side behind it if both. */
+struct cr_damage cr_guard_damage(uintptr_t block, size_t size);
 /* Closes a live block's pages; guarded->freed* are kept with it. */
 void cr_guard_free(const struct cr_guarded *guarded);
+
+/* The same from where no lock may be taken: the slot is not used again. */
+void cr_guard_abandon(const struct cr_guarded *guarded);
 
 /* Of which block's pages an address is, or which block is nearest to a closed page. Takes no lock: for handlers of faults. false: not
  * in the space, or of no block. `allocated` may be 0 where the block table knows it. */

@@ -19,7 +19,7 @@ struct cr_freed {
     uint64_t size;
     void *base;         /* what the allocator gets back; NULL: nobody knows it any more, the memory stays taken */
     uint32_t allocated; /* item of SITES; 0: unknown */
-    uint32_t freed;     /* item of NODES; 0: unknown */
+    uint32_t freed;     /* the same */
     uint32_t allocated_thread, freed_thread;
     uint8_t kind;    /* enum cr_kind */
     bool filled;     /* holds the pattern */

@@ -97,6 +97,8 @@ uint32_t cr_stack_here(struct cr_thread *thread, const struct cr_unwind_start *s
     return follow(&thread->trail, state->pc, base_of(&stack), stack.frames, stack.frames - stack.fresh);
 }
 
+uint32_t cr_site_here(struct cr_thread *thread, const struct cr_unwind_start *start) { return locate(thread, start); }
+
 uint32_t cr_stack_of_site(uint32_t site)
 {
     return site ? cr_tree_child(cr_site(site)->parent, (uintptr_t)cr_site(site)->address) : 0;

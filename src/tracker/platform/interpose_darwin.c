@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "entry/hooks.h"
+#include "entry/placed.h"
 
 struct tuple {
     void (*replacement)(void);
@@ -35,8 +36,20 @@ bool cr_is_early(const void *block)
 
 void *cr_pass_malloc(size_t size) { return malloc(size); }
 void *cr_pass_calloc(size_t count, size_t size) { return calloc(count, size); }
-void *cr_pass_realloc(void *block, size_t size) { return realloc(block, size); }
-void cr_pass_free(void *block) { free(block); }
+
+void *cr_pass_realloc(void *block, size_t size)
+{
+    void *placed;
+    if (CR_UNLIKELY(cr_may_be_placed(block)) && cr_hooks_resize_unseen(block, size, &placed))
+        return placed;
+    return realloc(block, size);
+}
+
+void cr_pass_free(void *block)
+{
+    if (CR_LIKELY(!cr_may_be_placed(block)) || !cr_placed_free_unseen(block))
+        free(block);
+}
 
 /* ---- macOS's other functions ---- */
 

@@ -86,6 +86,8 @@ uint64_t cr_os_thread_id(void); /* the system's number of the calling thread */
 extern const bool cr_os_starts_in_hook;
 /* The environment, not through getenv, which is the program's to interpose; NULL while it is not there yet. */
 char **cr_os_environment(void);
+/* Whether realloc to no size frees the block and returns NULL. */
+extern const bool cr_os_realloc_to_0_frees;
 /* Ends the process at once, without any handler. */
 _Noreturn void cr_os_exit_now(int status);
 /* Calls fn(status) at exit, after all handlers and destructors of the program and its libraries if called early enough; status

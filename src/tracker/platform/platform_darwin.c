@@ -135,6 +135,7 @@ uint64_t cr_os_thread_id(void)
 }
 
 const bool cr_os_starts_in_hook = false;
+const bool cr_os_realloc_to_0_frees = false;
 char **cr_os_environment(void) { return *_NSGetEnviron(); } /* a library has no `environ` of its own */
 
 _Noreturn void cr_os_exit_now(int status) { _exit(status); }

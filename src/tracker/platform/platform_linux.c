@@ -144,6 +144,7 @@ uint64_t cr_os_max_rss(void)
 }
 
 const bool cr_os_starts_in_hook = true;
+const bool cr_os_realloc_to_0_frees = true;
 char **cr_os_environment(void) { return environ; }
 
 uint64_t cr_os_thread_id(void) { return (uint64_t)syscall(SYS_gettid); }

@@ -74,22 +74,27 @@ void *cr_zone_base(const void *block, size_t size)
 
 /* ---- damage ---- */
 
-static void note(struct cr_damage *damage, const char *block, int64_t at)
+static void note(struct cr_damage *damage, const char *block, int64_t at, uint8_t expected)
 {
     if (!damage->bytes++)
         damage->first = at;
     damage->last = at;
     int64_t place = at - damage->first;
-    if (place < (int64_t)sizeof damage->found) /* with what lies unchanged in between */
-        for (; damage->found_bytes <= place; damage->found_bytes++)
-            damage->found[damage->found_bytes] = (uint8_t)block[damage->first + damage->found_bytes];
+    if (place >= (int64_t)sizeof damage->found)
+        return;
+    for (; damage->found_bytes <= place; damage->found_bytes++) /* with what lies unchanged in between */
+        damage->found[damage->found_bytes] = damage->expected[damage->found_bytes] =
+            (uint8_t)block[damage->first + damage->found_bytes];
+    damage->expected[place] = expected;
 }
 
-static void compare(struct cr_damage *damage, const char *block, int64_t from, int64_t to, uint64_t expected)
+static void compare(struct cr_damage *damage, const char *block, int64_t from, int64_t to, uint64_t pattern)
 {
-    for (int64_t at = from; at < to; at++)
-        if ((uint8_t)block[at] != (uint8_t)(expected >> (at - from) % 8 * 8))
-            note(damage, block, at);
+    for (int64_t at = from; at < to; at++) {
+        uint8_t expected = (uint8_t)(pattern >> (at - from) % 8 * 8);
+        if ((uint8_t)block[at] != expected)
+            note(damage, block, at, expected);
+    }
 }
 
 struct cr_damage cr_zone_damage(const void *block, size_t size)
@@ -105,6 +110,13 @@ struct cr_damage cr_zone_damage(const void *block, size_t size)
         compare(&damage, block, -16, -8, header);
         compare(&damage, block, -8, 0, PATTERN);
     }
+    return damage;
+}
+
+struct cr_damage cr_pattern_damage(const void *block, int64_t from, int64_t to, uint8_t byte)
+{
+    struct cr_damage damage = {.bytes = 0};
+    compare(&damage, block, from, to, REPEAT(byte));
     return damage;
 }
 

@@ -17,8 +17,7 @@
 
 #define CR_ZONE_FRONT 16u /* bytes in front of a block that are looked at */
 #define CR_ZONE_BYTE 0xfdu
-#define CR_FILL_FREED 0xddu        /* what a freed block holds */
-#define CR_FILL_NEW_DEFAULT 0xcdu /* what a new block holds */
+#define CR_FILL_FREED 0xddu /* what a freed block holds */
 #define CR_ZONE_MOST_ALIGN ((size_t)1 << 30)
 #define CR_FILL_MOST ((size_t)16 << 20) /* of larger blocks the first and the last half of this are filled */
 
@@ -38,12 +37,15 @@ void *cr_zone_base(const void *block, size_t size);
 struct cr_damage {
     int64_t first, last; /* the first and last changed byte, from the block's start: negative before it */
     uint64_t bytes;      /* changed, in all */
-    uint8_t found[16];   /* what stands at `first` and behind it */
+    uint8_t found[16];   /* what stands at `first` and behind it, up to `last` */
+    uint8_t expected[16]; /* and what should */
     uint8_t found_bytes;
 };
 /* Of a block's zones: the rear one, or if that is whole the front one. Of a freed block: whatever is not the pattern. */
 struct cr_damage cr_zone_damage(const void *block, size_t size);
 struct cr_damage cr_fill_damage(const void *block, size_t size);
+/* Of the bytes block[from .. to - 1]: whatever is not `byte`. */
+struct cr_damage cr_pattern_damage(const void *block, int64_t from, int64_t to, uint8_t byte);
 
 /* Fills a block, of large ones both ends; whether one still holds CR_FILL_FREED. */
 void cr_fill(void *block, size_t size, uint8_t byte);
