@@ -6,8 +6,9 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Iterator, Mapping
+from typing import Dict, Iterator, Mapping, Optional
 
+from launcher.options import Checks
 from report.errors import CrunchError
 
 MACOS = sys.platform == "darwin"
@@ -42,7 +43,8 @@ def preloadable(path: Path) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def environment(old: Mapping[str, str], name: str, run_folder: Path, heap_limit: int, children: bool) -> Dict[str, str]:
+def environment(old: Mapping[str, str], name: str, run_folder: Path, heap_limit: int, children: bool,
+                checks: Checks) -> Dict[str, str]:
     """The program's environment: `old` with the tracker first in the loader's list, and this run's settings."""
     new = dict(old)
     new[VARIABLE] = ":".join([name] + _others(old.get(VARIABLE, ""), name))
@@ -51,7 +53,17 @@ def environment(old: Mapping[str, str], name: str, run_folder: Path, heap_limit:
     new.pop("CRUNCH_CHILDREN", None)
     if not children:
         new["CRUNCH_CHILDREN"] = "0"
+    for key, value in _checks(checks).items():
+        new.pop(key, None)
+        if value is not None:
+            new[key] = str(value)
     return new
+
+
+def _checks(checks: Checks) -> Dict[str, Optional[int]]:
+    """Variables of the checks; None: not to be set."""
+    return {"CRUNCH_CHECK": 1 if checks.check else None, "CRUNCH_QUARANTINE": checks.quarantine, "CRUNCH_FILL": checks.fill,
+            "CRUNCH_GUARD": checks.guard or None, "CRUNCH_GUARD_BELOW": 1 if checks.guard_below else None}
 
 
 def _others(libraries: str, name: str) -> list:

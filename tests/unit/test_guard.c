@@ -74,15 +74,15 @@ static void above(void)
         told = told && inside.live && inside.block == (uintptr_t)block && inside.size == size &&
                behind.block == (uintptr_t)block;
         memset(block, 'x', size);
-        whole = whole && cr_guard_is_whole(&inside);
+        whole = whole && cr_guard_is_whole(block, size);
         if (end > size) {
             block[size] = 'y';
-            whole = whole && !cr_guard_is_whole(&inside);
+            whole = whole && !cr_guard_is_whole(block, size);
             block[size] = (char)CR_ZONE_BYTE;
         }
-        if (((uintptr_t)block & (cr_os_page_bytes() - 1)) && cr_guard_is_whole(&inside)) {
+        if (((uintptr_t)block & (cr_os_page_bytes() - 1)) && cr_guard_is_whole(block, size)) {
             block[-1] = 'z';
-            whole = whole && !cr_guard_is_whole(&inside);
+            whole = whole && !cr_guard_is_whole(block, size);
         }
         give(block);
         struct cr_guarded freed = of(block);
@@ -108,9 +108,8 @@ static bool below(void)
         struct cr_guarded before = of(block - 1);
         well = block && readable(block) && readable(block + size - 1) && !readable(block - 1) &&
                before.block == (uintptr_t)block;
-        struct cr_guarded guarded = of(block);
         block[size] = 1; /* none of these sizes fills its pages */
-        well = well && !cr_guard_is_whole(&guarded);
+        well = well && !cr_guard_is_whole(block, size);
         give(block);
     }
     return well;

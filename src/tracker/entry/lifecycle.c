@@ -187,6 +187,8 @@ __attribute__((constructor)) static void construct(void)
         cr_os_at_exit(at_exit);
         cr_crash_start();
         cr_os_watch_modules();
+        if (cr_placed.bytes)
+            cr_hooks_placed_start();
         struct cr_thread *thread = cr_enter(); /* gives the main thread its alternate stack */
         if (thread)
             cr_leave(thread);

@@ -8,6 +8,9 @@
 /* The allocator, for events/placement.h. */
 extern const struct cr_heap cr_hooks_heap;
 
+/* Once, when blocks are going to be placed: makes the rest of the system's allocator know of them. */
+void cr_hooks_placed_start(void);
+
 /* A new block of an allocation hook that has entered, recorded, the thread left; NULL: the hook goes on as usual. */
 void *cr_hooks_place(struct cr_thread *thread, size_t size, size_t align, unsigned kind, struct cr_unwind_start *start);
 

@@ -214,19 +214,19 @@ static bool holds(const char *at, size_t bytes, uint8_t byte)
     return true;
 }
 
-bool cr_guard_is_whole(const struct cr_guarded *guarded)
+bool cr_guard_is_whole(const void *block, size_t size)
 {
-    struct edges edge = edges(&guard.slot[owner_of(guarded->block)], guarded->block, guarded->size);
+    struct edges edge = edges(&guard.slot[owner_of((uintptr_t)block)], (uintptr_t)block, size);
     return holds(edge.front, edge.front_bytes, CR_ZONE_BYTE) && holds(edge.rear, edge.rear_bytes, CR_ZONE_BYTE);
 }
 
-struct cr_damage cr_guard_damage(uintptr_t block, size_t size)
+struct cr_damage cr_guard_damage(const void *block, size_t size)
 {
-    struct edges edge = edges(&guard.slot[owner_of(block)], block, size);
+    struct edges edge = edges(&guard.slot[owner_of((uintptr_t)block)], (uintptr_t)block, size);
     int64_t behind = (int64_t)size, end = behind + (int64_t)edge.rear_bytes;
-    struct cr_damage damage = cr_pattern_damage((const void *)block, behind, end, CR_ZONE_BYTE);
+    struct cr_damage damage = cr_pattern_damage(block, behind, end, CR_ZONE_BYTE);
     return damage.bytes ? damage
-                        : cr_pattern_damage((const void *)block, -(int64_t)edge.front_bytes, 0, CR_ZONE_BYTE);
+                        : cr_pattern_damage(block, -(int64_t)edge.front_bytes, 0, CR_ZONE_BYTE);
 }
 
 /* Closes the pages of a block; whether they may be opened again. */

@@ -28,6 +28,11 @@ extern struct cr_lock cr_guard_lock;
 /* The address space of guarded blocks; empty: there are none. */
 extern struct cr_os_range cr_guard_space;
 
+static inline bool cr_guard_is_guarded(const void *block)
+{
+    return (uintptr_t)block - cr_guard_space.base < cr_guard_space.bytes;
+}
+
 /* Once, at the start. below: blocks start at the unreachable page. false: no address space, nothing is guarded. */
 bool cr_guard_start(bool below, size_t space_bytes);
 
@@ -46,9 +51,9 @@ struct cr_guarded {
 };
 
 /* The bytes of its pages that are not the block's, near it, still hold their pattern. */
-bool cr_guard_is_whole(const struct cr_guarded *guarded);
+bool cr_guard_is_whole(const void *block, size_t size);
 /* Which of them do not; only the side behind it if both. */
-struct cr_damage cr_guard_damage(uintptr_t block, size_t size);
+struct cr_damage cr_guard_damage(const void *block, size_t size);
 /* Closes a live block's pages; guarded->freed* are kept with it. */
 void cr_guard_free(const struct cr_guarded *guarded);
 

@@ -41,9 +41,8 @@ void cr_placed_tell_live(struct cr_thread *thread, const struct cr_placed_block 
         .block_kind = placed->tag & CR_TAG_KIND,
     };
     cr_text_string(&CR_TEXT(error.function), call->function);
-    struct cr_damage damage = placed->tag & CR_TAG_ZONED
-                                  ? cr_zone_damage(placed->block, placed->size)
-                                  : cr_guard_damage((uintptr_t)placed->block, placed->size);
+    bool guarded = cr_guard_is_guarded(placed->block);
+    struct cr_damage damage = (guarded ? cr_guard_damage : cr_zone_damage)(placed->block, placed->size);
     tell_zones(thread, &error, &damage);
 }
 

@@ -15,8 +15,6 @@
 #include "state/zones.h"
 #include "base/banned.h"
 
-#define PLACED (CR_TAG_ZONED | CR_TAG_GUARDED)
-
 struct cr_os_range cr_placed;
 static const struct cr_heap *heap;
 
@@ -88,17 +86,14 @@ static void *place_between_zones(size_t size, size_t align, bool zeroed)
 
 void *cr_place(struct cr_thread *thread, size_t size, size_t align, bool zeroed, unsigned *tag)
 {
-    unsigned mark = CR_TAG_GUARDED;
     void *block = guard_is_due(thread) ? cr_guard_new(size, align) : NULL;
-    if (!block && cr_options.check) {
-        mark = CR_TAG_ZONED;
+    if (!block && cr_options.check)
         block = place_between_zones(size, align, zeroed);
-    }
     if (!block)
         return NULL;
     if (cr_options.check && !zeroed && cr_options.fill != CR_FILL_NOTHING)
         cr_fill(block, size, (uint8_t)cr_options.fill);
-    *tag |= mark;
+    *tag |= CR_TAG_PLACED;
     return block;
 }
 
@@ -117,7 +112,7 @@ static struct cr_guarded as_guarded(const struct cr_placed_block *placed)
 /* Without checks and quarantine. locks: they may be taken. */
 static void give_back(const struct cr_placed_block *placed, bool locks)
 {
-    if (placed->tag & CR_TAG_GUARDED) {
+    if (cr_guard_is_guarded(placed->block)) {
         struct cr_guarded guarded = as_guarded(placed);
         (locks ? cr_guard_free : cr_guard_abandon)(&guarded);
         return;
@@ -146,14 +141,13 @@ bool cr_placed_find(const void *block, struct cr_placed_block *found)
     const struct cr_record *record = cr_record(index);
     *found = (struct cr_placed_block){(void *)(uintptr_t)block, cr_record_size(record), cr_record_tag(record),
                                       record->node, record->thread};
-    return found->tag & PLACED;
+    return found->tag & CR_TAG_PLACED;
 }
 
 bool cr_placed_check(struct cr_thread *thread, const struct cr_placed_block *placed, const struct cr_placed_call *call)
 {
-    bool zoned = placed->tag & CR_TAG_ZONED;
-    struct cr_guarded guarded = as_guarded(placed);
-    if (CR_LIKELY(zoned ? cr_zone_is_whole(placed->block, placed->size) : cr_guard_is_whole(&guarded)))
+    bool guarded = cr_guard_is_guarded(placed->block);
+    if (CR_LIKELY((guarded ? cr_guard_is_whole : cr_zone_is_whole)(placed->block, placed->size)))
         return true;
     cr_placed_tell_live(thread, placed, call);
     return false;
@@ -163,7 +157,7 @@ void cr_placed_retire(struct cr_thread *thread, const struct cr_placed_block *pl
                       bool whole)
 {
     uint32_t site = cr_site_here(thread, start);
-    if (placed->tag & CR_TAG_GUARDED) {
+    if (cr_guard_is_guarded(placed->block)) {
         struct cr_guarded guarded = as_guarded(placed);
         guarded.freed = site;
         guarded.freed_thread = thread->number;
@@ -193,7 +187,7 @@ bool cr_placed_free_unseen(void *block)
     uint32_t index = cr_block_take((uintptr_t)block);
     if (!index)
         return true; /* another thread was faster, which is that thread's affair */
-    cr_record(index)->size_tag &= ~(uint64_t)PLACED; /* goes on counting as live, and leads nowhere */
+    cr_record(index)->size_tag &= ~(uint64_t)CR_TAG_PLACED; /* goes on counting as live, and leads nowhere */
     give_back(&placed, false);
     return true;
 }
@@ -204,11 +198,11 @@ static void check_record(void *thread, struct cr_record *record)
 {
     struct cr_placed_block placed;
     uint64_t address = atomic_load_explicit(&record->address, memory_order_relaxed);
-    if (!address || !(cr_record_tag(record) & PLACED) || !cr_placed_find((void *)(uintptr_t)address, &placed))
+    if (!address || !(cr_record_tag(record) & CR_TAG_PLACED) || !cr_placed_find((void *)(uintptr_t)address, &placed))
         return;
     /* What is given back at once may be unmapped by another thread while it is looked at. */
     bool may_go = atomic_load(&cr_recording->threads) > 1 &&
-                  (placed.tag & CR_TAG_GUARDED || placed.size > cr_options.quarantine / 2);
+                  (cr_guard_is_guarded(placed.block) || placed.size > cr_options.quarantine / 2);
     if (!may_go)
         cr_placed_check(thread, &placed, &(struct cr_placed_call){"", NULL});
 }

@@ -1,7 +1,7 @@
 /* placement.h - blocks that lie where crunch wants them: between red zones (--check), or on guarded pages (--guard). What the allocator
  * gives is then not what the program gets, so whoever hands an address to the allocator asks here first.
  *
- * A block is placed only when it is recorded: its record says how (CR_TAG_ZONED, CR_TAG_GUARDED), and all others are the
+ * A block is placed only when it is recorded: its record says how (CR_TAG_PLACED), and all others are the
  * allocator's, also in this mode: from before the start, of signal handlers that interrupted crunch, larger than guard pages
  * take. The cost of a mode that is off is one counter (struct cr_thread's until_placed) and one comparison (cr_placed). */
 #ifndef CR_EVENTS_PLACEMENT_H
@@ -25,7 +25,7 @@ void cr_placement_start(const struct cr_heap *heap);
 
 /* ---- for hooks: the thread has entered and until_placed has come to 0, or cr_may_be_placed ---- */
 
-/* A new block of at least `align`, its marks added to *tag; the caller records it, then calls cr_placed_is_known. NULL: the hook makes
+/* A new block of at least `align`, its mark added to *tag; the caller records it, then calls cr_placed_is_known. NULL: the hook makes
  * the block as usual. */
 void *cr_place(struct cr_thread *thread, size_t size, size_t align, bool zeroed, unsigned *tag);
 /* Whether the block was recorded. If not (no memory), it is gone. */

@@ -57,14 +57,25 @@ void cr_pass_free(void *block)
 CR_HOOK(void *, reallocf, (void *block, size_t size))
 {
     struct cr_thread *thread = cr_hook_enter();
-    if (CR_UNLIKELY(!thread))
-        return reallocf(block, size);
+    if (CR_UNLIKELY(!thread)) {
+        void *result = cr_pass_realloc(block, size);
+        if (!result && block)
+            cr_pass_free(block);
+        return result;
+    }
     if (!block) {
         block = reallocf(NULL, size);
         CR_FINISH(thread, block, size, CR_KIND_REALLOC);
         return block;
     }
     struct cr_unwind_start start = CR_UNWIND_START();
+    void *placed;
+    if (CR_UNLIKELY(cr_may_be_placed(block)) && cr_hooks_resize_placed(thread, block, size, &start, &placed)) {
+        if (!placed)
+            cr_hooks_free_placed(thread, block, "reallocf", &start);
+        cr_leave(thread);
+        return placed;
+    }
     struct cr_resize resize = {.index = cr_on_resize_begin(thread, block), .block = block};
     resize.result = reallocf(block, size);
     int saved = errno;

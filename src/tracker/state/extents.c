@@ -83,7 +83,7 @@ static struct cr_extent starting_at(struct cr_region *region, uintptr_t address)
         const struct cr_record *record = cr_record(index);
         extent.record = index;
         extent.size = cr_record_size(record);
-        if (cr_record_tag(record) & CR_TAG_ZONED)
+        if (cr_record_tag(record) & CR_TAG_PLACED)
             extent.state = CR_EXTENT_LIVE;
         return extent;
     }

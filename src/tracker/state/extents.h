@@ -1,4 +1,4 @@
-/* extents.h - which block an address lies in, of those between red zones (state/zones.h): live ones, and freed ones in quarantine.
+/* extents.h - which placed block (events/placement.h) an address lies in: live ones, and freed ones in quarantine.
  *
  * The block table knows where blocks start. From an address, the nearest start before it is at most 64 granules away, or the 1 KiB
  * cell that the address lies in has a hint: how far before the cell the block starts that reaches into it. Hints are written for
@@ -30,7 +30,7 @@ struct cr_extent {
     uint32_t record; /* of a live one */
 };
 
-/* The block at an address, its red zones included. */
+/* The block at an address, red zones included. */
 struct cr_extent cr_extent_find(uintptr_t address);
 
 #endif

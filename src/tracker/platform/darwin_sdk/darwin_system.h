@@ -76,6 +76,7 @@ int mkdir(const char *path, mode_t mode);
 #define MAP_FAILED ((void *)-1)
 void *mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset);
 int munmap(void *memory, size_t bytes);
+int mprotect(void *memory, size_t bytes, int protection);
 
 struct rlimit {
     uint64_t rlim_cur, rlim_max;
