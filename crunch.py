@@ -30,6 +30,7 @@ Options:
   --error-exitcode <n>  End with status n instead of the program's if there is an error or a definite leak.
   -q --quiet            Print nothing but crunch's own failures.
   --open                Open the report in the browser.
+  --editor <pattern>    Source lines in the report open by this address, such as vscode://file/{file}:{line}.
   --report <folder>     Make the report of a finished run again.
   --export <format>     Write a finished run's call stacks, as 'folded' or 'speedscope', to standard output or -o.
   --value <what>        Of the export: live, peak, bytes, allocations or temporary [default: live].
@@ -47,8 +48,9 @@ VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from launcher import folder, inject, options, program, progress, run, sites, suppressed, terminal  # noqa: E402 (found through the line above)
-from report import findings  # noqa: E402
+from launcher import (crashes, folder, inject, options, program, progress, run, sites, suppressed,  # noqa: E402 (found through
+                      terminal)  # the line above)
+from report import crash, findings  # noqa: E402
 from report import run as runs  # noqa: E402
 from report import summary, suppressions  # noqa: E402
 from report.errors import EXIT_FAILED, CrunchError  # noqa: E402
@@ -123,15 +125,16 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
     with progress.bar(sys.stderr, chosen.quiet) as told:
         started = runs.load(path, told, entries)
         last = runs.became(started) or started
-        failure = "" if chosen.no_report else written_page(started)
+        failure = "" if chosen.no_report else written_page(started, chosen.editor)
+        why, riddle = explained(last)
         shown, trouble = ([], "") if chosen.quiet else call_stacks(last, chosen)
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
-                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last))
+                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why)
     if not chosen.quiet:
         say(terminal.lines(started, last, kept))
     print_suppressions(chosen, last)
-    if failure or trouble:
-        say([f"crunch: {failure or trouble}"])
+    if failure or riddle or trouble:
+        say([f"crunch: {failure or riddle or trouble}"])
     elif chosen.open and not chosen.no_report:
         show(path)
     return last.findings.failed
@@ -149,7 +152,8 @@ def remake(chosen: options.Options) -> int:
     summary.complete(path)
     with progress.bar(sys.stderr, chosen.quiet) as told:
         recorded = runs.load(path, told, read_suppressions(chosen))
-        write_page(recorded)
+        write_page(recorded, chosen.editor)
+        crash.annotate(recorded)
     if not chosen.quiet:
         say([f"crunch report written to {printable(str(path / 'report.html'))}", *suppressed.lines(recorded)])
     print_suppressions(chosen, recorded)
@@ -185,21 +189,30 @@ def call_stacks(recorded: runs.Run, chosen: options.Options) -> Tuple[List[str],
         return [], error.message
 
 
-def written_page(recorded: runs.Run) -> str:
+def explained(recorded: runs.Run) -> Tuple[List[str], str]:
+    """What the terminal says of a crash, and why it cannot; gives the frames in `fatal` their names."""
+    try:
+        crash.annotate(recorded)
+        return crashes.lines(recorded), ""
+    except CrunchError as error:
+        return [], error.message
+
+
+def written_page(recorded: runs.Run, editor: str) -> str:
     """Writes the page; returns why it could not, so that the summary is printed all the same."""
     try:
-        write_page(recorded)
+        write_page(recorded, editor)
         return ""
     except CrunchError as error:
         return error.message
 
 
-def write_page(recorded: runs.Run) -> None:
+def write_page(recorded: runs.Run, editor: str) -> None:
     """Writes report.html, for a run and its children."""
     needed("jinja2")
     from report import build
 
-    build.reports(recorded, ROOT / "templates", f"crunch {VERSION}")
+    build.reports(recorded, ROOT / "templates", f"crunch {VERSION}", editor)
 
 
 def show(path: Path) -> None:

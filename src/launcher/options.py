@@ -46,6 +46,7 @@ class Options:
     error_exitcode: int  # 0: the exit status is the program's, whatever was found
     quiet: bool
     open: bool
+    editor: str  # pattern of links to source lines; empty: none
 
 
 def from_docopt(values: Mapping[str, Any]) -> Options:
@@ -73,6 +74,7 @@ def from_docopt(values: Mapping[str, Any]) -> Options:
         error_exitcode=exit_status(values["--error-exitcode"], "--error-exitcode") if values["--error-exitcode"] is not None else 0,
         quiet=values["--quiet"],
         open=values["--open"],
+        editor=editor(values["--editor"] or ""),
     )
 
 
@@ -118,6 +120,14 @@ def byte(text: str, option: str) -> int:
     if value > 255:
         raise CrunchError(f"{option} takes a byte like 0xcd or 205, or none, not '{printable(text)}'")
     return value
+
+
+def editor(pattern: str) -> str:
+    """A pattern of links to source lines; CrunchError if links like that cannot open a file, or run code."""
+    scheme = re.match(r"[a-z][a-z0-9+.-]*(?=:)", pattern.lower())
+    if pattern and (not scheme or "{file}" not in pattern or scheme[0] in ("javascript", "data", "vbscript", "blob")):
+        raise CrunchError(f"--editor {printable(pattern)} is no address with {{file}} in it, such as vscode://file/{{file}}:{{line}}")
+    return pattern
 
 
 def size(text: str, option: str) -> int:

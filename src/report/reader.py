@@ -32,7 +32,10 @@ CHUNK = struct.Struct("<I4xQQ")
 SLOT = struct.Struct("<6Q4q48x")
 BLOCKS_HEADER = struct.Struct("<8sIIQQ32x")
 BLOCK = struct.Struct("<QQQIIBB6x")
+BLOCK_FIELDS = {"address": (0, "Q"), "size": (8, "Q"), "time_ns": (16, "Q"), "site": (24, "I"), "thread": (28, "I"), "kind": (32, "B"),
+                "flags": (33, "B")}  # where they lie in a record, and how: see struct
 UNFINISHED = 2**64 - 1
+REPEATED = frozenset(("block", "register", "frame", "frames_left_out", "frames_missing", "module", "note", "thread_stack"))
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,8 @@ class Fatal:
     """The file `fatal`: its first line, and its key value lines."""
 
     line: str
-    values: Dict[str, str] = field(default_factory=dict)
+    values: Dict[str, str] = field(default_factory=dict)  # of keys that stand alone
+    details: List[Tuple[str, str]] = field(default_factory=list)  # all lines in order, those whose keys repeat themselves too
 
 
 StatValue = Union[int, float, str, None]
@@ -217,23 +221,23 @@ class Blocks:
             raise CrunchError(f"{self.path} is damaged: its block {number} is of an unknown kind")
         return block
 
-    def _column(self, word: int) -> "memoryview":
-        """One of the five 64-bit words of every record."""
-        start = BLOCKS_HEADER.size
-        words = memoryview(self._data)[start:start + self._count * BLOCK.size].cast("Q")
-        return words[word::BLOCK.size // 8]
+    def column(self, name: str) -> "memoryview":
+        """One field of every record, by its name in BLOCK_FIELDS."""
+        offset, code = BLOCK_FIELDS[name]
+        width = struct.calcsize(code)
+        records = memoryview(self._data)[BLOCKS_HEADER.size:BLOCKS_HEADER.size + self._count * BLOCK.size]
+        return records.cast(code)[offset // width::BLOCK.size // width]
 
     def _runtime_numbers(self) -> List[int]:
         if self._runtime is None:
-            bit = BLOCK_RUNTIME << 8  # the last word holds kind and flags
-            self._runtime = [number for number, word in enumerate(self._column(4)) if word & bit]
+            self._runtime = [number for number, flags in enumerate(self.column("flags")) if flags & BLOCK_RUNTIME]
         return self._runtime
 
     def largest(self, limit: int) -> List[Block]:
         """The program's own blocks, largest first, at most `limit`; a second call for fewer costs nothing."""
         if limit > len(self._largest):
             runtime = frozenset(self._runtime_numbers())
-            top = heapq.nlargest(limit + len(runtime), zip(self._column(1), range(0, -self._count, -1)))
+            top = heapq.nlargest(limit + len(runtime), zip(self.column("size"), range(0, -self._count, -1)))
             self._largest = [self[-number] for _, number in top if -number not in runtime]
         return self._largest[:limit]
 
@@ -288,18 +292,17 @@ def read_fatal(folder: Path) -> Optional[Fatal]:
     lines = os.fsdecode(bytes(data)).splitlines()
     if not lines or not lines[0].strip():
         raise CrunchError(f"{path} is damaged: it is empty")
-    return Fatal(lines[0], dict(_key_value(line) for line in lines[1:] if line.strip()))
+    details = [_key_value(line) for line in lines[1:] if line.strip()]
+    return Fatal(lines[0], {key: value for key, value in details if key not in REPEATED}, details)
 
 
-def read_contents(folder: Path, block: Block, limit: int) -> Optional[bytes]:
-    """The first `limit` bytes of a block's contents; None where they were not kept."""
-    if not block.flags & BLOCK_CONTENTS:
-        return None
+def read_contents(folder: Path, address: int, limit: int) -> bytes:
+    """The first `limit` bytes of a block's contents; nothing where its file is gone."""
     try:
-        with open(folder / "heap" / f"0x{block.address:x}", "rb") as file:
-            return file.read(min(limit, block.size))
+        with open(folder / "heap" / f"0x{address:x}", "rb") as file:
+            return file.read(limit)
     except OSError:
-        return None
+        return b""
 
 
 def alive(pid: int) -> bool:

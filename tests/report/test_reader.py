@@ -35,7 +35,7 @@ def test_what_is_written_is_read(tmp_path):
     assert [block.address for block in blocks.largest(10)] == [0x9000, 0x7F00]
     assert [block.address for block in blocks.largest(1)] == [0x9000]
     assert [block.size for block in blocks.runtime(10)] == [99]
-    assert reader.read_contents(folder, blocks.largest(2)[1], 4) == b"0123"
+    assert reader.read_contents(folder, blocks.largest(2)[1].address, 4) == b"0123"
     assert reader.read_stats(folder)["live_blocks"] == 3
 
 
