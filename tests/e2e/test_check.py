@@ -55,13 +55,19 @@ def test_twins_without_the_defect_are_silent(options, folder):
     run_folder.check()
 
 
-@pytest.mark.parametrize("case, options", [
-    ("write_after_free", []), ("read_after_free", []), ("underrun", ["--guard-below"]),
+@pytest.mark.parametrize("case, options, kind, words", [
+    ("write_after_free", [], "guard-freed", "a write to an address 5 bytes inside a freed block of 40 bytes"),
+    ("read_after_free", [], "guard-freed", "a read from an address 5 bytes inside a freed block of 40 bytes"),
+    ("far_overrun", [], "guard-after", "a write to an address 8 bytes after a live block of 24 bytes"),
+    ("underrun", ["--guard-below"], "guard-before", "a write to an address 1 byte before a live block of 24 bytes"),
 ])
-def test_guard_stops_at_the_instruction(case, options, folder):
+def test_guard_stops_at_the_instruction(case, options, kind, words, folder):
     result, run_folder = crunch(folder, target("check"), case, options=["--guard", *options])
     assert result.status == 128 + signal.SIGSEGV
-    assert run_folder.fatal is not None
+    problem, = found(run_folder)
+    assert problem.kind == kind and lines(problem, "here")[0] == tagged("line", case)
+    assert any(name.startswith("freed") for name, _ in problem.stacks) == (kind == "guard-freed")
+    assert words in (folder / "fatal").read_text()
 
 
 def test_guard_finds_what_lies_between_block_and_page(folder):

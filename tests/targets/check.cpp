@@ -19,11 +19,18 @@ static void overrun()
     free(block); // found: overrun
 }
 
+static void far_overrun()
+{
+    char *block = (char *)malloc(24);
+    block[OFF(32, 23)] = 'x'; // line: far_overrun
+    free(block);
+}
+
 static void underrun()
 {
     char *block = (char *)malloc(24);
-    block[OFF(-1, 0)] = 'x';
-    free(block); // found: underrun
+    block[OFF(-1, 0)] = 'x'; // line: underrun
+    free(block);             // found: underrun
 }
 
 static void overrun_realloc()
@@ -152,6 +159,7 @@ static const struct {
     void (*run)();
 } cases[] = {
     {"overrun", overrun},
+    {"far_overrun", far_overrun},
     {"underrun", underrun},
     {"overrun_realloc", overrun_realloc},
     {"overrun_exit", overrun_exit},

@@ -223,7 +223,8 @@ int main(void)
     for (int i = 0; i < 2; i++) {
         no_guard_pages = i;
         ok(in_child(below), "with blocks at the start of their pages, what is before them faults%s", with[i]);
-        ok(in_child(oldest_first), "a full space uses the slot freed first again, and says when there is none%s", with[i]);
+        ok(in_child(oldest_first), "a full space uses the slot freed first again, and says when there is none%s",
+           with[i]);
         ok(in_child(fresh_before_old), "freed pages stay unreachable while there is space%s", with[i]);
         ok(in_child(in_threads), "threads%s", with[i]);
         ok(in_child(survives_fork), "a forked child has the same blocks and unreachable pages%s", with[i]);

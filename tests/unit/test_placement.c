@@ -141,7 +141,8 @@ static bool at_the_end(void)
     one[30] = 1;
     two[-2] = 1;
     check_all();
-    right = right && section_count(CR_SECTION_ERRORS) == 2 && error(0)->kind + error(1)->kind == CR_ERROR_OVERRUN + CR_ERROR_UNDERRUN;
+    right = right && section_count(CR_SECTION_ERRORS) == 2 &&
+            error(0)->kind + error(1)->kind == CR_ERROR_OVERRUN + CR_ERROR_UNDERRUN;
     return tracker_end() && right && !error(0)->stack;
 }
 
@@ -277,9 +278,11 @@ static bool in_threads(void)
 int main(void)
 {
     ok(in_child(writes_around_a_block), "writes around a block are found when it is freed, with stacks and bytes");
-    ok(in_child(writes_to_freed_blocks), "writes to a freed block are found when it leaves the quarantine or at the end, once");
+    ok(in_child(writes_to_freed_blocks),
+       "writes to a freed block are found when it leaves the quarantine or at the end, once");
     ok(in_child(at_the_end), "writes around blocks that are never freed are found at the end");
-    ok(in_child(first_in_first_out), "the quarantine keeps its bytes, and lets the oldest go; what is larger goes at once");
+    ok(in_child(first_in_first_out),
+       "the quarantine keeps its bytes, and lets the oldest go; what is larger goes at once");
     ok(in_child(without_quarantine), "no quarantine keeps nothing");
     ok(in_child(unseen), "what a thread frees that cannot enter goes back at once, once");
     ok(in_child(addresses), "every address of a block and its zones leads to it, live or freed");

@@ -28,7 +28,8 @@ void *cr_hooks_place(struct cr_thread *thread, size_t size, size_t align, unsign
     return block;
 }
 
-bool cr_hooks_free_placed(struct cr_thread *thread, void *block, const char *function, const struct cr_unwind_start *start)
+bool cr_hooks_free_placed(struct cr_thread *thread, void *block, const char *function,
+                          const struct cr_unwind_start *start)
 {
     struct cr_placed_block placed;
     if (!cr_placed_find(block, &placed))
@@ -50,7 +51,8 @@ static void *place_again(struct cr_thread *thread, size_t size, unsigned *mark)
 }
 
 /* Placed blocks never stay where they are: who still uses the old address is found. */
-bool cr_hooks_resize_placed(struct cr_thread *thread, void *block, size_t size, struct cr_unwind_start *start, void **result)
+bool cr_hooks_resize_placed(struct cr_thread *thread, void *block, size_t size, struct cr_unwind_start *start,
+                            void **result)
 {
     struct cr_placed_block placed;
     if (!cr_placed_find(block, &placed))
@@ -64,7 +66,8 @@ bool cr_hooks_resize_placed(struct cr_thread *thread, void *block, size_t size, 
         return true; /* errno says why; the block lives on */
     if (fresh)
         memcpy(fresh, block, size < placed.size ? size : placed.size);
-    struct cr_resize resize = {.index = cr_on_resize_begin(thread, block), .block = block, .result = fresh, .size = size};
+    struct cr_resize resize = {
+        .index = cr_on_resize_begin(thread, block), .block = block, .result = fresh, .size = size};
     if (!resize.index) /* another thread frees it at the same moment */
         return true;
     int saved = errno;

@@ -28,8 +28,8 @@ struct cr_os_range cr_guard_space;
 static struct {
     bool below;
     size_t page_bytes;
-    uint32_t page_count;    /* of the space */
-    struct slot *slot;      /* number 0 is none */
+    uint32_t page_count;     /* of the space */
+    struct slot *slot;       /* number 0 is none */
     _Atomic uint32_t *owner; /* by page: the number of its slot */
     _Atomic uint64_t refused;
     size_t most; /* live blocks */
@@ -139,8 +139,7 @@ static void give_slot(uint32_t number, bool usable)
 
 static uint32_t owner_of(uintptr_t address)
 {
-    return atomic_load_explicit(&guard.owner[(address - cr_guard_space.base) / guard.page_bytes],
-                                memory_order_acquire);
+    return atomic_load_explicit(&guard.owner[(address - cr_guard_space.base) / guard.page_bytes], memory_order_acquire);
 }
 
 /* ---- where a block lies in its slot ---- */
@@ -195,7 +194,8 @@ void *cr_guard_new(size_t size, size_t align)
         refuse("the system gives no memory for more guarded blocks: others are not guarded");
         return NULL;
     }
-    uintptr_t block = guard.below ? open.from : (open.to - (size ? size : 1)) & ~(uintptr_t)((align > 16 ? align : 16) - 1);
+    uintptr_t block =
+        guard.below ? open.from : (open.to - (size ? size : 1)) & ~(uintptr_t)((align > 16 ? align : 16) - 1);
     slot->known = (struct cr_guarded){.block = block, .size = size, .live = true};
     atomic_store_explicit(&slot->state, SLOT_LIVE, memory_order_release);
     struct edges edge = edges(slot, block, size);
@@ -225,8 +225,7 @@ struct cr_damage cr_guard_damage(const void *block, size_t size)
     struct edges edge = edges(&guard.slot[owner_of((uintptr_t)block)], (uintptr_t)block, size);
     int64_t behind = (int64_t)size, end = behind + (int64_t)edge.rear_bytes;
     struct cr_damage damage = cr_pattern_damage(block, behind, end, CR_ZONE_BYTE);
-    return damage.bytes ? damage
-                        : cr_pattern_damage(block, -(int64_t)edge.front_bytes, 0, CR_ZONE_BYTE);
+    return damage.bytes ? damage : cr_pattern_damage(block, -(int64_t)edge.front_bytes, 0, CR_ZONE_BYTE);
 }
 
 /* Closes the pages of a block; whether they may be opened again. */

@@ -29,7 +29,8 @@ static void tell_zones(struct cr_thread *thread, struct cr_error *error, const s
     cr_error_report(thread, error);
 }
 
-void cr_placed_tell_live(struct cr_thread *thread, const struct cr_placed_block *placed, const struct cr_placed_call *call)
+void cr_placed_tell_live(struct cr_thread *thread, const struct cr_placed_block *placed,
+                         const struct cr_placed_call *call)
 {
     struct cr_error error = {
         .flags = CR_ERROR_BLOCK | CR_ERROR_WRITES,
@@ -72,4 +73,33 @@ void cr_placed_tell_freed(struct cr_thread *thread, const struct cr_freed *freed
     damage = cr_zone_damage((const void *)freed->block, freed->size);
     if (damage.bytes)
         tell_zones(thread, &error, &damage);
+}
+
+void cr_placed_tell_fault(uintptr_t address, enum cr_access access, const struct cr_os_registers *registers)
+{
+    struct cr_guarded guarded;
+    struct cr_thread *thread = cr_tls_get();
+    if ((uintptr_t)thread <= CR_THREAD_BUSY || thread->inside || !cr_guard_find(address, &guarded))
+        return;
+    thread->inside = 1;
+    bool before = address < guarded.block;
+    struct cr_error error = {
+        .kind = !guarded.live ? CR_ERROR_GUARD_FREED
+                : before      ? CR_ERROR_GUARD_BEFORE
+                              : CR_ERROR_GUARD_AFTER,
+        .flags = CR_ERROR_BLOCK,
+        .allocated_thread = guarded.allocated_thread,
+        .freed_thread = guarded.freed_thread,
+        .stack = cr_stack_of_registers(thread, registers),
+        .allocated = cr_stack_of_site(guarded.allocated),
+        .freed = cr_stack_of_site(guarded.freed),
+        .address = address,
+        .block_address = guarded.block,
+        .block_size = guarded.size,
+        .block_kind = guarded.kind,
+    };
+    if (access == CR_ACCESS_READ || access == CR_ACCESS_WRITE)
+        error.flags |= access == CR_ACCESS_READ ? CR_ERROR_READS : CR_ERROR_WRITES;
+    cr_error_report(thread, &error);
+    thread->inside = 0;
 }

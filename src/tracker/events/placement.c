@@ -153,8 +153,8 @@ bool cr_placed_check(struct cr_thread *thread, const struct cr_placed_block *pla
     return false;
 }
 
-void cr_placed_retire(struct cr_thread *thread, const struct cr_placed_block *placed, const struct cr_unwind_start *start,
-                      bool whole)
+void cr_placed_retire(struct cr_thread *thread, const struct cr_placed_block *placed,
+                      const struct cr_unwind_start *start, bool whole)
 {
     uint32_t site = cr_site_here(thread, start);
     if (cr_guard_is_guarded(placed->block)) {

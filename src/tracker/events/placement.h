@@ -50,8 +50,8 @@ bool cr_placed_find(const void *block, struct cr_placed_block *found);
 /* Looks whether what lies around a block is as it was, and reports it if not; true: it is. */
 bool cr_placed_check(struct cr_thread *thread, const struct cr_placed_block *placed, const struct cr_placed_call *call);
 /* A block that has just been taken out of the block table, by free or realloc, goes where freed blocks go. whole: as the check said. */
-void cr_placed_retire(struct cr_thread *thread, const struct cr_placed_block *placed, const struct cr_unwind_start *start,
-                      bool whole);
+void cr_placed_retire(struct cr_thread *thread, const struct cr_placed_block *placed,
+                      const struct cr_unwind_start *start, bool whole);
 
 /* ---- for hooks of threads that cannot enter ---- */
 

@@ -115,7 +115,10 @@ static boolean_t no(malloc_zone_t *self)
 
 static void print(malloc_zone_t *self, boolean_t verbose) { (void)self, (void)verbose; }
 static void log_address(malloc_zone_t *self, void *address) { (void)self, (void)address; }
-static void nothing(malloc_zone_t *self) { (void)self; } /* crunch's own locks are held over a fork by entry/lifecycle.c */
+static void nothing(malloc_zone_t *self)
+{
+    (void)self;
+} /* crunch's own locks are held over a fork by entry/lifecycle.c */
 
 static void statistics(malloc_zone_t *self, malloc_statistics_t *stats)
 {

@@ -38,7 +38,8 @@ static_assert(sizeof(struct cr_record) == 32, "two to a cache line");
 enum cr_tag {
     CR_TAG_KIND = 0x0f,
     CR_TAG_RUNTIME = 0x10, /* belongs to the loader or a language runtime */
-    CR_TAG_PLACED = 0x80,  /* lies where crunch has put it (events/placement.h): the allocator does not know its address */
+    CR_TAG_PLACED =
+        0x80, /* lies where crunch has put it (events/placement.h): the allocator does not know its address */
 };
 
 static inline uint64_t cr_record_size(const struct cr_record *record) { return record->size_tag >> 8; }

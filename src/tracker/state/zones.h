@@ -35,9 +35,9 @@ void *cr_zone_base(const void *block, size_t size);
 
 /* What was found changed in a zone or a freed block. */
 struct cr_damage {
-    int64_t first, last; /* the first and last changed byte, from the block's start: negative before it */
-    uint64_t bytes;      /* changed, in all */
-    uint8_t found[16];   /* what stands at `first` and behind it, up to `last` */
+    int64_t first, last;  /* the first and last changed byte, from the block's start: negative before it */
+    uint64_t bytes;       /* changed, in all */
+    uint8_t found[16];    /* what stands at `first` and behind it, up to `last` */
     uint8_t expected[16]; /* and what should */
     uint8_t found_bytes;
 };
