@@ -10,6 +10,7 @@
 #include "events/placed_errors.h"
 #include "events/run_folder.h"
 #include "events/signal_words.h"
+#include "events/snapshot.h"
 #include "base/banned.h"
 
 static bool watching;
@@ -40,6 +41,10 @@ static void tell_guarded(const siginfo_t *info, const void *context)
 static void handle(int number, siginfo_t *info, void *context)
 {
     int saved = errno;
+    if (cr_snapshot_signalled(number, context)) {
+        errno = saved;
+        return;
+    }
     siginfo_t read = *info;
     bool comes_again = cr_os_read_signal(&read, context);
     tell_guarded(&read, context);
@@ -63,17 +68,23 @@ static void install(int number, const struct sigaction *present)
 
 struct sigaction cr_crash_replaced(int number) { return replaced[number]; }
 
-static void install_over_default(int number)
+/* Whether it did. */
+static bool install_over_default(int number)
 {
     struct sigaction present;
-    if (!CR_REAL(sigaction)(number, NULL, &present) && present.sa_handler == SIG_DFL)
+    bool standard = !CR_REAL(sigaction)(number, NULL, &present) && present.sa_handler == SIG_DFL;
+    if (standard)
         install(number, &present);
+    return standard;
 }
 
-void cr_crash_rearm(int number)
+void cr_crash_changed(int number, bool to_default)
 {
-    if (watching && cr_signal_find(number))
+    bool request = number == CR_SNAPSHOT_REQUEST_SIGNAL;
+    if (watching && to_default && (request || cr_signal_find(number)))
         install_over_default(number);
+    if (watching && request)
+        cr_snapshot_listens(to_default);
 }
 
 void cr_crash_start(void)
@@ -81,4 +92,5 @@ void cr_crash_start(void)
     watching = true;
     for (int i = 0; i < cr_signal_count; i++)
         install_over_default(cr_signals[i].number);
+    cr_snapshot_listens(install_over_default(CR_SNAPSHOT_REQUEST_SIGNAL));
 }

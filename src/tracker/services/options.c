@@ -1,6 +1,7 @@
 /* options.c - values are copied, before the program changes them. */
 #include "services/options.h"
 
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -61,6 +62,10 @@ bool cr_options_read(void)
     cr_options.children = !children || strcmp(children, "0") != 0;
 
     cr_options.abort_on_error = is_set("CRUNCH_ABORT_ON_ERROR");
+    cr_options.snapshot_at_peak = is_set("CRUNCH_SNAPSHOT_AT_PEAK");
+    uint64_t number = 0;
+    cr_parse_decimal(lookup("CRUNCH_SNAPSHOT_ON"), &number);
+    cr_options.snapshot_signal = number < NSIG ? (int)number : 0;
     read_checks();
     return true;
 }
