@@ -23,6 +23,11 @@ Options:
   --no-children         Do not record the program's child processes.
   --max-listed <n>      Remaining blocks named on the terminal [default: 20].
   --stacks <n>          Show n whole call stacks on the terminal, 0 for none; without it, 3 in short.
+  --check               Find writes around blocks and into freed ones, and mem* and str* calls that leave their block.
+  --quarantine <size>   With --check, freed blocks kept from being used again; 64M unless given.
+  --fill <byte>         With --check, what new blocks are filled with, or none; 0xcd unless given.
+  --guard=<n>           Put one block in n, plain --guard: each, against an unreachable page: wrong accesses fault.
+  --guard-below         With --guard, the unreachable page is before the block instead of behind it.
   --suppressions <file>  Leave out the leaks and errors that this file means, in memcheck's or LSan's format; repeatable.
   --print-suppressions  Print entries for the leaks and errors found, in memcheck's format.
   --error-exitcode <n>  End with status n instead of the program's if there is an error or a definite leak.
@@ -92,7 +97,8 @@ def parse(arguments: List[str]) -> options.Options:
     docopt = needed("docopt")
     try:
         first = arguments[:1] != ["--compare"]  # which takes no program, so options may stand behind the folders, too
-        return options.from_docopt(docopt.docopt(__doc__, arguments, version=f"crunch {VERSION}", options_first=first))
+        spelled = options.spelled_out(arguments, __doc__)
+        return options.from_docopt(docopt.docopt(__doc__, spelled, version=f"crunch {VERSION}", options_first=first))
     except docopt.DocoptExit:
         raise CrunchError("usage: crunch [options] [--] <program> [<arguments>...]; 'crunch --help' explains") from None
 
@@ -113,7 +119,7 @@ def record(chosen: options.Options) -> int:
     try:
         with inject.preloadable(library) as name, live.registered(claimed.path):
             limit = 0 if chosen.no_report else chosen.heap_limit
-            environment = inject.environment(os.environ, name, claimed.path, limit, chosen.children,
+            environment = inject.environment(os.environ, name, claimed.path, limit, chosen.children, chosen.checks,
                                              chosen.snapshot_at_peak, chosen.snapshot_on)
             typed = path if path.startswith("./") else chosen.program or path
             every = run.Every(chosen.snapshot_every, lambda: commands.poke_all(claimed.path)) if chosen.snapshot_every else None
