@@ -43,8 +43,9 @@ VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from launcher import folder, inject, options, program, progress, run, sites, suppressed, terminal  # noqa: E402 (found through the line above)
-from report import findings  # noqa: E402
+from launcher import (crashes, folder, inject, options, program, progress, run, sites, suppressed,  # noqa: E402 (found through
+                      terminal)  # the line above)
+from report import crash, findings  # noqa: E402
 from report import run as runs  # noqa: E402
 from report import summary, suppressions  # noqa: E402
 from report.errors import EXIT_FAILED, CrunchError  # noqa: E402
@@ -119,14 +120,15 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
         started = runs.load(path, told, entries)
         last = runs.became(started) or started
         failure = "" if chosen.no_report else written_page(started, chosen.editor)
+        why, riddle = explained(last)
         shown, trouble = ([], "") if chosen.quiet else call_stacks(last, chosen)
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
-                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last))
+                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why)
     if not chosen.quiet:
         say(terminal.lines(started, last, kept))
     print_suppressions(chosen, last)
-    if failure or trouble:
-        say([f"crunch: {failure or trouble}"])
+    if failure or riddle or trouble:
+        say([f"crunch: {failure or riddle or trouble}"])
     elif chosen.open and not chosen.no_report:
         show(path)
     return last.findings.failed
@@ -145,6 +147,7 @@ def remake(chosen: options.Options) -> int:
     with progress.bar(sys.stderr, chosen.quiet) as told:
         recorded = runs.load(path, told, read_suppressions(chosen))
         write_page(recorded, chosen.editor)
+        crash.annotate(recorded)
     if not chosen.quiet:
         say([f"crunch report written to {printable(str(path / 'report.html'))}", *suppressed.lines(recorded)])
     print_suppressions(chosen, recorded)
@@ -176,6 +179,15 @@ def call_stacks(recorded: runs.Run, chosen: options.Options) -> Tuple[List[str],
     """What the terminal says of call stacks, and why it cannot, so that the summary is printed all the same."""
     try:
         return sites.lines(recorded, sites.wanted(chosen.stacks)), ""
+    except CrunchError as error:
+        return [], error.message
+
+
+def explained(recorded: runs.Run) -> Tuple[List[str], str]:
+    """What the terminal says of a crash, and why it cannot; gives the frames in `fatal` their names."""
+    try:
+        crash.annotate(recorded)
+        return crashes.lines(recorded), ""
     except CrunchError as error:
         return [], error.message
 

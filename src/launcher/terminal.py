@@ -21,11 +21,12 @@ class Kept:
     children: int
     stacks: Sequence[str] = ()  # what sites.lines has to say
     suppressed: Sequence[str] = ()  # and suppressed.lines
+    crash: Sequence[str] = ()  # what crashes.lines has to say
 
 
 def lines(started: Run, ended: Run, kept: Kept) -> List[str]:
     """The whole text. `ended` is `started`, unless exec replaced the program on the way."""
-    groups = [_end(ended), _crash_info(ended) if kept.report else [], _notes(started, ended),
+    groups = [[*_end(ended), *kept.crash], _crash_info(ended) if kept.report else [], _notes(started, ended),
               ["=== crunch ===", *_remaining(ended, kept)], _files(ended, kept) if kept.report else [],
               list(kept.stacks), list(kept.suppressed)]
     text: List[str] = []

@@ -15,7 +15,8 @@ from .stack_view import StackView
 from .suppression_view import SuppressionView
 from .words import plural, printable, seconds, size
 
-FATAL_NAMES = {"signal": "Signal", "number": "Number", "code": "Code", "cause": "Cause", "address": "Address",
+FATAL_NAMES = {"signal": "Signal", "number": "Number", "code": "Code", "cause": "Cause", "explanation": "Why", "access": "Access",
+               "instruction": "Instruction", "address": "Address",
                "sender": "Sent by process", "pid": "Process", "thread": "Thread"}
 META_NAMES = {"exe": "Program", "cwd": "Working folder", "system": "System", "release": "System release", "machine": "Machine",
               "tracker": "Tracker"}
@@ -220,7 +221,8 @@ def fatal(run: Run) -> Optional[FatalView]:
     if run.fatal is None:
         return None
     return FatalView(printable(run.fatal.line), [
-        (printable(FATAL_NAMES.get(key, key)), printable(value)) for key, value in run.fatal.values.items()])
+        (printable(FATAL_NAMES.get(key, key)), printable(value)) for key, value in run.fatal.values.items()
+        if key != "explained_by"])
 
 
 def about(run: Run) -> List[Tuple[str, str]]:

@@ -35,6 +35,7 @@ BLOCK = struct.Struct("<QQQIIBB6x")
 BLOCK_FIELDS = {"address": (0, "Q"), "size": (8, "Q"), "time_ns": (16, "Q"), "site": (24, "I"), "thread": (28, "I"), "kind": (32, "B"),
                 "flags": (33, "B")}  # where they lie in a record, and how: see struct
 UNFINISHED = 2**64 - 1
+REPEATED = frozenset(("block", "register", "frame", "frames_left_out", "frames_missing", "module", "note", "thread_stack"))
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,8 @@ class Fatal:
     """The file `fatal`: its first line, and its key value lines."""
 
     line: str
-    values: Dict[str, str] = field(default_factory=dict)
+    values: Dict[str, str] = field(default_factory=dict)  # of keys that stand alone
+    details: List[Tuple[str, str]] = field(default_factory=list)  # all lines in order, those whose keys repeat themselves too
 
 
 StatValue = Union[int, float, str, None]
@@ -290,7 +292,8 @@ def read_fatal(folder: Path) -> Optional[Fatal]:
     lines = os.fsdecode(bytes(data)).splitlines()
     if not lines or not lines[0].strip():
         raise CrunchError(f"{path} is damaged: it is empty")
-    return Fatal(lines[0], dict(_key_value(line) for line in lines[1:] if line.strip()))
+    details = [_key_value(line) for line in lines[1:] if line.strip()]
+    return Fatal(lines[0], {key: value for key, value in details if key not in REPEATED}, details)
 
 
 def read_contents(folder: Path, address: int, limit: int) -> bytes:

@@ -28,7 +28,7 @@ static void handle(int number, siginfo_t *info, void *context)
     int saved = errno;
     siginfo_t read = *info;
     bool comes_again = cr_os_read_signal(&read, context);
-    struct cr_end end = {CR_RUN_SIGNALLED, number, &read};
+    struct cr_end end = {CR_RUN_SIGNALLED, number, &read, context};
     cr_run_folder_write(&end);
 
     struct sigaction standard = {.sa_handler = SIG_DFL};

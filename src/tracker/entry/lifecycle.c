@@ -145,7 +145,7 @@ struct cr_thread *cr_lifecycle_enter_first(void)
 
 static void end_with(int status)
 {
-    struct cr_end end = {CR_RUN_EXITED, status, NULL};
+    struct cr_end end = {CR_RUN_EXITED, status, NULL, NULL};
     cr_run_folder_write(&end);
 }
 
@@ -160,7 +160,7 @@ void cr_lifecycle_ends(int status) { end_with(status); }
 bool cr_lifecycle_execs(void)
 {
     int saved = errno;
-    struct cr_end end = {CR_RUN_EXECED, 0, NULL};
+    struct cr_end end = {CR_RUN_EXECED, 0, NULL, NULL};
     bool wrote = cr_run_folder_write(&end);
     errno = saved;
     return wrote;

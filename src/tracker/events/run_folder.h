@@ -21,7 +21,8 @@ void cr_run_folder_fork(void);
 struct cr_end {
     enum cr_run_state state;
     int detail;              /* exit status or signal number */
-    const siginfo_t *signal; /* CR_RUN_SIGNALLED: what the handler got */
+    const siginfo_t *signal; /* CR_RUN_SIGNALLED: what the handler got, after cr_os_read_signal */
+    const void *context;     /* and its context */
 };
 
 /* Writes everything. A second call waits for the first, of another thread, to be done, and does nothing. Whether this call wrote. */

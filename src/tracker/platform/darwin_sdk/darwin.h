@@ -63,6 +63,7 @@ size_t strlen(const char *text);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t bytes);
 char *strrchr(const char *text, int byte);
+char *strstr(const char *text, const char *part);
 
 void *malloc(size_t bytes);
 void *calloc(size_t count, size_t bytes);

@@ -122,6 +122,7 @@ int uname(struct utsname *facts);
 #define SIG_HOLD ((void (*)(int))5)
 #define SIG_ERR ((void (*)(int)) - 1)
 #define SIG_BLOCK 1
+#define SIG_UNBLOCK 2
 #define SIG_SETMASK 3
 #define SA_ONSTACK 0x0001
 #define SA_RESTART 0x0002
@@ -183,6 +184,17 @@ struct sigaction {
 };
 #define sa_handler cr_handler.sa_handler_
 #define sa_sigaction cr_handler.sa_sigaction_
+
+/* ---- setjmp.h ---- */
+
+#if defined(__x86_64__)
+typedef int sigjmp_buf[38];
+#else
+typedef int sigjmp_buf[49];
+#endif
+int sigsetjmp(sigjmp_buf place, int with_mask) __attribute__((returns_twice));
+_Noreturn void siglongjmp(sigjmp_buf place, int value);
+
 int kill(pid_t process, int number);
 int raise(int number);
 int sigaction(int number, const struct sigaction *action, struct sigaction *old);
