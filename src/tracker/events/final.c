@@ -131,7 +131,9 @@ static void write_end(struct cr_writer *writer, const struct cr_end *end)
 {
     char bytes[64];
     struct cr_text text = CR_TEXT(bytes);
-    if (end->state == CR_RUN_EXECED)
+    if (cr_recording->flags & CR_RUN_SNAPSHOT)
+        cr_text_string(&text, "snapshot");
+    else if (end->state == CR_RUN_EXECED)
         cr_text_string(&text, "exec");
     else if (end->state == CR_RUN_SIGNALLED) {
         const struct cr_signal *signal = cr_signal_find(end->detail);
@@ -175,7 +177,7 @@ static void write_stats(const char *folder, const struct cr_end *end)
     const struct cr_header *header = cr_recording;
     char seconds[32], temporary[CR_PATH_BYTES];
     struct cr_text elapsed = CR_TEXT(seconds), copy = CR_TEXT(temporary);
-    cr_text_seconds(&elapsed, cr_os_now_ns() - header->start_ns);
+    cr_text_seconds(&elapsed, (header->end_ns ? header->end_ns : cr_os_now_ns()) - header->start_ns);
     cr_text_string(&copy, folder);
     cr_text_string(&copy, "/stats.part");
 
@@ -213,7 +215,8 @@ void cr_final_write(const char *folder, const struct cr_end *end)
 {
     struct cr_header *header = cr_recording;
     cr_recording_each_slot(hand_in, NULL);
-    header->max_rss_bytes = cr_os_max_rss();
+    if (!(header->flags & CR_RUN_SNAPSHOT))
+        header->max_rss_bytes = cr_os_max_rss();
     header->runtime_bytes = header->runtime_blocks = 0;
     header->heap_files = header->heap_bytes = header->heap_left_out_files = header->heap_left_out_bytes = 0;
     if (end->signal)
