@@ -54,7 +54,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from launcher import (commands, crashes, folder, inject, live, options, program, progress, run, sites,  # noqa: E402 (found
                       suppressed, terminal)  # through the line above)
-from report import crash, findings  # noqa: E402
+from report import findings  # noqa: E402
 from report import run as runs  # noqa: E402
 from report import snapshots, summary, suppressions  # noqa: E402
 from report.errors import EXIT_FAILED, CrunchError  # noqa: E402
@@ -137,7 +137,7 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
         started = runs.load(path, told, entries)
         last = runs.became(started) or started
         failure = "" if chosen.no_report else written_page(started, chosen.editor)
-        why, riddle = explained(last)
+        why, riddle = ([], "") if chosen.quiet else explained(last)
         shown, trouble = ([], "") if chosen.quiet else call_stacks(last, chosen)
     taken = sum(len(snapshots.folders(process)) for process in (path, *runs.children(path)))
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
@@ -172,7 +172,6 @@ def remake(chosen: options.Options) -> int:
     with progress.bar(sys.stderr, chosen.quiet) as told:
         recorded = runs.load(path, told, read_suppressions(chosen))
         write_page(recorded, chosen.editor)
-        crash.annotate(recorded)
     if not chosen.quiet:
         say([f"crunch report written to {printable(str(path / 'report.html'))}", *suppressed.lines(recorded)])
     print_suppressions(chosen, recorded)
@@ -209,9 +208,8 @@ def call_stacks(recorded: runs.Run, chosen: options.Options) -> Tuple[List[str],
 
 
 def explained(recorded: runs.Run) -> Tuple[List[str], str]:
-    """What the terminal says of a crash, and why it cannot; gives the frames in `fatal` their names."""
+    """What the terminal says of a crash, and why it cannot."""
     try:
-        crash.annotate(recorded)
         return crashes.lines(recorded), ""
     except CrunchError as error:
         return [], error.message

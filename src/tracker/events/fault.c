@@ -14,6 +14,12 @@
 
 /* ---- what the processor says ---- */
 
+/* Whether the address is one that was accessed, and not that of an instruction. */
+static bool is_access(const struct cr_fault *fault)
+{
+    return (fault->signal == SIGSEGV || fault->signal == SIGBUS) && !fault->sent;
+}
+
 static void read_signal(struct cr_fault *fault, const siginfo_t *info, const void *context)
 {
     const struct cr_signal *words = cr_signal_find(info->si_signo);
@@ -28,16 +34,18 @@ static void read_signal(struct cr_fault *fault, const siginfo_t *info, const voi
     fault->has_address = words && words->address && !fault->sent && info->si_code != CR_OS_NO_ADDRESS;
     if (fault->has_address)
         fault->address = (uintptr_t)info->si_addr;
-    if (!fault->sent && (info->si_signo == SIGSEGV || info->si_signo == SIGBUS))
-        fault->access = cr_os_access(context);
+    if (!is_access(fault))
+        return;
+    fault->access = cr_os_access(context);
+    if (!fault->access && fault->has_address && fault->address == fault->registers.pc)
+        fault->access = CR_ACCESS_EXECUTE; /* where the processor's word is not passed on */
 }
 
 static void read_operand(void *argument)
 {
     struct cr_fault *fault = argument;
-    bool is_access = (fault->signal == SIGSEGV || fault->signal == SIGBUS) && !fault->sent;
     fault->operand = (struct cr_os_operand){CR_OPERAND_NONE, -1, -1, 0};
-    if (!is_access || fault->access == CR_ACCESS_EXECUTE)
+    if (!is_access(fault) || fault->access == CR_ACCESS_EXECUTE)
         return;
     fault->operand = cr_os_operand(&fault->registers, fault->code_bytes, fault->code_length);
     if (fault->operand.kind == CR_OPERAND_TARGET) {
@@ -141,7 +149,7 @@ static void look_at_block(void *context, struct cr_record *record)
 static void find_blocks(void *argument)
 {
     struct cr_fault *fault = argument;
-    if (fault->has_address && cr_fault_is_address(fault->address))
+    if (is_access(fault) && fault->has_address && cr_fault_is_address(fault->address))
         cr_block_each(look_at_block, fault);
 }
 
