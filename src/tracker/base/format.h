@@ -10,7 +10,7 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
-#define CR_FORMAT_VERSION 2u
+#define CR_FORMAT_VERSION 3u
 #define CR_RECORDING_MAGIC "crunch-r" /* 8 bytes, no terminator in the file */
 #define CR_BLOCKS_MAGIC "crunch-b"
 
@@ -18,7 +18,7 @@
  * of its kind, one behind the other ---- */
 
 #define CR_HEADER_BYTES 8192u
-#define CR_MAX_CHUNKS 280u
+#define CR_MAX_CHUNKS 260u
 
 enum cr_section_kind {
     CR_SECTION_META,    /* bytes: "key=value\0" entries: exe, cwd, arg (one per argument), system, release, machine */
@@ -26,9 +26,13 @@ enum cr_section_kind {
     CR_SECTION_SITES,   /* struct cr_site; an item whose pc is 0 is no site: item 0, and gaps between threads */
     CR_SECTION_EXTRAS,  /* struct cr_site_extra, parallel to SITES */
     CR_SECTION_NODES, /* struct cr_node; item 0 is the root, outside of all outermost frames; 1 to CR_MARKERS-1: markers */
-    CR_SECTION_PCS,     /* struct cr_pc; items below CR_MARKERS are markers */
-    CR_SECTION_MODULES, /* struct cr_module; item 0 is no module */
-    CR_SECTION_STRINGS, /* bytes: NUL-terminated paths */
+    CR_SECTION_PCS,        /* struct cr_pc; items below CR_MARKERS are markers */
+    CR_SECTION_MODULES,    /* struct cr_module; item 0 is no module */
+    CR_SECTION_STRINGS,    /* bytes: NUL-terminated paths */
+    CR_SECTION_TIMELINE,   /* item 0: struct cr_timeline; all others struct cr_point */
+    CR_SECTION_SERIES,     /* item 0: struct cr_history; all others struct cr_series_point */
+    CR_SECTION_HISTOGRAMS, /* struct cr_histogram; item 0 is none, nor are items whose site is 0 */
+    CR_SECTION_THREADINFO, /* struct cr_thread_info; item 0 is the sum of ended threads that have no item any more */
     CR_SECTIONS
 };
 
@@ -150,7 +154,12 @@ static_assert(sizeof(struct cr_site) == 64, "one cache line");
 struct cr_site_extra {
     _Atomic uint64_t temporary;   /* blocks freed (or ended by realloc) by their thread before it allocated another */
     _Atomic uint64_t lifetime_ns; /* sum over the blocks that were freed or reallocated */
+    _Atomic uint32_t size;        /* of the first block that ended, if below 4 GiB: what `sizes` leaves out */
+    _Atomic uint32_t lives;       /* items of HISTOGRAMS; 0: there is nothing to say */
+    _Atomic uint32_t sizes;
+    _Atomic uint32_t resizes;
 };
+static_assert(sizeof(struct cr_site_extra) == 32, "");
 
 /* One per thread at a time (reused after a thread's end), written by that thread alone, so exact at every moment:
  *   live bytes  = header.inherited_bytes  + sum over slots of (bytes_allocated - bytes_freed)
@@ -172,9 +181,110 @@ struct cr_slot {
     _Atomic int64_t handed_blocks;
     _Atomic int64_t high_bytes;
     _Atomic int64_t high_blocks;
-    uint64_t reserved[6];
+    _Atomic int64_t low_bytes; /* as high_bytes, of its lowest point */
+    uint64_t reserved[5];
 };
 static_assert(sizeof(struct cr_slot) == 128, "two cache lines");
+
+/* ---- over time ---- */
+
+/* What item 0 of a thinned history (TIMELINE, SERIES) begins with. Of CR_HALF(section) = H, items 1..H and 2H+1..3H take turns in
+ * holding the history's first half, items H+1..2H hold its second: the halves change when neighbours have been merged, by one store
+ * to `state`, so that the history is whole at every moment. Written by one thread at a time. */
+struct cr_history {
+    _Atomic uint64_t state;       /* entries << 1 | whether the first half is in items 2H+1..3H */
+    _Atomic uint64_t interval_ns; /* entries are at least about so far apart */
+};
+#define CR_TIMELINE_HALF 2048u
+#define CR_SERIES_HALF 64u
+
+struct cr_timeline {
+    struct cr_history history;
+    /* Extremes of the process's live bytes since the last point, as far as threads have handed them in. */
+    _Atomic int64_t low_bytes, high_bytes;
+    uint64_t reserved[4];
+};
+
+/* The process at a moment, and what lay between the point before and this one. */
+struct cr_point {
+    uint64_t time_ns; /* since header.start_ns */
+    int64_t live_bytes, live_blocks;
+    int64_t low_bytes, high_bytes; /* least and most live bytes since the point before */
+    uint64_t allocations;          /* so far */
+    uint64_t bytes_allocated;
+    uint64_t resident_bytes; /* macOS: physical footprint; 0: not asked since the point before */
+};
+static_assert(sizeof(struct cr_timeline) == 64 && sizeof(struct cr_point) == 64, "");
+
+#define CR_SERIES_SITES 63u
+struct cr_series_entry {
+    uint32_t site; /* item of SITES, for all items of its place */
+    uint32_t blocks;
+    uint64_t bytes;
+};
+/* The places with most live bytes at a moment. */
+struct cr_series_point {
+    uint64_t time_ns; /* since header.start_ns */
+    uint32_t count;   /* of top[] */
+    uint32_t places;  /* with live bytes, in all */
+    struct cr_series_entry top[CR_SERIES_SITES];
+};
+static_assert(sizeof(struct cr_series_point) == 1024, "");
+
+enum cr_histogram_kind {
+    CR_HISTOGRAM_LIVES = 1, /* lifetimes of blocks that ended */
+    CR_HISTOGRAM_SIZES =
+        2, /* their sizes: count[b] of sizes of b bits, the last also of larger ones; without those of extra.size */
+    CR_HISTOGRAM_RESIZES = 3,
+};
+
+#define CR_LIVES_BY_ALLOCATIONS                                                                                        \
+    16u /* powers of 4: 0 to 3, 4 to 15, ... allocations of its thread between a block's two ends */
+#define CR_LIVES_BY_TIME 14u /* powers of 4 of 2^20 ns, from 1: 1 to 3, 4 to 15, ..., the last without end */
+#define CR_SIZES 30u         /* powers of 2: 0 and 1, 2 and 3, 4 to 7, ..., the last without end */
+
+/* Of one item of SITES, and written by its thread alone. Counts stop at UINT32_MAX.
+ * LIVES: by allocations, the blocks that their own thread ended and that were not temporary; what is missing in that sum was ended by
+ * other threads. By time, all; what is missing in that sum lived less than 2^20 ns, as far as the coarse clock tells.
+ * SIZES: of blocks that ended; those of extra.size are left out. */
+struct cr_histogram {
+    uint32_t site;
+    uint32_t kind; /* enum cr_histogram_kind */
+    union {
+        struct {
+            _Atomic uint32_t by_allocations[CR_LIVES_BY_ALLOCATIONS], by_time[CR_LIVES_BY_TIME];
+        } lives;
+        _Atomic uint32_t sizes[CR_SIZES];
+        struct { /* realloc at this site, of blocks already there */
+            _Atomic uint64_t grown, shrunk, moved;
+            _Atomic uint64_t copied_bytes; /* by those that moved */
+            _Atomic uint64_t longest;      /* most times that one block has grown, up to 255 */
+        } resizes;
+    };
+};
+static_assert(sizeof(struct cr_histogram) == 128, "");
+
+enum cr_thread_state {
+    CR_THREAD_INFO_FREE = 0,
+    CR_THREAD_INFO_RUNS = 1,  /* its counts: the slot's, minus those here */
+    CR_THREAD_INFO_ENDED = 2, /* its counts are those here */
+};
+
+#define CR_THREAD_INFOS 4096u
+
+/* A thread. Counts are of what it did itself, whoever made or ended the block otherwise. */
+struct cr_thread_info {
+    _Atomic uint32_t state; /* enum cr_thread_state; stored last, cleared first */
+    uint32_t number;        /* as in struct cr_block_entry; item 0: how many threads it sums up */
+    uint32_t slot;          /* item of THREADS */
+    uint32_t reserved;
+    uint64_t system_id;
+    uint64_t start_ns, end_ns; /* since header.start_ns */
+    uint64_t allocations, frees, bytes_allocated, bytes_freed;
+    char name[32]; /* the last one known */
+    uint64_t reserved2[3];
+};
+static_assert(sizeof(struct cr_thread_info) == 128, "");
 
 /* ---- blocks: a header, then count records, in no particular order ---------------------------------------------- */
 

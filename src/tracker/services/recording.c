@@ -79,6 +79,10 @@ static const struct {
     [CR_SECTION_PCS] = {sizeof(struct cr_pc), KIB4, (size_t)128 << 20},
     [CR_SECTION_MODULES] = {sizeof(struct cr_module), KIB4, (size_t)16 << 20},
     [CR_SECTION_STRINGS] = {1, KIB4, (size_t)16 << 20},
+    [CR_SECTION_TIMELINE] = {sizeof(struct cr_point), KIB4, (size_t)1 << 20},
+    [CR_SECTION_SERIES] = {sizeof(struct cr_series_point), KIB4, (size_t)1 << 20},
+    [CR_SECTION_HISTOGRAMS] = {sizeof(struct cr_histogram), KIB4, (size_t)256 << 20},
+    [CR_SECTION_THREADINFO] = {sizeof(struct cr_thread_info), KIB4, (size_t)1 << 20},
 };
 
 char *cr_section_items[CR_SECTIONS];
@@ -302,8 +306,10 @@ int cr_recording_start(const char *folder, uint64_t heap_bytes, uint64_t heap_fi
 
     cr_os_describe_process(add_meta, NULL);
     static const uint32_t first_items[CR_SECTIONS] = {
-        [CR_SECTION_SITES] = 1,   [CR_SECTION_EXTRAS] = 1,         [CR_SECTION_MODULES] = 1,
-        [CR_SECTION_STRINGS] = 1, [CR_SECTION_NODES] = CR_MARKERS, [CR_SECTION_PCS] = CR_MARKERS};
+        [CR_SECTION_SITES] = 1,     [CR_SECTION_EXTRAS] = 1,         [CR_SECTION_MODULES] = 1,
+        [CR_SECTION_STRINGS] = 1,   [CR_SECTION_NODES] = CR_MARKERS, [CR_SECTION_PCS] = CR_MARKERS,
+        [CR_SECTION_TIMELINE] = 1,  [CR_SECTION_SERIES] = 1,         [CR_SECTION_HISTOGRAMS] = 1,
+        [CR_SECTION_THREADINFO] = 1};
     for (int i = 0; i < CR_SECTIONS; i++)
         if (first_items[i] && cr_recording_append((enum cr_section_kind)i, NULL, first_items[i]) == CR_NO_ITEM)
             return -ENOMEM;
@@ -340,6 +346,17 @@ static void reset_sites(void)
         const struct cr_site was = *cr_site(i);
         *cr_site(i) = (struct cr_site){.address = was.address, .parent = was.parent, .pc = was.pc, .slot = was.slot};
         *cr_site_extra(i) = (struct cr_site_extra){0};
+    }
+}
+
+/* What happened over time is the parent's too. Histograms that no site refers to any more are lost room. */
+static void reset_history(void)
+{
+    static const enum cr_section_kind sections[] = {CR_SECTION_TIMELINE, CR_SECTION_SERIES, CR_SECTION_HISTOGRAMS,
+                                                    CR_SECTION_THREADINFO};
+    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
+        struct cr_section *section = &cr_recording->sections[sections[i]];
+        memset(cr_section_items[sections[i]], 0, (size_t)LOAD(section->used) * section->item_bytes);
     }
 }
 
@@ -381,6 +398,7 @@ int cr_recording_fork(const char *folder)
 
     cr_recording_each_slot(reset_slot, NULL);
     reset_sites();
+    reset_history();
     fill_header(header, CR_RUN_FORKED | CR_RUN_CHILD);
     header->message[0] = '\0';
     header->inherited_bytes = totals.live_bytes;
