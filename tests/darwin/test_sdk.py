@@ -35,6 +35,7 @@ STRUCTS = {
     "struct segment_command_64": ("cmd", "cmdsize", "segname", "vmaddr", "vmsize"),
     "struct task_dyld_info": ("all_image_info_addr",),
     "struct mach_task_basic_info": ("resident_size", "resident_size_max"),
+    "struct proc_threadinfo": ("pth_name",),
     "mach_timebase_info_data_t": ("numer", "denom"),
     "ucontext_t": ("uc_sigmask", "uc_stack", "uc_link", "uc_mcontext"),
     "mach_msg_type_number_t": (), "task_info_t": (), "kern_return_t": (),
@@ -44,6 +45,7 @@ STRUCTS = {
 CONTEXT = "__typeof__(*((ucontext_t *)0)->uc_mcontext)"
 BEGUN = {  # of these the headers declare no more than the tracker uses
     "malloc_zone_t": ("size",),
+    "struct task_vm_info": ("phys_footprint",),
     "struct dyld_all_image_infos": ("version", "infoArray", "dyldImageLoadAddress"),
     "FILE": ("_p", "_bf._base", "_bf._size"),
     CONTEXT: ("__es",),
