@@ -2,8 +2,8 @@
 """crunch runs a program and tells what its heap did.
 
 Usage:
-  crunch [options] [--] <program> [<arguments>...]
-  crunch [options] --report <folder>
+  crunch [options] [--suppressions <file>]... [--] <program> [<arguments>...]
+  crunch [options] [--suppressions <file>]... --report <folder>
   crunch [options] --export <format> <folder>
   crunch --help | --version
 
@@ -20,6 +20,9 @@ Options:
   --no-children         Do not record the program's child processes.
   --max-listed <n>      Remaining blocks named on the terminal [default: 20].
   --stacks <n>          Show n whole call stacks on the terminal, 0 for none; without it, 3 in short.
+  --suppressions <file>  Leave out the leaks and errors that this file means, in memcheck's or LSan's format; repeatable.
+  --print-suppressions  Print entries for the leaks and errors found, in memcheck's format.
+  --error-exitcode <n>  End with status n instead of the program's if there is an error or a definite leak.
   -q --quiet            Print nothing but crunch's own failures.
   --open                Open the report in the browser.
   --report <folder>     Make the report of a finished run again.
@@ -39,9 +42,10 @@ VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from launcher import folder, inject, options, program, progress, run, sites, terminal  # noqa: E402 (found through the line above)
+from launcher import folder, inject, options, program, progress, run, sites, suppressed, terminal  # noqa: E402 (found through the line above)
+from report import findings  # noqa: E402
 from report import run as runs  # noqa: E402
-from report import summary  # noqa: E402
+from report import summary, suppressions  # noqa: E402
 from report.errors import EXIT_FAILED, CrunchError  # noqa: E402
 from report.words import printable  # noqa: E402
 
@@ -76,6 +80,7 @@ def parse(arguments: List[str]) -> options.Options:
 def record(chosen: options.Options) -> int:
     """Runs the program under the tracker and reports."""
     library = inject.library(ROOT)
+    entries = read_suppressions(chosen)
     path = program.find(chosen.program or "", os.environ)
     program.check(path, os.environ)
     if not chosen.no_report:
@@ -89,33 +94,47 @@ def record(chosen: options.Options) -> int:
             environment = inject.environment(os.environ, name, claimed.path, limit, chosen.children)
             typed = path if path.startswith("./") else chosen.program or path
             ended = run.run(path, [typed, *chosen.arguments], environment, *streams)
+        failed = False
         try:
-            report(chosen, claimed.path, ended)
+            failed = report(chosen, claimed.path, ended, entries)
         except CrunchError as error:  # the program has run, so its exit status stands
             say([f"crunch: {error.message}"])
     finally:
         claimed.give_back() if chosen.no_report else claimed.keep()
-    return ended.exit_status
+    return chosen.error_exitcode if failed and chosen.error_exitcode and not ended.end.signal else ended.exit_status
 
 
-def report(chosen: options.Options, path: Path, ended: run.Ended) -> None:
-    """Completes the run folder, prints the summary and writes the page."""
+def read_suppressions(chosen: options.Options) -> suppressions.Suppressions:
+    """The user's and crunch's own, before anything runs."""
+    return suppressions.read(chosen.suppressions, suppressions.RUNTIMES)
+
+
+def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppressions.Suppressions) -> bool:
+    """Completes the run folder, prints the summary and writes the page; returns whether the program was found to be wrong."""
     if not summary.complete(path, ended.end, ended.max_rss):
         say([f"crunch: {printable(chosen.program or '')} was not recorded: the tracker did not start in it"])
-        return
+        return False
     with progress.bar(sys.stderr, chosen.quiet) as told:
-        started = runs.load(path, told)
+        started = runs.load(path, told, entries)
         last = runs.became(started) or started
         failure = "" if chosen.no_report else written_page(started)
         shown, trouble = ([], "") if chosen.quiet else call_stacks(last, chosen)
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
-                         chosen.max_listed, len(runs.children(path)), shown)
+                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last))
     if not chosen.quiet:
         say(terminal.lines(started, last, kept))
+    print_suppressions(chosen, last)
     if failure or trouble:
         say([f"crunch: {failure or trouble}"])
     elif chosen.open and not chosen.no_report:
         show(path)
+    return last.findings.failed
+
+
+def print_suppressions(chosen: options.Options, recorded: runs.Run) -> None:
+    """Entries for what was found, if they are wanted; also where nothing else is to be printed."""
+    if chosen.print_suppressions:
+        say([entry.rstrip("\n") for entry in findings.printed(recorded)])
 
 
 def remake(chosen: options.Options) -> int:
@@ -123,9 +142,11 @@ def remake(chosen: options.Options) -> int:
     path = Path(os.path.abspath(chosen.report_folder or ""))
     summary.complete(path)
     with progress.bar(sys.stderr, chosen.quiet) as told:
-        write_page(runs.load(path, told))
+        recorded = runs.load(path, told, read_suppressions(chosen))
+        write_page(recorded)
     if not chosen.quiet:
-        say([f"crunch report written to {printable(str(path / 'report.html'))}"])
+        say([f"crunch report written to {printable(str(path / 'report.html'))}", *suppressed.lines(recorded)])
+    print_suppressions(chosen, recorded)
     if chosen.open:
         show(path)
     return 0

@@ -29,6 +29,9 @@ class Options:
     children: bool
     max_listed: int
     stacks: Optional[int]  # whole call stacks on the terminal; None: the usual few, shortened
+    suppressions: List[str]  # files, each once
+    print_suppressions: bool
+    error_exitcode: int  # 0: the exit status is the program's, whatever was found
     quiet: bool
     open: bool
 
@@ -52,6 +55,9 @@ def from_docopt(values: Mapping[str, Any]) -> Options:
         children=not values["--no-children"],
         max_listed=number(values["--max-listed"], "--max-listed"),
         stacks=None if values["--stacks"] is None else number(values["--stacks"], "--stacks"),
+        suppressions=list(dict.fromkeys(values["--suppressions"])),  # docopt gives some of them more than once
+        print_suppressions=values["--print-suppressions"],
+        error_exitcode=exit_status(values["--error-exitcode"], "--error-exitcode") if values["--error-exitcode"] is not None else 0,
         quiet=values["--quiet"],
         open=values["--open"],
     )
@@ -64,6 +70,14 @@ def size(text: str, option: str) -> int:
     if not 0 <= value < 2**63:
         raise CrunchError(f"{option} takes a size like 64k, 256M or 1G, not '{printable(text)}'")
     return value
+
+
+def exit_status(text: str, option: str) -> int:
+    """A status that tells a failure."""
+    status = int(text) if re.fullmatch(r"\d{1,3}", text, re.ASCII) else 0
+    if not 1 <= status <= 255:
+        raise CrunchError(f"{option} takes an exit status from 1 to 255, not '{printable(text)}'")
+    return status
 
 
 def number(text: str, option: str) -> int:

@@ -20,13 +20,14 @@ class Kept:
     max_listed: int
     children: int
     stacks: Sequence[str] = ()  # what sites.lines has to say
+    suppressed: Sequence[str] = ()  # and suppressed.lines
 
 
 def lines(started: Run, ended: Run, kept: Kept) -> List[str]:
     """The whole text. `ended` is `started`, unless exec replaced the program on the way."""
     groups = [_end(ended), _crash_info(ended) if kept.report else [], _notes(started, ended),
               ["=== crunch ===", *_remaining(ended, kept)], _files(ended, kept) if kept.report else [],
-              list(kept.stacks)]
+              list(kept.stacks), list(kept.suppressed)]
     text: List[str] = []
     for group in filter(None, groups):
         text += ([""] if text else []) + group

@@ -30,16 +30,16 @@ def reports(run: Run, templates: Path, version: str) -> None:
     def write_child(child: Run) -> None:
         _write(child.folder, model.page(child, version, parent=PARENT), templates)
 
-    children = _children(folder, followed, write_child)
+    children = _children(run, followed, write_child)
     _write(folder, model.page(run, version, children, parent, _link(followed) if followed else ""), templates)
 
 
-def _children(folder: Path, followed: Optional[Path], write: Callable[[Run], None]) -> Optional[ChildList]:
+def _children(parent: Run, followed: Optional[Path], write: Callable[[Run], None]) -> Optional[ChildList]:
     """The table of children, after the pages it links to are written; `followed` gets one in any case."""
-    folders = runs.children(folder)
+    folders = runs.children(parent.folder)
     if not folders:
         return None
-    read = [(child, *_read(child)) for child in folders[:READ_CHILDREN]]
+    read = [(child, *_read(child, parent)) for child in folders[:READ_CHILDREN]]
     read.sort(key=lambda entry: (entry[0] != followed, -entry[1].remaining_bytes if entry[1] else 1))
     rows = []
     for number, (child, run, state) in enumerate(read):
@@ -54,10 +54,10 @@ def _children(folder: Path, followed: Optional[Path], write: Callable[[Run], Non
     return ChildList(len(folders), rows, _notes(len(folders), len(read), min(len(read), RENDERED_CHILDREN)))
 
 
-def _read(child: Path) -> Tuple[Optional[Run], str]:
+def _read(child: Path, parent: Run) -> Tuple[Optional[Run], str]:
     """A child's run; else None, and why in words."""
     try:
-        return (runs.load(child), "") if summary.complete(child) else (None, "still running")
+        return (runs.load(child, suppressions=parent.suppressions), "") if summary.complete(child) else (None, "still running")
     except CrunchError as error:
         return None, error.message
 

@@ -58,11 +58,20 @@ def shortened(name: str, width: int) -> str:
     """A C++ or Rust name in at most `width` characters: without its parameters, then without template arguments, then cut."""
     if len(name) <= width:
         return name
-    for opening, closing, instead in (("(", ")", ""), ("<", ">", "<…>")):
-        name = re.sub(r" const$", "", _without(name, opening, closing, instead))
-        if len(name) <= width:
-            return name
-    return name[:width - 1] + "…"
+    for shorter in (without_parameters(name), without_parameters(without_templates(name, "<…>"))):
+        if len(shorter) <= width:
+            return shorter
+    return shorter[:width - 1] + "…"
+
+
+def without_parameters(name: str) -> str:
+    """'ns::f<int>' of 'ns::f<int>(char) const'."""
+    return re.sub(r" const$", "", _without(name, "(", ")", ""))
+
+
+def without_templates(name: str, instead: str = "") -> str:
+    """'ns::f(char)' of 'ns::f<int>(char)'."""
+    return _without(name, "<", ">", instead)
 
 
 def _without(name: str, opening: str, closing: str, instead: str) -> str:

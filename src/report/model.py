@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple
 
-from . import contents, reader, stack_view
+from . import contents, reader, stack_view, suppression_view
 from .contents import Contents
 from .reader import Block
 from .run import Run
 from .stack_view import StackView
+from .suppression_view import SuppressionView
 from .words import plural, printable, seconds, size
 
 PAGE_ROWS = 10_000
@@ -122,6 +123,7 @@ class Page:
     successor: str = ""  # link to the page of what exec made of this process
     contents: Optional[Contents] = field(default=None, compare=False)
     stacks: Optional[StackView] = None
+    suppressions: Optional[SuppressionView] = None
 
 
 def page(run: Run, version: str, children: Optional[ChildList] = None, parent: str = "", successor: str = "") -> Page:
@@ -135,7 +137,8 @@ def page(run: Run, version: str, children: Optional[ChildList] = None, parent: s
         title=printable(run.name), subtitle=command(run), version=version,
         verdict=verdict(run), cards=cards(run), notes=notes(run), fatal=fatal(run),
         blocks=block_list(run, shown, own, kept, sites), about=about(run),
-        children=children, parent=parent, successor=successor, contents=kept, stacks=stacks)
+        children=children, parent=parent, successor=successor, contents=kept, stacks=stacks,
+        suppressions=suppression_view.view(run, with_unused=not parent))
 
 
 def command(run: Run) -> str:

@@ -14,22 +14,22 @@ from typing import Dict, List, Optional, Tuple, Union
 
 from .errors import CrunchError
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 MARKER = ".crunch"
 
 HEADER_BYTES = 8192
-MAX_CHUNKS = 280
-META, THREADS, SITES, EXTRAS, NODES, PCS, MODULES, STRINGS = range(8)
-ITEM_BYTES = (1, 128, 64, 16, 8, 8, 80, 1)  # by section
+MAX_CHUNKS = 260
+META, THREADS, SITES, EXTRAS, NODES, PCS, MODULES, STRINGS, ERRORS, TIMELINE, SERIES, HISTOGRAMS, THREADINFO = range(13)
+ITEM_BYTES = (1, 128, 64, 32, 8, 8, 80, 1, 200, 64, 1024, 128, 128)  # by section
 RUNNING, EXITED, SIGNALLED, EXECED = 0, 1, 2, 3
 FORKED, CHILD, STOPPED = 1, 2, 4
 BLOCK_RUNTIME, BLOCK_INHERITED, BLOCK_CONTENTS = 1, 2, 4
 KINDS = ("malloc", "calloc", "realloc", "aligned", "new", "new[]", "zone")
 
-HEADER = struct.Struct("<8sIIQIIII" + "QQQQQQQ" + "QQ" + "qq" + "QQ" + "qq" + "QQQQQQ" + "256sI132x")
+HEADER = struct.Struct("<8sIIQIIII" + "QQQQQQQ" + "QQ" + "qq" + "QQ" + "qq" + "QQQQQQ" + "256sI4xQQ112x")
 SECTION = struct.Struct("<I4xQ")
 CHUNK = struct.Struct("<I4xQQ")
-SLOT = struct.Struct("<6Q4q48x")
+SLOT = struct.Struct("<6Q5q40x")
 BLOCKS_HEADER = struct.Struct("<8sIIQQ32x")
 BLOCK = struct.Struct("<QQQIIBB6x")
 UNFINISHED = 2**64 - 1
@@ -49,6 +49,7 @@ class Slot:
     handed_blocks: int
     high_bytes: int
     high_blocks: int
+    low_bytes: int
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,8 @@ class Recording:
     heap_left_out_bytes: int
     message: str  # why the tracker recorded less than it should, or nothing
     peak_epoch: int
+    errors: int  # of the program's, repetitions included
+    errors_left_out: int  # of these, those of which nothing more is kept
     sections: Tuple[Section, ...] = field(repr=False)
     slots: Tuple[Slot, ...]
     facts: Dict[str, str]
@@ -138,7 +141,7 @@ def read_recording(folder: Path) -> Optional[Recording]:
     if len(data) < HEADER_BYTES or data[:8] != b"crunch-r":
         raise CrunchError(f"{damage}: it is no recording of crunch")
     (_, version, header_bytes, file_bytes, chunk_count, state, end_detail, flags, pid, ppid, *rest, message,
-     peak_epoch) = HEADER.unpack_from(data)
+     peak_epoch, errors, errors_left_out) = HEADER.unpack_from(data)
     if version != FORMAT_VERSION:
         raise CrunchError(f"{folder / 'recording'} has format version {version}; this crunch reads version {FORMAT_VERSION}")
     if header_bytes != HEADER_BYTES or file_bytes > len(data) or chunk_count > MAX_CHUNKS or state > EXECED:
@@ -147,7 +150,8 @@ def read_recording(folder: Path) -> Optional[Recording]:
     slots = tuple(Slot(*values) for values in SLOT.iter_unpack(sections[THREADS].read()) if any(values))
     facts, arguments = _facts(sections[META].read())
     text = os.fsdecode(message.split(b"\0")[0])
-    return Recording(state, end_detail, flags, pid, ppid, *rest, text, peak_epoch, sections, slots, facts, arguments)
+    return Recording(state, end_detail, flags, pid, ppid, *rest, text, peak_epoch, errors, errors_left_out, sections, slots,
+                     facts, arguments)
 
 
 def _sections(data: memoryview, chunk_count: int, damage: str) -> Tuple[Section, ...]:
@@ -226,6 +230,15 @@ class Blocks:
             self._runtime = [number for number, word in enumerate(self._column(4)) if word & bit]
         return self._runtime
 
+    def live_by_thread(self) -> Dict[int, Tuple[int, int]]:
+        """Bytes and blocks of every thread that allocated some of them; what a parent's threads allocated is nobody's."""
+        found: Dict[int, Tuple[int, int]] = {}
+        for size, places, flags in zip(self._column(1), self._column(3), self._column(4)):
+            if not flags >> 8 & BLOCK_INHERITED:
+                before = found.get(places >> 32, (0, 0))
+                found[places >> 32] = (before[0] + size, before[1] + 1)
+        return found
+
     def largest(self, limit: int) -> List[Block]:
         """The program's own blocks, largest first, at most `limit`; a second call for fewer costs nothing."""
         if limit > len(self._largest):
@@ -252,7 +265,7 @@ def read_blocks(folder: Path) -> Optional[Blocks]:
 NUMBERS = (
     "pid", "ppid", "allocations", "frees", "reallocations", "bytes_allocated", "bytes_freed", "peak_bytes", "peak_blocks",
     "live_bytes", "live_blocks", "runtime_bytes", "runtime_blocks", "inherited_bytes", "inherited_blocks",
-    "untracked_frees", "threads", "max_rss", "heap_files", "heap_bytes", "heap_left_out_files", "heap_left_out_bytes",
+    "untracked_frees", "errors", "threads", "max_rss", "heap_files", "heap_bytes", "heap_left_out_files", "heap_left_out_bytes",
 )
 
 

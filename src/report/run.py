@@ -1,16 +1,22 @@
 """A run as a whole: the files of one run folder together, its children, and what exec made of it."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Dict, List, Optional
 
-from . import reader, stacks, summary, tree
+from . import findings, growth, histograms, reader, stacks, summary, threads, timeline, tree
 from .errors import CrunchError
+from .findings import Findings
+from .growth import Growth
+from .histograms import Histograms
 from .reader import Blocks, Fatal, Recording, StatValue
 from .stacks import Stacks
+from .suppressions import Suppressions
 from .symbols import Progress, Symbols
+from .threads import Thread
+from .timeline import Moment, Timeline
 from .tree import Tree
 from .words import printable
 
@@ -26,6 +32,7 @@ class Run:
     recording: Optional[Recording]  # None where the disk could not hold it
     fatal: Optional[Fatal]
     progress: Optional[Progress] = None  # told how far the search for names is
+    suppressions: Suppressions = field(default_factory=Suppressions)  # shared by all runs that are read with them
 
     @cached_property
     def blocks(self) -> Optional[Blocks]:
@@ -46,6 +53,33 @@ class Run:
         return found
 
     @cached_property
+    def timeline(self) -> Optional[Timeline]:
+        """The heap over time; None without a recording."""
+        wall = self.stats["wall_seconds"]
+        end_ns = int(wall * 1e9) if isinstance(wall, float) else None
+        return timeline.read(self.recording, self.folder, end_ns) if self.recording else None
+
+    @cached_property
+    def moments(self) -> List[Moment]:
+        """The largest places over time."""
+        return timeline.moments(self.recording, self.folder, self.stacks.place_of) if self.recording and self.stacks else []
+
+    @cached_property
+    def growth(self) -> List[Growth]:
+        """What becomes of the live bytes of the places that ever were among the largest."""
+        return growth.verdicts(self.moments)
+
+    @cached_property
+    def histograms(self) -> Dict[int, Histograms]:
+        """Of the blocks that have ended, by place."""
+        return histograms.read(self.recording, self.stacks, self.folder) if self.recording and self.stacks else {}
+
+    @cached_property
+    def threads(self) -> List[Thread]:
+        """The threads, those that allocated most first."""
+        return threads.read(self.recording, self.blocks, self.folder) if self.recording else []
+
+    @cached_property
     def symbols(self) -> Symbols:
         """The names of the stacks' frames; only where there are stacks."""
         assert self.stacks is not None and self.recording is not None
@@ -55,6 +89,11 @@ class Run:
     def tree(self) -> Optional[Tree]:
         """The stacks as a tree of named frames, made when asked for, which may take a while; None without a recording."""
         return tree.build(self.stacks, self.symbols, self.program, self.progress) if self.stacks else None
+
+    @cached_property
+    def findings(self) -> Findings:
+        """What is wrong with the run, found when asked for; asks the symbol tools where there is anything."""
+        return findings.find(self, self.suppressions)
 
     @property
     def program(self) -> str:
@@ -115,14 +154,14 @@ class Run:
         return f"ended by {self.signal}{by}"
 
 
-def load(folder: Path, progress: Optional[Progress] = None) -> Run:
+def load(folder: Path, progress: Optional[Progress] = None, suppressions: Optional[Suppressions] = None) -> Run:
     """Reads a run folder that is complete; CrunchError if it is not, or is damaged."""
     stats = reader.read_stats(folder)
     if stats is None:
         if not (folder / reader.MARKER).exists() and not (folder / "recording").exists():
             raise CrunchError(f"{folder} is no run folder of crunch")
         raise CrunchError(f"{folder} is not complete: its program still runs, or was never recorded")
-    return Run(folder, stats, reader.read_recording(folder), reader.read_fatal(folder), progress)
+    return Run(folder, stats, reader.read_recording(folder), reader.read_fatal(folder), progress, suppressions or Suppressions())
 
 
 def children(folder: Path) -> List[Path]:
@@ -141,7 +180,7 @@ def became(run: Run) -> Optional[Run]:
     for folder in reversed(children(run.folder)):
         if folder.name.split(".")[0] == str(run.count("pid")):
             summary.complete(folder)
-            last = load(folder) if (folder / "stats").exists() else None
+            last = load(folder, suppressions=run.suppressions) if (folder / "stats").exists() else None
             if last and last.end != "exec":
                 return last
     return None

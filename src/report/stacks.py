@@ -26,11 +26,12 @@ REASONS = {
     5: "too deep",
     6: "registers of the caller unknown",
     7: "interrupted another capture",
+    14: "only the caller is kept",
     LOST: "not kept on disk",
 }
 
 SITE = struct.Struct("<QIIQQqiIqiI")
-EXTRA = struct.Struct("<QQ")
+EXTRA = struct.Struct("<QQ4I")
 MODULE = struct.Struct("<5QII32s")
 
 
@@ -101,7 +102,14 @@ class Stacks:
 
     def walk(self, place: Place) -> Tuple[List[int], int]:
         """The pcs of a place, innermost first, and why frames outside of them are missing (a key of REASONS; 0: none are)."""
-        found, node = [place.pc], place.node
+        found, marker = self.walk_node(place.node)
+        return [place.pc, *found], marker
+
+    def walk_node(self, node: int) -> Tuple[List[int], int]:
+        """The same of a node, with its own frame as the innermost."""
+        found = []
+        if node >= len(self.parents):
+            node = LOST
         while node >= MARKERS:
             found.append(self.node_pcs[node])
             node = self.parents[node]
@@ -221,7 +229,7 @@ def _places(recording: Recording, canonical: List[int], pcs: int) -> Tuple[List[
         place.live_blocks += live_blocks
         place.peak_bytes += peak_bytes
         place.peak_blocks += peak_blocks
-        temporary, lifetime_ns = extra or (0, 0)
+        temporary, lifetime_ns = extra[:2] if extra else (0, 0)
         place.temporary += temporary
         place.lifetime_ns += lifetime_ns
     return places, place_of

@@ -83,7 +83,7 @@ def stats_of(recording: Recording, end: End, wall_seconds: Optional[float], max_
         "peak_bytes": peak_bytes, "peak_blocks": peak_blocks, "live_bytes": live_bytes, "live_blocks": live_blocks,
         "runtime_bytes": 0, "runtime_blocks": 0,
         "inherited_bytes": recording.inherited_bytes, "inherited_blocks": recording.inherited_blocks,
-        "untracked_frees": totals["untracked_frees"], "threads": recording.threads,
+        "untracked_frees": totals["untracked_frees"], "errors": recording.errors, "threads": recording.threads,
         "wall_seconds": wall_seconds, "max_rss": max_rss,
         "heap_files": 0, "heap_bytes": 0, "heap_left_out_files": live_blocks, "heap_left_out_bytes": live_bytes,
         "tracking": "stopped" if recording.flags & reader.STOPPED else "complete",

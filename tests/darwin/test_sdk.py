@@ -35,6 +35,8 @@ STRUCTS = {
     "struct segment_command_64": ("cmd", "cmdsize", "segname", "vmaddr", "vmsize"),
     "struct task_dyld_info": ("all_image_info_addr",),
     "struct mach_task_basic_info": ("resident_size", "resident_size_max"),
+    "struct vm_region_submap_info_64": ("protection", "offset", "user_tag", "external_pager", "share_mode", "is_submap"),
+    "struct thread_identifier_info": ("thread_id",), "thread_act_array_t": (), "thread_state_t": (), "thread_info_t": (),
     "struct proc_threadinfo": ("pth_name",),
     "mach_timebase_info_data_t": ("numer", "denom"),
     "ucontext_t": ("uc_sigmask", "uc_stack", "uc_link", "uc_mcontext"),

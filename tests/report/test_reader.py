@@ -119,7 +119,8 @@ def test_the_layout_is_the_headers(tmp_path):
     items = re.findall(r"\d*[a-zA-Z]", reader.HEADER.format.lstrip("<"))
     ours, position = [], 0
     for item in items:
-        ours.append(position)
+        if not item.endswith("x"):
+            ours.append(position)
         position += struct.calcsize("<" + item)
     ours = ours[5:5 + len(names)]  # magic, version, header_bytes, file_bytes, chunk_count come first
     assert ours + [reader.HEADER.size, reader.CHUNK.size] == offsets

@@ -8,7 +8,7 @@ import pytest
 
 import folders
 from folders import CallStacks, module, site
-from report import reader, stacks
+from report import problems, reader, stacks
 from report.errors import CrunchError
 
 FIRST = stacks.MARKERS
@@ -168,11 +168,14 @@ def test_the_layout_of_items_is_the_headers(tmp_path):
 
     from conftest import ROOT
     source = tmp_path / "sizes.c"
-    source.write_text('#include "format.h"\n#include <stddef.h>\n#include <stdio.h>\nint main(void) { printf("%zu %zu %zu %zu %zu %zu %zu %u", '
+    source.write_text('#include "format.h"\n#include <stddef.h>\n#include <stdio.h>\nint main(void) { printf("%zu %zu %zu %zu %zu %zu %zu %u %zu %zu %zu %u", '
                       "sizeof(struct cr_site), offsetof(struct cr_site, live_bytes), offsetof(struct cr_site, peak_bytes), "
                       "offsetof(struct cr_site, slot), sizeof(struct cr_site_extra), sizeof(struct cr_module), "
-                      "offsetof(struct cr_module, path), CR_MARKERS); return 0; }\n")
+                      "offsetof(struct cr_module, path), CR_MARKERS, sizeof(struct cr_error), offsetof(struct cr_error, detail), "
+                      "offsetof(struct cr_error, function), CR_ERROR_KINDS); return 0; }\n")
     subprocess.run([compiler, "-std=c11", "-I", str(ROOT / "src/tracker/base"), "-o", str(tmp_path / "sizes"), str(source)], check=True)
     sizes = [int(word) for word in subprocess.run([str(tmp_path / "sizes")], check=True, capture_output=True).stdout.split()]
-    assert sizes == [stacks.SITE.size, 32, 48, 60, stacks.EXTRA.size, stacks.MODULE.size, 40, stacks.MARKERS]
+    assert sizes == [stacks.SITE.size, 32, 48, 60, stacks.EXTRA.size, stacks.MODULE.size, 40, stacks.MARKERS,
+                     problems.ERROR.size, 64, 104, len(problems.KINDS)]
+    assert reader.ITEM_BYTES[reader.ERRORS] == problems.ERROR.size and struct.calcsize("<8I4Q") == 64
     assert struct.calcsize("<QIIQQ") == 32 and struct.calcsize("<QIIQQqiI") == 48

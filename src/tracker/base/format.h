@@ -29,6 +29,7 @@ enum cr_section_kind {
     CR_SECTION_PCS,        /* struct cr_pc; items below CR_MARKERS are markers */
     CR_SECTION_MODULES,    /* struct cr_module; item 0 is no module */
     CR_SECTION_STRINGS,    /* bytes: NUL-terminated paths */
+    CR_SECTION_ERRORS,     /* struct cr_error, in the order they were found */
     CR_SECTION_TIMELINE,   /* item 0: struct cr_timeline; all others struct cr_point */
     CR_SECTION_SERIES,     /* item 0: struct cr_history; all others struct cr_series_point */
     CR_SECTION_HISTOGRAMS, /* struct cr_histogram; item 0 is none, nor are items whose site is 0 */
@@ -101,15 +102,19 @@ struct cr_header {
     /* Counts new peaks: a site whose epoch is this one holds its share of the peak in peak_*, any other site in live_*. */
     _Atomic uint32_t peak_epoch;
     uint32_t reserved0;
-    uint64_t reserved[16];
+    /* Errors of the program's, repetitions included; raised after the item of ERRORS is there. Of these, those without an item. */
+    _Atomic uint64_t errors;
+    _Atomic uint64_t errors_left_out;
+    uint64_t reserved[14];
     struct cr_section sections[CR_SECTIONS];
     struct cr_chunk chunks[CR_MAX_CHUNKS];
 };
 static_assert(sizeof(struct cr_header) <= CR_HEADER_BYTES, "the header must fit");
 
 /* A stack whose outermost frames are missing hangs under a marker, node and pc item of the same number, instead of the root:
- * the number is the reason, an enum cr_unwind_end of base/unwind.h. */
+ * the number is the reason, an enum cr_unwind_end of base/unwind.h or one of these. */
 #define CR_MARKERS 16u
+#define CR_MARKER_CALLER 14u /* only the caller was kept */
 
 /* A frame of the call tree. */
 struct cr_node {
@@ -186,6 +191,68 @@ struct cr_slot {
 };
 static_assert(sizeof(struct cr_slot) == 128, "two cache lines");
 
+/* ---- errors ---- */
+
+enum cr_error_kind {
+    CR_ERROR_DOUBLE_FREE = 1,   /* of a block that is freed, or realloc of one */
+    CR_ERROR_FREE_INSIDE = 2,   /* of an address inside a live block */
+    CR_ERROR_FREE_STACK = 3,    /* of the calling thread's stack */
+    CR_ERROR_FREE_STATIC = 4,   /* of a module's code or data */
+    CR_ERROR_FREE_UNMAPPED = 5, /* of memory that is not there */
+    CR_ERROR_MISMATCH = 6,      /* `function` does not free what `block_kind` made */
+    CR_ERROR_WRONG_SIZE = 7,    /* detail[0]: the size that was said, block_size is right */
+    CR_ERROR_WRONG_ALIGNMENT =
+        8,                   /* detail[0]: the alignment that was said, 0: none; detail[1]: whether the block has one */
+    CR_ERROR_WRONG_ZONE = 9, /* macOS: detail[0]: the zone that was said, detail[1]: the block's */
+    CR_ERROR_NEGATIVE_SIZE = 10, /* detail[0]: the size, or (calloc) the count and detail[1] the size */
+    CR_ERROR_OVERRUN = 11,  /* bytes behind the block were changed: detail[0]: offset of the first from the block's end,
+                                     detail[1]: how many, changed[] from the first on */
+    CR_ERROR_UNDERRUN = 12, /* before it: detail[0]: bytes from the first to the block's start, else the same */
+    CR_ERROR_WRITE_AFTER_FREE =
+        13, /* in it, after it was freed: detail[0]: offset of the first from the block's start, else the same */
+    CR_ERROR_OUT_OF_BOUNDS =
+        14, /* `function` is called with a range that leaves its block: detail[0]: its bytes, from `address` */
+    CR_ERROR_USE_AFTER_FREE = 15, /* the same with a freed block */
+    CR_ERROR_GUARD_AFTER = 16,    /* an access to the guard page behind a block: detail[0]: its bytes, 0: unknown */
+    CR_ERROR_GUARD_BEFORE = 17,   /* before one */
+    CR_ERROR_GUARD_FREED = 18,    /* in a freed one */
+    CR_ERROR_KINDS
+};
+
+enum cr_error_flags {
+    CR_ERROR_READS = 1u << 0, /* the access */
+    CR_ERROR_WRITES = 1u << 1,
+    CR_ERROR_SKIPPED = 1u << 2, /* the call was not made */
+    CR_ERROR_BLOCK = 1u << 3,   /* block_* are known */
+};
+
+#define CR_ERROR_BYTES 32u
+
+/* Something the program did wrong. One item for all times of the same kind at the same stack; written once, but for `count`. */
+struct cr_error {
+    uint32_t kind;             /* enum cr_error_kind */
+    uint32_t flags;            /* enum cr_error_flags */
+    uint32_t thread;           /* as in struct cr_block_entry; 0: unknown */
+    uint32_t allocated_thread; /* the one that allocated the block; 0: unknown */
+    uint32_t freed_thread;     /* the one that freed it */
+    uint32_t stack;     /* item of NODES, for the frame that called `function` and those outside of it; 0: unknown */
+    uint32_t allocated; /* the same of the call that allocated the block */
+    uint32_t freed;     /* and of the one that freed it */
+    uint64_t time_ns;   /* of the first time, since header.start_ns */
+    uint64_t address;   /* what the function was given, or what was accessed */
+    uint64_t block_address;
+    uint64_t block_size; /* requested bytes */
+    uint64_t detail[4];  /* see enum cr_error_kind */
+    _Atomic uint64_t count;
+    char function[24];                /* that was called, "free"; empty: none */
+    uint8_t changed[CR_ERROR_BYTES];  /* memory as it was found */
+    uint8_t expected[CR_ERROR_BYTES]; /* and as crunch had left it */
+    uint8_t changed_bytes;            /* used of these two */
+    uint8_t block_kind;               /* enum cr_kind */
+    uint8_t reserved[6];
+};
+static_assert(sizeof(struct cr_error) == 200, "");
+
 /* ---- over time ---- */
 
 /* What item 0 of a thinned history (TIMELINE, SERIES) begins with. Of CR_HALF(section) = H, items 1..H and 2H+1..3H take turns in
@@ -233,8 +300,7 @@ static_assert(sizeof(struct cr_series_point) == 1024, "");
 
 enum cr_histogram_kind {
     CR_HISTOGRAM_LIVES = 1, /* lifetimes of blocks that ended */
-    CR_HISTOGRAM_SIZES =
-        2, /* their sizes: count[b] of sizes of b bits, the last also of larger ones; without those of extra.size */
+    CR_HISTOGRAM_SIZES = 2, /* their sizes */
     CR_HISTOGRAM_RESIZES = 3,
 };
 

@@ -10,6 +10,7 @@
 #include "base/fmt.h"
 #include "entry/crash.h"
 #include "entry/hooks.h"
+#include "events/errors.h"
 #include "events/run_folder.h"
 #include "services/arena.h"
 #include "services/options.h"
@@ -20,8 +21,8 @@
 
 /* ---- fork ---- */
 
-static struct cr_lock *const locks[] = {&cr_threads_lock, &cr_regions_lock,   &cr_records_lock, &cr_tree_lock,
-                                        &cr_modules_lock, &cr_recording_lock, &cr_arena_lock};
+static struct cr_lock *const locks[] = {&cr_errors_lock, &cr_threads_lock, &cr_regions_lock,   &cr_records_lock,
+                                        &cr_tree_lock,   &cr_modules_lock, &cr_recording_lock, &cr_arena_lock};
 #define LOCKS (sizeof locks / sizeof *locks)
 
 /* The state of the thread that forks. Other fork handlers, a library's or libSystem's own, may allocate while the locks are held:

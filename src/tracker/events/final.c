@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/fmt.h"
+#include "events/errors.h"
 #include "events/signal_words.h"
 #include "platform/platform.h"
 #include "services/options.h"
@@ -32,6 +33,10 @@ static void headline(struct cr_text *text, const struct cr_signal *signal, const
     cr_text_string(text, signal->name);
     cr_text_char(text, ' ');
     cr_text_string(text, signal->words);
+    if (info->si_signo == SIGABRT && cr_errors_abort_reason()) {
+        cr_text_string(text, ": ");
+        cr_text_string(text, cr_errors_abort_reason());
+    }
     if (!signal->address || cr_signal_sent(info))
         return;
     cr_text_string(text, ": address ");
@@ -125,6 +130,7 @@ static void write_counters(struct cr_writer *writer)
     cr_writer_pair(writer, "inherited_bytes", header->inherited_bytes);
     cr_writer_pair(writer, "inherited_blocks", header->inherited_blocks);
     cr_writer_pair(writer, "untracked_frees", totals.untracked_frees);
+    cr_writer_pair(writer, "errors", header->errors);
     cr_writer_pair(writer, "threads", header->threads);
 }
 

@@ -51,6 +51,11 @@ static uint32_t follow(struct cr_trail *trail, const uintptr_t *address, uint32_
     return node;
 }
 
+static uint32_t base_of(const struct cr_unwind_stack *stack)
+{
+    return stack->truncated ? CR_UNWIND_TOO_DEEP : (uint32_t)stack->end;
+}
+
 /* The site of a stack that is not among the thread's recent ones. */
 static __attribute__((noinline)) uint32_t locate_anew(struct cr_thread *thread, const struct cr_unwind_start *start)
 {
@@ -59,15 +64,14 @@ static __attribute__((noinline)) uint32_t locate_anew(struct cr_thread *thread, 
     if (CR_UNLIKELY(!stack.frames))
         return cr_site_find(&thread->leaves, thread->slot_item, CR_UNWIND_BUSY, start->pc);
     uint32_t leaf = stack.frames - 1, same = stack.frames - stack.fresh;
-    uint32_t base = stack.truncated ? CR_UNWIND_TOO_DEEP : (uint32_t)stack.end;
-    uint32_t parent = follow(&thread->trail, state->pc, base, leaf, same);
+    uint32_t parent = follow(&thread->trail, state->pc, base_of(&stack), leaf, same);
     uint32_t site = cr_site_find(&thread->leaves, thread->slot_item, parent, state->pc[leaf]);
     cr_memo_keep(thread->memo, state, start, site);
     return site;
 }
 
-/* The site of the hook's caller. 0: no memory for it, the block goes without. */
-CR_HOT uint32_t locate(struct cr_thread *thread, const struct cr_unwind_start *start)
+/* After a module was unloaded what is remembered by address may be of another one's. */
+CR_HOT void forget_gone(struct cr_thread *thread)
 {
     uint32_t generation = LOAD(cr_modules_generation);
     if (CR_UNLIKELY(thread->trail.generation != generation)) {
@@ -75,8 +79,29 @@ CR_HOT uint32_t locate(struct cr_thread *thread, const struct cr_unwind_start *s
         thread->trail.length = 0;
         thread->memo->stamp++;
     }
+}
+
+/* The site of the hook's caller. 0: no memory for it, the block goes without. */
+CR_HOT uint32_t locate(struct cr_thread *thread, const struct cr_unwind_start *start)
+{
+    forget_gone(thread);
     uint32_t site = cr_memo_find(thread->memo, start);
     return CR_LIKELY(site != 0) ? site : locate_anew(thread, start);
+}
+
+uint32_t cr_stack_here(struct cr_thread *thread, const struct cr_unwind_start *start)
+{
+    struct cr_unwind_state *state = thread->unwind;
+    forget_gone(thread);
+    struct cr_unwind_stack stack = cr_unwind_capture(state, start);
+    if (!stack.frames)
+        return cr_tree_child(CR_UNWIND_BUSY, start->pc);
+    return follow(&thread->trail, state->pc, base_of(&stack), stack.frames, stack.frames - stack.fresh);
+}
+
+uint32_t cr_stack_of_site(uint32_t site)
+{
+    return site ? cr_tree_child(cr_site(site)->parent, (uintptr_t)cr_site(site)->address) : 0;
 }
 
 /* ---- counting ---- */

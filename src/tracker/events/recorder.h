@@ -30,4 +30,10 @@ struct cr_resize {
 };
 void cr_on_resize_end(struct cr_thread *thread, const struct cr_resize *resize, const struct cr_unwind_start *start);
 
+/* The whole call stack at start, usually a hook's caller, as an item of NODES whose own frame is the innermost; 0 if there is no
+ * memory. Walks and looks up every time: for what is rare. */
+uint32_t cr_stack_here(struct cr_thread *thread, const struct cr_unwind_start *start);
+/* The same of the call that made a block, from what its record has; 0: unknown. */
+uint32_t cr_stack_of_site(uint32_t site);
+
 #endif

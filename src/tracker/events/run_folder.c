@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/fmt.h"
+#include "events/errors.h"
 #include "events/final.h"
 #include "platform/platform.h"
 #include "services/options.h"
@@ -111,6 +112,7 @@ void cr_run_folder_fork(void)
     if (cr_recording_fork(folder.path[0] ? folder.path : NULL))
         folder.path[0] = '\0';
     cr_block_each(count_at_site, NULL);
+    cr_errors_fork();
     cr_threads_fork(cr_recording->threads);
     cr_timeline_start();
     cr_os_release_signals(&held);

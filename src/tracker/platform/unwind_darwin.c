@@ -23,6 +23,12 @@ bool cr_unwind_full_step(struct cr_unwind_walk *walk, struct cr_unwind_frame *fr
     return false;
 }
 
+/* The frame pointer leads on from there, too. In a function's first instructions it is still its caller's, whom the stack lacks then. */
+void cr_unwind_start_exact(struct cr_unwind_walk *walk, const struct cr_os_registers *registers)
+{
+    (void)walk, (void)registers;
+}
+
 void cr_unwind_flush(void) {}
 
 void cr_unwind_modules_refresh(void) {}

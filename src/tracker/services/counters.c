@@ -17,7 +17,8 @@ _Atomic int64_t cr_recording_step = STEP_MIN_BYTES;
 
 void cr_recording_each_slot(void (*visit)(void *context, struct cr_slot *slot), void *context)
 {
-    uint32_t count = (uint32_t)LOAD(cr_recording->sections[CR_SECTION_THREADS].used);
+    uint32_t count =
+        (uint32_t)atomic_load_explicit(&cr_recording->sections[CR_SECTION_THREADS].used, memory_order_acquire);
     for (uint32_t i = 0; i < count; i++)
         visit(context, cr_slot(i));
 }

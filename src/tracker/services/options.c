@@ -38,5 +38,8 @@ bool cr_options_read(void)
 
     const char *children = lookup("CRUNCH_CHILDREN");
     cr_options.children = !children || strcmp(children, "0") != 0;
+
+    const char *abort_on_error = lookup("CRUNCH_ABORT_ON_ERROR");
+    cr_options.abort_on_error = abort_on_error && !strcmp(abort_on_error, "1");
     return true;
 }

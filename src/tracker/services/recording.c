@@ -79,6 +79,7 @@ static const struct {
     [CR_SECTION_PCS] = {sizeof(struct cr_pc), KIB4, (size_t)128 << 20},
     [CR_SECTION_MODULES] = {sizeof(struct cr_module), KIB4, (size_t)16 << 20},
     [CR_SECTION_STRINGS] = {1, KIB4, (size_t)16 << 20},
+    [CR_SECTION_ERRORS] = {sizeof(struct cr_error), KIB4, (size_t)1 << 20},
     [CR_SECTION_TIMELINE] = {sizeof(struct cr_point), KIB4, (size_t)1 << 20},
     [CR_SECTION_SERIES] = {sizeof(struct cr_series_point), KIB4, (size_t)1 << 20},
     [CR_SECTION_HISTOGRAMS] = {sizeof(struct cr_histogram), KIB4, (size_t)256 << 20},
@@ -127,7 +128,8 @@ static bool reserve_sections(void)
 static size_t next_chunk_bytes(enum cr_section_kind section, size_t needed)
 {
     size_t present = mapped.bytes[section];
-    size_t bytes = present / (LOAD(cr_recording->chunk_count) < CR_MAX_CHUNKS / 2 ? 8 : 2);
+    uint32_t chunks = LOAD(cr_recording->chunk_count);
+    size_t bytes = present / (chunks < CR_MAX_CHUNKS / 2 ? 8 : chunks < CR_MAX_CHUNKS / 4 * 3 ? 4 : 2);
     if (bytes < plan[section].first_bytes)
         bytes = plan[section].first_bytes;
     if (bytes < needed)
@@ -408,6 +410,9 @@ int cr_recording_fork(const char *folder)
     STORE(header->peak_bytes, totals.live_bytes);
     STORE(header->peak_blocks, totals.live_blocks);
     STORE(header->peak_epoch, 1);
+    STORE(header->errors, 0);
+    STORE(header->errors_left_out, 0);
+    STORE(header->sections[CR_SECTION_ERRORS].used, 0);
     give_up_file(folder ? error : 0);
     return error;
 }

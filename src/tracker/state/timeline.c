@@ -5,7 +5,6 @@
 #include <time.h>
 
 #include "platform/platform.h"
-#include "services/history.h"
 #include "state/series.h"
 #include "base/banned.h"
 
@@ -37,7 +36,7 @@ static void absorb(void *entry, const void *next)
     *point = merged;
 }
 
-static const struct cr_history_kind points = {CR_SECTION_TIMELINE, CR_TIMELINE_HALF, absorb};
+const struct cr_history_kind cr_timeline_points = {CR_SECTION_TIMELINE, CR_TIMELINE_HALF, absorb};
 
 static struct cr_timeline *timeline(void) { return CR_SECTION_ITEM(struct cr_timeline, CR_SECTION_TIMELINE, 0); }
 
@@ -63,12 +62,12 @@ static bool add_point(uint64_t now)
         point.resident_bytes = cr_os_resident_bytes();
         state.resident_due = now + RESIDENT_NS;
     }
-    return cr_history_add(&points, &point);
+    return cr_history_add(&cr_timeline_points, &point);
 }
 
-static uint64_t later(uint64_t now, uint64_t interval, uint64_t start)
+static uint64_t later(uint64_t now, uint64_t interval, uint64_t start, bool limited)
 {
-    uint64_t rest = (now - start) * COST_SHARE;
+    uint64_t rest = limited ? (now - start) * COST_SHARE : 0;
     return now + (rest > interval ? rest : interval);
 }
 
@@ -78,12 +77,13 @@ static void take(bool always)
     uint64_t start = cr_os_now_ns();
     bool room = add_point(start);
     uint64_t end = cr_os_now_ns();
-    STORE(cr_timeline_due, room ? later(end, LOAD(timeline()->history.interval_ns), start) : UINT64_MAX);
+    STORE(cr_timeline_due,
+          room ? later(end, LOAD(timeline()->history.interval_ns), start, !LOAD(cr_timeline_begins)) : UINT64_MAX);
     if (!always && end < state.series_due)
         return;
     room = cr_series_point(start - cr_recording->start_ns);
     uint64_t done = cr_os_now_ns();
-    state.series_due = room ? later(done, cr_series_interval(), end) : UINT64_MAX;
+    state.series_due = room ? later(done, cr_series_interval(), end, true) : UINT64_MAX;
 }
 
 void cr_timeline_point(struct cr_slot *slot)

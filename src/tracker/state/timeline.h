@@ -3,15 +3,18 @@
  * next point is due. In the first moments of a run, which are shorter than a tick of the coarse clock, events that move the heap to a
  * new extreme look at the exact clock instead, every few.
  *
- * A point costs at most a hundredth of the time until the next one, however long its taking is. */
+ * However long it takes to take a point, that is at most a hundredth of the time until the next one; in those first moments, which are
+ * a few hundred points, it may be more. */
 #ifndef CR_STATE_TIMELINE_H
 #define CR_STATE_TIMELINE_H
 
-#include "services/recording.h"
+#include "services/history.h"
 
 /* When the next point is due, by the coarse clock. */
 extern _Atomic uint64_t cr_timeline_due;
 extern _Atomic bool cr_timeline_begins;
+
+extern const struct cr_history_kind cr_timeline_points;
 
 /* Takes a point that is due, unless another thread does. By the slot's own thread, when it is counted up. */
 void cr_timeline_point(struct cr_slot *slot);

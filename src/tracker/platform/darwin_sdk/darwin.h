@@ -37,6 +37,8 @@ int *__error(void);
 #define EINTR 4
 #define EIO 5
 #define EBADF 9
+#define EAGAIN 35
+#define EBUSY 16
 #define ENOMEM 12
 #define EACCES 13
 #define EFAULT 14
