@@ -20,18 +20,20 @@ PAGE = "report.html"
 PARENT = f"../../{PAGE}"
 
 
-def reports(run: Run, templates: Path, version: str) -> None:
-    """Writes report.html in the run's folder and in its children; CrunchError if its own files are damaged."""
+def reports(run: Run, templates: Path, version: str, editor: str = "") -> None:
+    """Writes report.html in the run's folder and in its children; CrunchError if its own files are damaged.
+
+    `editor`: pattern of links to source lines; empty: there are none."""
     folder = run.folder
-    parent = PARENT if folder.parent.name == "children" else ""
+    parent = PARENT if folder.parent.name in ("children", "snapshots") else ""
     successor = runs.became(run)
     followed = successor.folder if successor and successor is not run else None
 
     def write_child(child: Run) -> None:
-        _write(child.folder, model.page(child, version, parent=PARENT), templates)
+        _write(child.folder, model.page(child, version, parent=PARENT, editor=editor), templates)
 
     children = _children(run, followed, write_child)
-    _write(folder, model.page(run, version, children, parent, _link(followed) if followed else ""), templates)
+    _write(folder, model.page(run, version, children, parent, _link(followed) if followed else "", editor), templates)
 
 
 def _children(parent: Run, followed: Optional[Path], write: Callable[[Run], None]) -> Optional[ChildList]:

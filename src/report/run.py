@@ -6,7 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Dict, List, Optional
 
-from . import findings, growth, histograms, reader, stacks, summary, threads, timeline, tree
+from . import crash, findings, growth, histograms, reader, stacks, summary, threads, timeline, tree
+from .crash import Crash
 from .errors import CrunchError
 from .findings import Findings
 from .growth import Growth
@@ -89,6 +90,11 @@ class Run:
     def tree(self) -> Optional[Tree]:
         """The stacks as a tree of named frames, made when asked for, which may take a while; None without a recording."""
         return tree.build(self.stacks, self.symbols, self.program, self.progress) if self.stacks else None
+
+    @cached_property
+    def crash(self) -> Optional[Crash]:
+        """Why the program crashed, with names, found when asked for; None if it did not crash or nobody saw it."""
+        return crash.read(self)
 
     @cached_property
     def findings(self) -> Findings:

@@ -42,7 +42,7 @@ STRUCTS = {
     "ucontext_t": ("uc_sigmask", "uc_stack", "uc_link", "uc_mcontext"),
     "mach_msg_type_number_t": (), "task_info_t": (), "kern_return_t": (),
     "pthread_mutex_t": (), "pthread_attr_t": (), "pthread_once_t": (), "pthread_mutexattr_t": (),
-    "pthread_t": (), "pthread_key_t": (), "sigset_t": (), "off_t": (), "mode_t": (), "time_t": (), "ssize_t": (),
+    "pthread_t": (), "sigjmp_buf": (), "pthread_key_t": (), "sigset_t": (), "off_t": (), "mode_t": (), "time_t": (), "ssize_t": (),
 }
 CONTEXT = "__typeof__(*((ucontext_t *)0)->uc_mcontext)"
 BEGUN = {  # of these the headers declare no more than the tracker uses
@@ -53,9 +53,9 @@ BEGUN = {  # of these the headers declare no more than the tracker uses
     CONTEXT: ("__es",),
 }
 EXCEPTION = {"x86_64": ("__es.__trapno", "__es.__err"), "arm64": ("__es.__far", "__es.__esr")}
-REAL = ("assert crt_externs dlfcn errno fcntl libproc pthread signal stdio stdlib string time unistd mach-o/dyld "
-        "mach-o/dyld_images mach-o/loader mach/mach mach/mach_time malloc/malloc sys/mman sys/resource sys/stat sys/time "
-        "sys/types sys/ucontext sys/utsname").split()
+REAL = ("assert crt_externs dlfcn errno fcntl libproc pthread setjmp signal stdio stdlib string time unistd mach-o/dyld "
+        "mach-o/dyld_images mach-o/loader mach/mach mach/mach_time malloc/malloc sys/file sys/mman sys/resource sys/stat "
+        "sys/time sys/types sys/ucontext sys/utsname sys/wait").split()
 
 pytestmark = [
     pytest.mark.skipif(not importlib.util.find_spec("ziglang"), reason="zig is not here"),

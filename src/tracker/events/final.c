@@ -7,6 +7,7 @@
 
 #include "base/fmt.h"
 #include "events/errors.h"
+#include "events/fault.h"
 #include "events/signal_words.h"
 #include "platform/platform.h"
 #include "services/options.h"
@@ -54,16 +55,12 @@ static void pair(struct cr_text *text, const char *key, int64_t value)
     cr_text_char(text, '\n');
 }
 
-static void write_fatal(const char *folder, const siginfo_t *info)
+/* The facts that the signal itself brings. */
+static void write_signal(struct cr_writer *writer, const struct cr_signal *signal, const siginfo_t *info)
 {
-    const struct cr_signal *signal = cr_signal_find(info->si_signo);
-    const char *path = cr_final_path(folder, "fatal");
-    char bytes[1024];
+    char bytes[512];
     struct cr_text text = CR_TEXT(bytes);
-    if (!signal || !path)
-        return;
-    headline(&text, signal, info);
-    cr_text_string(&text, "\nsignal ");
+    cr_text_string(&text, "signal ");
     cr_text_string(&text, signal->name);
     cr_text_char(&text, '\n');
     pair(&text, "number", info->si_signo);
@@ -80,13 +77,54 @@ static void write_fatal(const char *folder, const siginfo_t *info)
         pair(&text, "sender", info->si_pid);
     pair(&text, "pid", getpid());
     pair(&text, "thread", (int64_t)cr_os_thread_id());
+    cr_writer_string(writer, bytes);
+}
 
+/* fault NULL: the short form. */
+static int write_fatal_to(const char *path, const struct cr_end *end, const struct cr_fault *fault)
+{
+    const struct cr_signal *signal = cr_signal_find(end->signal->si_signo);
+    char bytes[256];
+    struct cr_text text = CR_TEXT(bytes);
     struct cr_writer writer;
+    headline(&text, signal, end->signal);
     cr_writer_open(&writer, path);
     cr_writer_string(&writer, bytes);
-    int error = cr_writer_close(&writer);
+    cr_writer_string(&writer, "\n");
+    if (fault)
+        cr_fault_write_sentence(&writer, fault);
+    write_signal(&writer, signal, end->signal);
+    if (fault)
+        cr_fault_write(&writer, fault, end->context);
+    return cr_writer_close(&writer);
+}
+
+/* The short form first: it stands if the explanation comes to nothing. */
+static void write_fatal(const char *folder, const struct cr_end *end)
+{
+    static struct cr_fault fault; /* too large for a handler's stack */
+    char temporary[CR_PATH_BYTES], path[CR_PATH_BYTES];
+    struct cr_text part = CR_TEXT(temporary), whole = CR_TEXT(path);
+    const struct cr_signal *signal = cr_signal_find(end->signal->si_signo);
+    cr_text_string(&whole, folder);
+    cr_text_string(&whole, "/fatal");
+    cr_text_string(&part, path);
+    cr_text_string(&part, ".part");
+    if (!signal || part.cut)
+        return;
+    int error = write_fatal_to(path, end, NULL);
+    if (!error) {
+        cr_fault_gather(end->signal, end->context, &fault);
+        error = write_fatal_to(temporary, end, &fault);
+        if (error)
+            unlink(temporary);
+        else if (rename(temporary, path))
+            error = -errno;
+    }
     if (error)
         cr_recording_say("cannot write ", "fatal", error);
+    if (signal->crash)
+        cr_fault_write_maps(folder);
 }
 
 /* ---- stats ---- */
@@ -95,7 +133,9 @@ static void write_end(struct cr_writer *writer, const struct cr_end *end)
 {
     char bytes[64];
     struct cr_text text = CR_TEXT(bytes);
-    if (end->state == CR_RUN_EXECED)
+    if (cr_recording->flags & CR_RUN_SNAPSHOT)
+        cr_text_string(&text, "snapshot");
+    else if (end->state == CR_RUN_EXECED)
         cr_text_string(&text, "exec");
     else if (end->state == CR_RUN_SIGNALLED) {
         const struct cr_signal *signal = cr_signal_find(end->detail);
@@ -139,7 +179,7 @@ static void write_stats(const char *folder, const struct cr_end *end)
     const struct cr_header *header = cr_recording;
     char seconds[32], temporary[CR_PATH_BYTES];
     struct cr_text elapsed = CR_TEXT(seconds), copy = CR_TEXT(temporary);
-    cr_text_seconds(&elapsed, cr_os_now_ns() - header->start_ns);
+    cr_text_seconds(&elapsed, (header->end_ns ? header->end_ns : cr_os_now_ns()) - header->start_ns);
     cr_text_string(&copy, folder);
     cr_text_string(&copy, "/stats.part");
 
@@ -178,12 +218,14 @@ void cr_final_write(const char *folder, const struct cr_end *end)
     struct cr_header *header = cr_recording;
     cr_recording_each_slot(hand_in, NULL);
     cr_timeline_end();
-    cr_thread_info_name_all();
-    header->max_rss_bytes = cr_os_max_rss();
+    if (!(header->flags & CR_RUN_SNAPSHOT)) {
+        cr_thread_info_name_all();
+        header->max_rss_bytes = cr_os_max_rss();
+    }
     header->runtime_bytes = header->runtime_blocks = 0;
     header->heap_files = header->heap_bytes = header->heap_left_out_files = header->heap_left_out_bytes = 0;
     if (end->signal)
-        write_fatal(folder, end->signal);
+        write_fatal(folder, end);
 
     cr_final_write_blocks(folder);
     write_stats(folder, end);

@@ -1,0 +1,279 @@
+/* fault_file.c - the facts of a fault as lines of `fatal`, and the memory map. See fault.h and docs/format.md. */
+#include <string.h>
+#include <unistd.h>
+
+#include "base/unwind_trace.h"
+#include "events/fault.h"
+#include "events/final.h"
+#include "platform/platform.h"
+#include "services/recording.h"
+#include "services/writer.h"
+#include "state/thread.h"
+#include "base/banned.h"
+
+#define MOST_MODULES 256
+#define MOST_MAPPINGS 20000
+
+/* ---- the verdict ---- */
+
+void cr_fault_write_sentence(struct cr_writer *writer, const struct cr_fault *fault)
+{
+    char bytes[CR_FAULT_PATH_BYTES + 1024];
+    struct cr_text text = CR_TEXT(bytes);
+    bytes[0] = '\0';
+    cr_fault_sentence(fault, &text);
+    if (bytes[0])
+        cr_writer_line(writer, "explanation", bytes);
+    if (fault->incomplete)
+        cr_writer_line(writer, "note", "not everything could be read while the crash was explained");
+}
+
+static void write_access(struct cr_writer *writer, enum cr_access access)
+{
+    static const char *const words[] = {"", "read", "write", "execute"};
+    if (access)
+        cr_writer_line(writer, "access", words[access]);
+}
+
+static void write_block(struct cr_writer *writer, const char *where, const struct cr_fault_block *block)
+{
+    char bytes[160];
+    struct cr_text text = CR_TEXT(bytes);
+    if (!block->known)
+        return;
+    cr_text_string(&text, where);
+    cr_text_char(&text, ' ');
+    cr_text_hex(&text, block->address);
+    const uint64_t numbers[] = {block->size, block->kind, block->site, block->freed_site, block->thread};
+    cr_text_string(&text, block->freed ? " freed" : " live");
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        cr_text_char(&text, ' ');
+        cr_text_decimal(&text, numbers[i]);
+    }
+    cr_writer_line(writer, "block", bytes);
+}
+
+static void write_blocks(struct cr_writer *writer, const struct cr_fault *fault)
+{
+    const struct cr_fault_block *chosen = cr_fault_block(fault);
+    write_block(writer, "below", &fault->below);
+    write_block(writer, "above", &fault->above);
+    write_block(writer, "pointed", &fault->pointed);
+    bool explains = fault->kind == CR_FAULT_UNMAPPED || fault->kind == CR_FAULT_FORBIDDEN ||
+                    fault->kind == CR_FAULT_GUARDED || fault->kind == CR_FAULT_MISALIGNED ||
+                    fault->kind == CR_FAULT_WILD_JUMP;
+    bool inside = fault->kind == CR_FAULT_READ_ONLY || fault->kind == CR_FAULT_NOT_EXECUTABLE;
+    if (chosen && (explains || (inside && cr_fault_is_inside(chosen, fault->address))))
+        cr_writer_line(writer, "explained_by",
+                       chosen == &fault->below   ? "below"
+                       : chosen == &fault->above ? "above"
+                                                 : "pointed");
+}
+
+/* ---- registers and code ---- */
+
+static void write_registers(struct cr_writer *writer, const void *context)
+{
+    struct cr_os_register list[CR_OS_MOST_REGISTERS];
+    size_t count = cr_os_list_registers(context, list);
+    for (size_t i = 0; i < count; i++) {
+        char bytes[48];
+        struct cr_text text = CR_TEXT(bytes);
+        cr_text_string(&text, list[i].name);
+        cr_text_char(&text, ' ');
+        cr_text_hex(&text, list[i].value);
+        cr_writer_line(writer, "register", bytes);
+    }
+}
+
+static void write_code(struct cr_writer *writer, const struct cr_fault *fault)
+{
+    char bytes[3 * CR_OS_CODE_BYTES + 1];
+    struct cr_text text = CR_TEXT(bytes);
+    for (size_t i = 0; i < fault->code_length; i++) {
+        if (i)
+            cr_text_char(&text, ' ');
+        cr_text_char(&text, "0123456789abcdef"[fault->code_bytes[i] >> 4]);
+        cr_text_char(&text, "0123456789abcdef"[fault->code_bytes[i] & 15]);
+    }
+    if (fault->code_length)
+        cr_writer_line(writer, "instruction", bytes);
+}
+
+/* ---- stacks ---- */
+
+static struct {
+    struct cr_unwind_trace trace;
+    struct cr_os_registers registers;
+    uintptr_t stack_low, stack_high;
+    struct cr_os_module module[MOST_MODULES];
+    uint32_t modules;
+} walk;
+
+static void walk_stack(void *unused)
+{
+    (void)unused;
+    cr_unwind_trace(&walk.registers, walk.stack_low, walk.stack_high, &walk.trace);
+}
+
+/* The module of an address, described if it is a new one; NULL: none, or no room for another. */
+static const struct cr_os_module *module_of(uintptr_t address)
+{
+    struct cr_os_module found;
+    for (uint32_t i = 0; i < walk.modules; i++)
+        if (address - walk.module[i].start < walk.module[i].end - walk.module[i].start)
+            return &walk.module[i];
+    if (walk.modules == MOST_MODULES || !cr_os_find_module(address, &found))
+        return NULL;
+    cr_os_describe_module(&found);
+    walk.module[walk.modules] = found;
+    return &walk.module[walk.modules++];
+}
+
+static void find_modules(void *unused)
+{
+    (void)unused;
+    for (uint32_t i = 0; i < walk.trace.frames; i++)
+        module_of(walk.trace.frame[i].pc - !walk.trace.frame[i].exact);
+}
+
+static void put_path(struct cr_text *text, const char *path)
+{
+    for (; *path; path++) {
+        unsigned char c = (unsigned char)*path;
+        if (c > ' ' && c != '\\' && c != 127) {
+            cr_text_char(text, *path);
+            continue;
+        }
+        cr_text_char(text, '\\'); /* as /proc/self/maps has it */
+        for (int shift = 6; shift >= 0; shift -= 3)
+            cr_text_char(text, (char)('0' + (c >> shift & 7)));
+    }
+}
+
+/* frame 0x401139 exact /path/a.out+0x1139 */
+static void write_frame(struct cr_writer *writer, const struct cr_trace_frame *frame)
+{
+    char bytes[4096 + 64];
+    struct cr_text text = CR_TEXT(bytes);
+    cr_text_hex(&text, frame->pc);
+    cr_text_string(&text, frame->exact ? " at " : " after ");
+    const struct cr_os_module *module = module_of(frame->pc - !frame->exact);
+    if (module) {
+        put_path(&text, module->path);
+        cr_text_char(&text, '+');
+        cr_text_hex(&text, frame->pc - module->bias);
+    } else
+        cr_text_char(&text, '-');
+    cr_writer_line(writer, "frame", bytes);
+}
+
+static void write_trace(struct cr_writer *writer)
+{
+    const struct cr_unwind_trace *trace = &walk.trace;
+    for (uint32_t i = 0; i < trace->frames; i++) {
+        if (i == CR_TRACE_INNER && trace->left_out)
+            cr_writer_pair(writer, "frames_left_out", trace->left_out);
+        write_frame(writer, &trace->frame[i]);
+    }
+    if (trace->end != CR_UNWIND_ROOT)
+        cr_writer_line(writer, "frames_missing", cr_unwind_end_text(trace->end));
+}
+
+/* module 0x401000 0x405000 0x400000 0a1b2c… /path */
+static void write_module(struct cr_writer *writer, const struct cr_os_module *module)
+{
+    char bytes[4096 + 192];
+    struct cr_text text = CR_TEXT(bytes);
+    cr_text_hex(&text, module->start);
+    cr_text_char(&text, ' ');
+    cr_text_hex(&text, module->end);
+    cr_text_char(&text, ' ');
+    cr_text_hex(&text, module->bias);
+    cr_text_char(&text, ' ');
+    uint32_t count = module->build_id_bytes < 32 ? module->build_id_bytes : 32;
+    for (uint32_t i = 0; i < count; i++) {
+        cr_text_char(&text, "0123456789abcdef"[module->build_id[i] >> 4]);
+        cr_text_char(&text, "0123456789abcdef"[module->build_id[i] & 15]);
+    }
+    cr_text_string(&text, count ? " " : "- ");
+    put_path(&text, module->path);
+    cr_writer_line(writer, "module", bytes);
+}
+
+static void write_stack(struct cr_writer *writer, const struct cr_fault *fault)
+{
+    walk.registers = fault->registers;
+    walk.stack_low = fault->stack.known ? fault->stack.low : 0;
+    walk.stack_high = fault->stack.known ? fault->stack.high : 0;
+    walk.modules = 0;
+    walk.trace.frames = 0;
+    if (!cr_os_guarded_call(walk_stack, NULL) || !cr_os_guarded_call(find_modules, NULL)) {
+        cr_writer_line(writer, "note", "the stack could not be walked");
+        return;
+    }
+    write_trace(writer);
+    for (uint32_t i = 0; i < walk.modules; i++)
+        write_module(writer, &walk.module[i]);
+}
+
+void cr_fault_write(struct cr_writer *writer, const struct cr_fault *fault, const void *context)
+{
+    write_access(writer, fault->access);
+    write_code(writer, fault);
+    write_blocks(writer, fault);
+    write_registers(writer, context);
+    write_stack(writer, fault);
+}
+
+/* ---- the memory map ---- */
+
+struct maps {
+    struct cr_writer writer;
+    uint32_t lines;
+    uint64_t left_out;
+};
+
+/* As /proc/PID/maps has it, without the columns that only it has. */
+static bool write_mapping(void *context, const struct cr_os_mapping *mapping)
+{
+    static const char *const letters[] = {"r", "w", "x"}; /* of CR_OS_READ, CR_OS_WRITE and CR_OS_EXECUTE */
+    struct maps *maps = context;
+    char bytes[4096 + 96];
+    struct cr_text text = CR_TEXT(bytes);
+    if (maps->lines == MOST_MAPPINGS) {
+        maps->left_out++;
+        return true;
+    }
+    maps->lines++;
+    cr_text_hex(&text, mapping->start);
+    cr_text_char(&text, '-');
+    cr_text_hex(&text, mapping->end);
+    cr_text_char(&text, ' ');
+    for (unsigned i = 0; i < 3; i++)
+        cr_text_string(&text, mapping->flags >> i & 1 ? letters[i] : "-");
+    cr_text_string(&text, mapping->flags & CR_OS_SHARED ? "s " : "p ");
+    cr_text_hex(&text, mapping->offset);
+    cr_text_char(&text, ' ');
+    cr_text_string(&text, mapping->name);
+    cr_text_char(&text, '\n');
+    cr_writer_string(&maps->writer, bytes);
+    return true;
+}
+
+void cr_fault_write_maps(const char *folder)
+{
+    struct maps maps = {.lines = 0};
+    const char *path = cr_final_path(folder, "maps");
+    if (!path)
+        return;
+    cr_writer_open(&maps.writer, path);
+    int refused = cr_os_each_mapping(write_mapping, &maps);
+    if (maps.left_out)
+        cr_writer_pair(&maps.writer, "left_out", maps.left_out);
+    int error = cr_writer_close(&maps.writer);
+    if (error || refused) {
+        unlink(path);
+        cr_recording_say("cannot write ", "maps", error ? error : refused);
+    }
+}
