@@ -256,10 +256,10 @@ class Blocks:
     def live_by_thread(self) -> Dict[int, Tuple[int, int]]:
         """Bytes and blocks of every thread that allocated some of them; what a parent's threads allocated is nobody's."""
         found: Dict[int, Tuple[int, int]] = {}
-        for size, places, flags in zip(self._column(1), self._column(3), self._column(4)):
-            if not flags >> 8 & BLOCK_INHERITED:
-                before = found.get(places >> 32, (0, 0))
-                found[places >> 32] = (before[0] + size, before[1] + 1)
+        for size, thread, flags in zip(self.column("size"), self.column("thread"), self.column("flags")):
+            if not flags & BLOCK_INHERITED:
+                before = found.get(thread, (0, 0))
+                found[thread] = (before[0] + size, before[1] + 1)
         return found
 
     def largest(self, limit: int) -> List[Block]:

@@ -80,7 +80,7 @@ def read(recording: Recording, folder: Path, end_ns: Optional[int] = None) -> Ti
             resident.append((values[0], resident_bytes))
     _require(all(a.time_ns <= b.time_ns for a, b in zip(points, points[1:])) and
              all(point.low_bytes <= point.live_bytes <= point.high_bytes for point in points), folder)
-    if recording.state == reader.RUNNING and points:
+    if points and (recording.state == reader.RUNNING or recording.flags & reader.SNAPSHOT):
         points.append(_now(recording, points[-1], end_ns))
     return Timeline(points, interval, sorted(resident + _samples(folder, recording.start_ns)))
 

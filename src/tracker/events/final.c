@@ -217,8 +217,8 @@ void cr_final_write(const char *folder, const struct cr_end *end)
 {
     struct cr_header *header = cr_recording;
     cr_recording_each_slot(hand_in, NULL);
-    cr_timeline_end();
     if (!(header->flags & CR_RUN_SNAPSHOT)) {
+        cr_timeline_end();
         cr_thread_info_name_all();
         header->max_rss_bytes = cr_os_max_rss();
     }
