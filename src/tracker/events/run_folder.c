@@ -82,13 +82,13 @@ int cr_run_folder_start(void)
     folder.owner = getpid();
     int error = cr_recording_start(folder.path, cr_options.heap_limit, CR_CONTENTS_MOST_FILES, 0);
     if (error == -EEXIST) {
-        if (!cr_options.children)
-            return -ENOENT;
-        error = make_child_folder();
+        error = cr_options.children ? make_child_folder() : -ENOENT;
         if (!error)
             error = cr_recording_start(folder.path, 0, 0, CR_RUN_CHILD);
     }
-    if (!error)
+    if (error)
+        folder.path[0] = '\0'; /* another process's, which nothing may be written to */
+    else
         cr_timeline_start();
     return error;
 }
