@@ -1,10 +1,14 @@
 """The heap over time as it is read: points, moments, histograms and threads, whole, lost in part, damaged, and of a killed run."""
 
 import random
+import shutil
+import struct
+import subprocess
 
 import pytest
 
 import folders
+from conftest import ROOT
 from folders import CallStacks, histogram, moment, point, site, slot, thread_info
 from report import histograms, reader, threads, timeline
 from report import run as runs
@@ -145,3 +149,44 @@ def test_random_damage_never_surprises(tmp_path):
         except CrunchError:
             pass
     assert 100 < read < 1500
+
+
+def test_the_layout_is_the_headers(tmp_path):
+    """What the C compiler writes into every field is read from where it wrote it."""
+    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    if not compiler:
+        pytest.skip("no C compiler")
+    (tmp_path / "layout.c").write_text("""#include "base/format.h"
+#include <stdio.h>
+int main(void) {
+    struct cr_timeline control = {{1, 2}, 3, 4, {0}};
+    struct cr_point point = {1, 2, 3, 4, 5, 6, 7, 8};
+    struct cr_series_point moment = {1, 2, 3, {{4, 5, 6}, {7, 8, 9}}};
+    struct cr_histogram lives = {.site = 1, .kind = 2}, resizes = {.site = 1, .kind = 2, .resizes = {3, 4, 5, 6, 7}};
+    struct cr_thread_info info = {1, 2, 3, 0, 4, 5, 6, 7, 8, 9, 10, "eleven", {0}};
+    struct cr_site_extra extra = {1, 2, 3, 4, 5, 6};
+    lives.lives.by_allocations[15] = 3;
+    lives.lives.by_time[13] = 4;
+    fwrite(&control, sizeof control, 1, stdout); fwrite(&point, sizeof point, 1, stdout); fwrite(&moment, sizeof moment, 1, stdout);
+    fwrite(&lives, sizeof lives, 1, stdout); fwrite(&resizes, sizeof resizes, 1, stdout); fwrite(&info, sizeof info, 1, stdout);
+    fwrite(&extra, sizeof extra, 1, stdout);
+    printf("%u %u %u %u %u", CR_TIMELINE_HALF, CR_SERIES_HALF, CR_SERIES_SITES, CR_LIVES_BY_ALLOCATIONS, CR_LIVES_BY_TIME);
+    return 0;
+}""")
+    subprocess.run([compiler, "-std=c11", "-I", str(ROOT / "src/tracker"), "-o", str(tmp_path / "layout"), str(tmp_path / "layout.c")],
+                   check=True)
+    data = subprocess.run([str(tmp_path / "layout")], check=True, capture_output=True).stdout
+    items = []
+    for kind in (reader.TIMELINE, reader.TIMELINE, reader.SERIES, reader.HISTOGRAMS, reader.HISTOGRAMS, reader.THREADINFO, reader.EXTRAS):
+        items.append(data[:reader.ITEM_BYTES[kind]])
+        data = data[reader.ITEM_BYTES[kind]:]
+    control, one, moment_, lives, resizes, info, extra = items
+    assert timeline.TIMELINE.unpack(control) == (1, 2, 3, 4) and timeline.POINT.unpack(one) == (1, 2, 3, 4, 5, 6, 7, 8)
+    assert timeline.SERIES_POINT.unpack_from(moment_) + struct.unpack_from("<IIQIIQ", moment_, 16) == (1, 2, 3, 4, 5, 6, 7, 8, 9)
+    counts = histograms.COUNTS.unpack_from(lives, histograms.HEAD.size)
+    assert (counts[15], counts[29], sum(counts)) == (3, 4, 7)
+    assert histograms.RESIZE.unpack_from(resizes, histograms.HEAD.size) == (3, 4, 5, 6, 7)
+    assert threads.INFO.unpack(info) == (1, 2, 3, 0, 4, 5, 6, 7, 8, 9, 10, b"eleven".ljust(32, b"\0"))
+    assert histograms.EXTRA.unpack(extra) == (1, 2, 3, 4, 5, 6)
+    assert data.split() == [str(number).encode() for number in (
+        timeline.TIMELINE_HALF, timeline.SERIES_HALF, timeline.SERIES_SITES, histograms.BY_ALLOCATIONS, histograms.BY_TIME)]
