@@ -179,6 +179,19 @@ def children(folder: Path) -> List[Path]:
     return [folder / "children" / name for name in sorted(found, key=lambda name: [int(part) for part in name.split(".") if part])]
 
 
+def remaining_below(folder: Path) -> int:
+    """Bytes that the processes below this one left, as far as their folders are complete and sound."""
+    total = 0
+    for child in children(folder):
+        try:
+            stats = reader.read_stats(child)
+        except CrunchError:
+            stats = None
+        if stats:
+            total += int(stats["live_bytes"] or 0) - int(stats["runtime_bytes"] or 0)
+    return total
+
+
 def became(run: Run) -> Optional[Run]:
     """What the process was at its end, where exec replaced the program in it; None if it was not recorded."""
     if run.end != "exec":
