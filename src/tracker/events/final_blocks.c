@@ -234,16 +234,18 @@ static bool contents_kept(uint64_t address)
 struct blocks_file {
     struct cr_writer writer;
     uint64_t count;
+    uint64_t now; /* of the coarse clock */
 };
 
-static struct cr_block_entry entry_of(const struct cr_record *record)
+/* now: of the coarse clock. */
+static struct cr_block_entry entry_of(const struct cr_record *record, uint64_t now)
 {
-    uint64_t start = cr_recording->start_ns;
+    uint64_t start = cr_recording->start_ns, time = cr_record_time_ns(record, now);
     bool old = inherited(record);
     struct cr_block_entry entry = {
         .address = record->address,
         .size = cr_record_size(record),
-        .time_ns = record->time_ns > start ? record->time_ns - start : 0,
+        .time_ns = time > start ? time - start : 0,
         .site = record->node,
         .thread = record->thread - (old || !record->thread ? 0 : cr_threads_base),
         .kind = cr_record_tag(record) & CR_TAG_KIND,
@@ -260,7 +262,7 @@ static struct cr_block_entry entry_of(const struct cr_record *record)
 static void write_block(void *context, struct cr_record *record)
 {
     struct blocks_file *file = context;
-    struct cr_block_entry entry = entry_of(record);
+    struct cr_block_entry entry = entry_of(record, file->now);
     if (!entry.address)
         return;
     cr_writer_put(&file->writer, &entry, sizeof entry);
@@ -271,7 +273,7 @@ static void write_block(void *context, struct cr_record *record)
 static void write_classified(struct blocks_file *file, struct cr_blocks_header *header)
 {
     for (uint32_t i = 0; i < cr_leak_count(); i++) {
-        struct cr_block_entry entry = entry_of(cr_leak_record(i));
+        struct cr_block_entry entry = entry_of(cr_leak_record(i), file->now);
         entry.address = cr_leak_address(i); /* also if it has been freed meanwhile */
         entry.leak = (uint8_t)cr_leak_class(i);
         entry.holder = cr_leaks_holder(i);
@@ -286,7 +288,7 @@ static void write_list(const char *folder, bool classified)
     const char *path = cr_final_path(folder, "blocks");
     if (!path)
         return;
-    struct blocks_file file = {.count = 0};
+    struct blocks_file file = {.now = cr_os_coarse_ns()};
     struct cr_blocks_header header = {
         .version = CR_FORMAT_VERSION,
         .record_bytes = sizeof(struct cr_block_entry),

@@ -21,7 +21,7 @@ static struct {
 
 static struct {
     _Atomic uintptr_t address; /* 0: free */
-    _Atomic uint64_t time_ns;  /* of the block's allocation: another block at the same place has another */
+    _Atomic uint32_t born;     /* of the block's record: another block at the same place has another */
 } ignored[IGNORED_MOST];
 
 /* ---- what the program says ---- */
@@ -41,9 +41,9 @@ bool cr_leaks_ignore(uintptr_t address)
     for (uint32_t i = 0; i < IGNORED_MOST; i++) {
         uintptr_t present = atomic_load(&ignored[i].address);
         const struct cr_record *other = present && present != address ? record_at(present) : NULL;
-        bool vacant = !present || present == address || !other || other->time_ns != atomic_load(&ignored[i].time_ns);
+        bool vacant = !present || present == address || !other || other->born != atomic_load(&ignored[i].born);
         if (vacant && atomic_compare_exchange_strong(&ignored[i].address, &present, address)) {
-            atomic_store(&ignored[i].time_ns, record->time_ns);
+            atomic_store(&ignored[i].born, record->born);
             return true;
         }
     }
@@ -56,8 +56,7 @@ static void mark_ignored(void)
     for (uint32_t i = 0; i < IGNORED_MOST; i++) {
         uintptr_t start, address = atomic_load(&ignored[i].address);
         uint32_t block = address ? cr_leak_find(address, &start) : CR_LEAK_NONE;
-        if (block != CR_LEAK_NONE && start == address &&
-            cr_leak_record(block)->time_ns == atomic_load(&ignored[i].time_ns))
+        if (block != CR_LEAK_NONE && start == address && cr_leak_record(block)->born == atomic_load(&ignored[i].born))
             cr_leak_mark_block(block, number);
     }
 }
