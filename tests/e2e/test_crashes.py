@@ -206,6 +206,15 @@ def test_a_second_crash_while_explaining_ends_nothing(folder):
     assert "ruined_tables" in names(explained(folder).stack)
 
 
+@pytest.mark.parametrize("way", ["heapless_overflow", "many_threads"])
+def test_stack_overflow_of_a_thread_that_never_used_the_heap(way, folder):
+    result, run = preloaded(folder, [target("crashes"), way])
+    assert result.status == -NUMBERS["SIGSEGV"]
+    assert re.fullmatch(r"stack overflow, [78]\.\d MB used in a thread other than the main one", run.fatal.values["explanation"])
+    found = names(explained(folder).stack)
+    assert "dig_in_thread" in found and not any("crunch" in name for name in found)
+
+
 def test_a_child_that_crashes_is_explained_too(tmp_path):
     _, run = crunch(tmp_path / "out", "sh", "-c", f"{target('crashes')} null_field; true")
     child = next(folder for folder in run.children.values() if folder.fatal)
