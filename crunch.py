@@ -5,7 +5,9 @@ Usage:
   crunch [options] [--suppressions <file>]... [--] <program> [<arguments>...]
   crunch [options] [--suppressions <file>]... --report <folder>
   crunch [options] --export <format> <folder>
+  crunch [options] --compare <old> <new>
   crunch [options] --snapshot <process>
+  crunch [options] --watch <process>
   crunch --list
   crunch --help | --version
 
@@ -22,6 +24,11 @@ Options:
   --no-children         Do not record the program's child processes.
   --max-listed <n>      Remaining blocks named on the terminal [default: 20].
   --stacks <n>          Show n whole call stacks on the terminal, 0 for none; without it, 3 in short.
+  --check               Find writes around blocks and into freed ones, and mem* and str* calls that leave their block.
+  --quarantine <size>   With --check, freed blocks kept from being used again; 64M unless given.
+  --fill <byte>         With --check, what new blocks are filled with, or none; 0xcd unless given.
+  --guard=<n>           Put one block in n, plain --guard: each, against an unreachable page: wrong accesses fault.
+  --guard-below         With --guard, the unreachable page is before the block instead of behind it.
   --suppressions <file>  Leave out the leaks and errors that this file means, in memcheck's or LSan's format; repeatable.
   --print-suppressions  Print entries for the leaks and errors found, in memcheck's format.
   --error-exitcode <n>  End with status n instead of the program's if there is an error or a definite leak.
@@ -31,12 +38,16 @@ Options:
   --report <folder>     Make the report of a finished run again.
   --export <format>     Write a finished run's call stacks, as 'folded' or 'speedscope', to standard output or -o.
   --value <what>        Of the export: live, peak, bytes, allocations or temporary [default: live].
+  --compare <old>       Compare two run folders or snapshots by call stack.
+  --fail-if-grown <size>
+                        Of the comparison: exit status 1 if more has come to live than this.
   --snapshot-every <time>
                         Take a snapshot every 10s, 5m …
   --snapshot-at-peak    Take one at every peak that is 10 % above the last.
   --snapshot-on <signal>
                         Take one whenever the program gets this signal (USR1 …).
   --snapshot <process>  Have a running program take one now; by number or folder.
+  --watch <process>     Show a running program on the whole terminal.
   --list                Show the programs that run under crunch.
   -h --help             Show this text.
   --version             Show the version.
@@ -67,7 +78,9 @@ def main(arguments: List[str]) -> int:
         chosen = parse(arguments)
         if chosen.export:
             return export(chosen)
-        if chosen.list or chosen.snapshot:
+        if chosen.compare:
+            return compared(chosen)
+        if chosen.list or chosen.snapshot or chosen.watch:
             return asked(chosen)
         return remake(chosen) if chosen.report_folder else record(chosen)
     except CrunchError as error:
@@ -85,7 +98,9 @@ def parse(arguments: List[str]) -> options.Options:
     """The command line; CrunchError if it is none."""
     docopt = needed("docopt")
     try:
-        return options.from_docopt(docopt.docopt(__doc__, arguments, version=f"crunch {VERSION}", options_first=True))
+        first = arguments[:1] != ["--compare"]  # which takes no program, so options may stand behind the folders, too
+        spelled = options.spelled_out(arguments, __doc__)
+        return options.from_docopt(docopt.docopt(__doc__, spelled, version=f"crunch {VERSION}", options_first=first))
     except docopt.DocoptExit:
         raise CrunchError("usage: crunch [options] [--] <program> [<arguments>...]; 'crunch --help' explains") from None
 
@@ -106,7 +121,7 @@ def record(chosen: options.Options) -> int:
     try:
         with inject.preloadable(library) as name, live.registered(claimed.path):
             limit = 0 if chosen.no_report else chosen.heap_limit
-            environment = inject.environment(os.environ, name, claimed.path, limit, chosen.children,
+            environment = inject.environment(os.environ, name, claimed.path, limit, chosen.children, chosen.checks,
                                              chosen.snapshot_at_peak, chosen.snapshot_on)
             typed = path if path.startswith("./") else chosen.program or path
             every = run.Every(chosen.snapshot_every, lambda: commands.poke_all(claimed.path)) if chosen.snapshot_every else None
@@ -141,7 +156,7 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
         shown, trouble = ([], "") if chosen.quiet else call_stacks(last, chosen)
     taken = sum(len(snapshots.folders(process)) for process in (path, *runs.children(path)))
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
-                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, snapshots=taken)
+                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, snapshots=taken, remaining_below=runs.remaining_below(path))
     if not chosen.quiet:
         say(terminal.lines(started, last, kept))
     print_suppressions(chosen, last)
@@ -158,9 +173,39 @@ def print_suppressions(chosen: options.Options, recorded: runs.Run) -> None:
         say([entry.rstrip("\n") for entry in findings.printed(recorded)])
 
 
+def compared(chosen: options.Options) -> int:
+    """Compares two runs; 1 if the new one has grown by more than is allowed."""
+    from report import compare
+
+    folders = [Path(os.path.abspath(given or "")) for given in (chosen.compare, chosen.new)]
+    with progress.bar(sys.stderr, chosen.quiet) as told:
+        loaded = []
+        for path in folders:
+            summary.complete(path)
+            loaded.append(runs.load(path, told))
+        found = compare.compare(*loaded)
+    if not chosen.quiet:
+        print("\n".join(commands.comparison(found, chosen.max_listed)))
+    if not chosen.no_report:
+        needed("jinja2")
+        from report import compare_page
+
+        page = Path(chosen.stdout) if chosen.stdout else folders[1] / compare_page.PAGE
+        compare_page.write(found, page, ROOT / "templates", f"crunch {VERSION}")
+        if not chosen.quiet:
+            print(f"comparison written to {printable(str(page))}")
+    return 1 if chosen.fail_if_grown is not None and found.bytes > chosen.fail_if_grown else 0
+
+
 def asked(chosen: options.Options) -> int:
     """The commands about programs that run."""
-    for line in commands.listed() if chosen.list else [commands.snapshot(chosen.snapshot or "")]:
+    if chosen.watch:
+        from launcher import watch
+
+        lines = watch.watch(chosen.watch)
+    else:
+        lines = commands.listed() if chosen.list else [commands.snapshot(chosen.snapshot or "")]
+    for line in lines:
         print(line)
     return 0
 

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "events/guard.h"
 #include "events/signal_words.h"
 #include "platform/platform.h"
 #include "state/block_table.h"
@@ -161,6 +162,27 @@ static void find_blocks(void *argument)
         cr_block_each(look_at_block, fault);
 }
 
+/* On the pages of guarded blocks, live or freed, one of them is meant. */
+static void find_guarded(void *argument)
+{
+    struct cr_fault *fault = argument;
+    struct cr_guarded guarded;
+    if (!fault->has_address || !cr_guard_find(fault->address, &guarded))
+        return;
+    struct cr_fault_block block = {
+        .known = true,
+        .freed = !guarded.live,
+        .kind = guarded.kind,
+        .address = guarded.block,
+        .size = guarded.size,
+        .site = guarded.allocated,
+        .freed_site = guarded.freed,
+        .thread = guarded.allocated_thread,
+    };
+    fault->below.known = fault->above.known = false;
+    *(fault->address < guarded.block ? &fault->above : &fault->below) = block;
+}
+
 /* ---- last words ---- */
 
 static void copy_text(struct cr_text *text, const char *from)
@@ -205,7 +227,7 @@ static void read_perturb(void *argument)
 
 void cr_fault_gather(const siginfo_t *info, const void *context, struct cr_fault *fault)
 {
-    static void (*const steps[])(void *) = {read_operand, find_mapping,   find_blocks,
+    static void (*const steps[])(void *) = {read_operand, find_mapping,   find_blocks, find_guarded,
                                             read_message, read_exception, read_perturb};
     memset(fault, 0, sizeof *fault);
     read_signal(fault, info, context);
