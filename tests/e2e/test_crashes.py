@@ -167,6 +167,7 @@ def test_the_stacks_of_other_threads(folder):
     stacks = [names(thread.frames) for thread in crash.threads if thread.frames]
     assert any("wait_for_lock" in stack for stack in stacks)
     assert [stack[0] for stack in stacks if "wait_for_lock" not in stack] == ["work"]
+    assert [thread.name for thread in crash.threads if "work" in names(thread.frames)] == ["at work\\x0a"]
     deaf = [thread for thread in crash.threads if not thread.frames]
     assert len(deaf) == 1 and "signals blocked" in deaf[0].note
     assert len({crash.thread, *(thread.id for thread in crash.threads)}) == 4

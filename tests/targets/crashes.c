@@ -344,7 +344,7 @@ static void ruined_tables(void)
         if (sscanf(line, "%lx-%lx rw-p", &start, &end) != 2 || !strstr(line, " rw-p ") || strchr(line, '['))
             continue;
         for (unsigned long *word = (void *)start; word < (unsigned long *)end - 1 && !found; word++)
-            if (word[0] == (unsigned long)mine && word[1] == 12345ul << 8)
+            if (word[0] == (unsigned long)mine && word[1] >> 16 == 12345)
                 found = (unsigned long)word;
     }
     fclose(maps);
@@ -400,6 +400,7 @@ static void others(void)
     pthread_mutex_lock(&held);
     pthread_create(&thread, NULL, wait_for_lock, NULL);
     pthread_create(&thread, NULL, work, NULL);
+    pthread_setname_np(thread, "at work\n");
     pthread_create(&thread, NULL, block_signals, NULL);
     pthread_barrier_wait(&barrier);
     usleep(10000);

@@ -179,7 +179,8 @@ static void find_guarded(void *argument)
         .freed_site = guarded.freed,
         .thread = guarded.allocated_thread,
     };
-    fault->below.known = fault->above.known = false;
+    fault->below.known = fault->above.known = fault->pointed.known = false;
+    fault->guarded = true;
     *(fault->address < guarded.block ? &fault->above : &fault->below) = block;
 }
 
