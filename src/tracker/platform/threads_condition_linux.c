@@ -169,6 +169,7 @@ struct cr_condition cr_condition_look(uint64_t id, int number, struct cr_os_regi
         return found;
     const char *state = strstr(text, "\nState:\t"), *blocked = strstr(text, "\nSigBlk:\t");
     found.ended = !state || !blocked || state[8] == 'Z' || state[8] == 'X';
+    found.stuck = state && state[8] == 'D';
     found.deaf = blocked && hexadecimal(blocked + 9) >> (number - 1) & 1;
     found.call = sleeping_in(id, registers);
     return found;

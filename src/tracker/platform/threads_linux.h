@@ -14,7 +14,7 @@ struct cr_call {
 };
 
 struct cr_condition {
-    bool ended, deaf; /* deaf: blocks the signal asked about */
+    bool ended, deaf, stuck; /* deaf: blocks the signal asked about; stuck: sleeps where no signal wakes it */
     struct cr_call call;
 };
 
