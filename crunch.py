@@ -152,19 +152,12 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
         started = runs.load(path, told, entries)
         last = runs.became(started) or started
         failure = "" if chosen.no_report else written_page(started, chosen.editor)
-<<<<<<< HEAD
-        why, riddle = explained(last)
+        why, riddle = ([], "") if chosen.quiet else explained(last)
         (lost, shown), trouble = (([], []), "") if chosen.quiet else call_stacks(last, chosen)
     taken = sum(len(snapshots.folders(process)) for process in (path, *runs.children(path)))
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
-                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, lost, taken)
-=======
-        why, riddle = ([], "") if chosen.quiet else explained(last)
-        shown, trouble = ([], "") if chosen.quiet else call_stacks(last, chosen)
-    taken = sum(len(snapshots.folders(process)) for process in (path, *runs.children(path)))
-    kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
-                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, snapshots=taken, remaining_below=runs.remaining_below(path))
->>>>>>> main
+                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, leaks=lost, snapshots=taken,
+                         remaining_below=runs.remaining_below(path))
     if not chosen.quiet:
         say(terminal.lines(started, last, kept))
     print_suppressions(chosen, last)

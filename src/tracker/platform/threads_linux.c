@@ -70,7 +70,7 @@ static long futex(_Atomic uint32_t *word, int operation, uint32_t value, const s
 
 /* ---- in the stopped thread ---- */
 
-CR_UNSEEN static void wait_here(struct other *self, uint32_t round, const ucontext_t *context)
+CR_UNSEEN static void wait_here(struct other *self, uint32_t round, ucontext_t *context)
 {
     cr_os_read_context(context, &self->said.registers);
     uintptr_t low = (uintptr_t)context->uc_stack.ss_sp, high = low + context->uc_stack.ss_size;
@@ -85,6 +85,8 @@ CR_UNSEEN static void wait_here(struct other *self, uint32_t round, const uconte
     futex(&stop.answers, FUTEX_WAKE, 1, NULL);
     for (uint32_t now = round; now == round || (sleeps && atomic_load(&stop.ending)); now = atomic_load(&stop.round))
         futex(&stop.round, FUTEX_WAIT, now, NULL);
+    if (sleeps)
+        cr_context_repeat(context);
 }
 
 CR_UNSEEN static void on_signal(int number, siginfo_t *info, void *context)
