@@ -167,7 +167,7 @@ unit: unit-programs ## tests of the C modules: plain, under ASan+UBSan, under TS
 	@$(PYTHON) tests/run.py unit
 e2e: all ubsan ## tests of the whole: programs run under crunch
 	@$(PYTHON) tests/run.py e2e
-report: ## tests of the report
+report: all ## tests of the report
 	@$(PYTHON) tests/run.py report
 
 LINT_FILES = $(shell find src tests -name '*.[ch]')
@@ -184,8 +184,9 @@ lint: ## clang-format, cppcheck and clang-tidy, as far as they are here
 	    --suppress=uninitvar --suppress=ctuuninitvar --enable=warning$(comma)performance$(comma)portability -D__linux__ -D__x86_64__ -Isrc/tracker $(LINT_SOURCES))
 	$(call lint_with,clang-tidy,--quiet $(LINT_SOURCES) -- $(COMMON) $($(HOST)_CFLAGS) 2>/dev/null)
 
-bench: all ## time and memory against the bare programs
+bench: all ## time and memory against the bare programs; a large report
 	@$(PYTHON) tests/bench/bench.py
+	@$(PYTHON) tests/bench/report.py
 
 # ---- macOS library from any machine ----------------------------------------------------------------------------------
 
@@ -208,9 +209,9 @@ zig_x86_64 = $(zig_cc) -target x86_64-macos.10.13
 zig_LDFLAGS := -Wl,--no-gc-sections
 
 DARWIN_SDK := src/tracker/platform/darwin_sdk
-DARWIN_HEADERS := assert.h crt_externs.h dlfcn.h errno.h fcntl.h libproc.h pthread.h signal.h stdio.h stdlib.h string.h \
+DARWIN_HEADERS := assert.h crt_externs.h dlfcn.h errno.h fcntl.h libproc.h pthread.h signal.h stdio.h setjmp.h stdlib.h string.h \
     time.h unistd.h mach-o/dyld.h mach-o/dyld_images.h mach-o/loader.h mach/mach.h mach/mach_time.h malloc/malloc.h \
-    sys/mman.h sys/resource.h sys/stat.h sys/types.h sys/ucontext.h sys/utsname.h
+    sys/file.h sys/mman.h sys/resource.h sys/stat.h sys/types.h sys/ucontext.h sys/utsname.h sys/wait.h
 clang_arm64 := clang -target arm64-apple-macos11.0
 clang_x86_64 := clang -target x86_64-apple-macos10.13
 clang_CFLAGS := -nostdlibinc -isystem build/darwin/sdk

@@ -5,6 +5,9 @@ Usage:
   crunch [options] [--suppressions <file>]... [--] <program> [<arguments>...]
   crunch [options] [--suppressions <file>]... --report <folder>
   crunch [options] [--suppressions <file>]... --export <format> <folder>
+  crunch [options] --compare <old> <new>
+  crunch [options] --snapshot <process>
+  crunch --list
   crunch --help | --version
 
 Everything after the program's name belongs to the program. The exit status is the program's, 128 + n after signal n;
@@ -20,16 +23,32 @@ Options:
   --no-children         Do not record the program's child processes.
   --max-listed <n>      Remaining blocks named on the terminal [default: 20].
   --stacks <n>          Show n whole call stacks on the terminal, 0 for none; without it, 3 in short.
+  --check               Find writes around blocks and into freed ones, and mem* and str* calls that leave their block.
+  --quarantine <size>   With --check, freed blocks kept from being used again; 64M unless given.
+  --fill <byte>         With --check, what new blocks are filled with, or none; 0xcd unless given.
+  --guard=<n>           Put one block in n, plain --guard: each, against an unreachable page: wrong accesses fault.
+  --guard-below         With --guard, the unreachable page is before the block instead of behind it.
   --suppressions <file>  Leave out the leaks and errors that this file means, in memcheck's or LSan's format; repeatable.
   --print-suppressions  Print entries for the leaks and errors found, in memcheck's format.
   --error-exitcode <n>  End with status n instead of the program's if there is an error or a definite leak.
   -q --quiet            Print nothing but crunch's own failures.
   --open                Open the report in the browser.
+  --editor <pattern>    Source lines in the report open by this address, such as vscode://file/{file}:{line}.
   --report <folder>     Make the report of a finished run again.
   --export <format>     Write a finished run for another program, to standard output or -o: folded, speedscope, pprof,
                         massif, dhat, xml (valgrind's), csv or json.
   --value <what>        Of the export: live, peak, bytes, allocations or temporary [default: live].
   --debuginfod <s>      Ask the servers of DEBUGINFOD_URLS for debug information that is missing, for s seconds in all.
+  --compare <old>       Compare two run folders or snapshots by call stack.
+  --fail-if-grown <size>
+                        Of the comparison: exit status 1 if more has come to live than this.
+  --snapshot-every <time>
+                        Take a snapshot every 10s, 5m …
+  --snapshot-at-peak    Take one at every peak that is 10 % above the last.
+  --snapshot-on <signal>
+                        Take one whenever the program gets this signal (USR1 …).
+  --snapshot <process>  Have a running program take one now; by number or folder.
+  --list                Show the programs that run under crunch.
   -h --help             Show this text.
   --version             Show the version.
 """
@@ -44,10 +63,11 @@ VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from launcher import folder, inject, options, program, progress, run, sites, suppressed, terminal  # noqa: E402 (found through the line above)
+from launcher import (commands, crashes, folder, inject, live, options, program, progress, run, sites,  # noqa: E402 (found
+                      suppressed, terminal)  # through the line above)
 from report import debuginfod, findings  # noqa: E402
 from report import run as runs  # noqa: E402
-from report import summary, suppressions  # noqa: E402
+from report import snapshots, summary, suppressions  # noqa: E402
 from report.errors import EXIT_FAILED, CrunchError  # noqa: E402
 from report.words import printable  # noqa: E402
 
@@ -58,6 +78,10 @@ def main(arguments: List[str]) -> int:
         chosen = parse(arguments)
         if chosen.export:
             return export(chosen)
+        if chosen.compare:
+            return compared(chosen)
+        if chosen.list or chosen.snapshot:
+            return asked(chosen)
         return remake(chosen) if chosen.report_folder else record(chosen)
     except CrunchError as error:
         say([f"crunch: {error.message}"])
@@ -74,13 +98,17 @@ def parse(arguments: List[str]) -> options.Options:
     """The command line; CrunchError if it is none."""
     docopt = needed("docopt")
     try:
-        return options.from_docopt(docopt.docopt(__doc__, arguments, version=f"crunch {VERSION}", options_first=True))
+        first = arguments[:1] != ["--compare"]  # which takes no program, so options may stand behind the folders, too
+        spelled = options.spelled_out(arguments, __doc__)
+        return options.from_docopt(docopt.docopt(__doc__, spelled, version=f"crunch {VERSION}", options_first=first))
     except docopt.DocoptExit:
         raise CrunchError("usage: crunch [options] [--] <program> [<arguments>...]; 'crunch --help' explains") from None
 
 
 def record(chosen: options.Options) -> int:
     """Runs the program under the tracker and reports."""
+    if chosen.no_report and chosen.takes_snapshots:
+        raise CrunchError("snapshots are kept in the output folder, and with --no-report there is none")
     library = inject.library(ROOT)
     entries = read_suppressions(chosen)
     path = program.find(chosen.program or "", os.environ)
@@ -91,11 +119,13 @@ def record(chosen: options.Options) -> int:
         (chosen.stdin, os.O_RDONLY), (chosen.stdout, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))]
     claimed = folder.temporary() if chosen.no_report else folder.claim(chosen.out)
     try:
-        with inject.preloadable(library) as name:
+        with inject.preloadable(library) as name, live.registered(claimed.path):
             limit = 0 if chosen.no_report else chosen.heap_limit
-            environment = inject.environment(os.environ, name, claimed.path, limit, chosen.children)
+            environment = inject.environment(os.environ, name, claimed.path, limit, chosen.children, chosen.checks,
+                                             chosen.snapshot_at_peak, chosen.snapshot_on)
             typed = path if path.startswith("./") else chosen.program or path
-            ended = run.run(path, [typed, *chosen.arguments], environment, *streams)
+            every = run.Every(chosen.snapshot_every, lambda: commands.poke_all(claimed.path)) if chosen.snapshot_every else None
+            ended = run.run(path, [typed, *chosen.arguments], environment, *streams, every)
         failed = False
         try:
             failed = report(chosen, claimed.path, ended, entries)
@@ -123,18 +153,22 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
     if not summary.complete(path, ended.end, ended.max_rss):
         say([f"crunch: {printable(chosen.program or '')} was not recorded: the tracker did not start in it"])
         return False
+    for process in (path, *runs.children(path)):
+        snapshots.settle(process)
     with progress.bar(sys.stderr, chosen.quiet) as told:
         started = runs.load(path, told, entries, servers(chosen, told))
         last = runs.became(started) or started
-        failure = "" if chosen.no_report else written_page(started)
+        failure = "" if chosen.no_report else written_page(started, chosen.editor)
+        why, riddle = ([], "") if chosen.quiet else explained(last)
         shown, trouble = ([], "") if chosen.quiet else call_stacks(last, chosen)
+    taken = sum(len(snapshots.folders(process)) for process in (path, *runs.children(path)))
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
-                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last))
+                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, snapshots=taken, remaining_below=runs.remaining_below(path))
     if not chosen.quiet:
         say(terminal.lines(started, last, kept))
     print_suppressions(chosen, last)
-    if failure or trouble:
-        say([f"crunch: {failure or trouble}"])
+    if failure or riddle or trouble:
+        say([f"crunch: {failure or riddle or trouble}"])
     elif chosen.open and not chosen.no_report:
         show(path)
     return last.findings.failed
@@ -146,13 +180,44 @@ def print_suppressions(chosen: options.Options, recorded: runs.Run) -> None:
         say([entry.rstrip("\n") for entry in findings.printed(recorded)])
 
 
+def compared(chosen: options.Options) -> int:
+    """Compares two runs; 1 if the new one has grown by more than is allowed."""
+    from report import compare
+
+    folders = [Path(os.path.abspath(given or "")) for given in (chosen.compare, chosen.new)]
+    with progress.bar(sys.stderr, chosen.quiet) as told:
+        loaded = []
+        for path in folders:
+            summary.complete(path)
+            loaded.append(runs.load(path, told))
+        found = compare.compare(*loaded)
+    if not chosen.quiet:
+        print("\n".join(commands.comparison(found, chosen.max_listed)))
+    if not chosen.no_report:
+        needed("jinja2")
+        from report import compare_page
+
+        page = Path(chosen.stdout) if chosen.stdout else folders[1] / compare_page.PAGE
+        compare_page.write(found, page, ROOT / "templates", f"crunch {VERSION}")
+        if not chosen.quiet:
+            print(f"comparison written to {printable(str(page))}")
+    return 1 if chosen.fail_if_grown is not None and found.bytes > chosen.fail_if_grown else 0
+
+
+def asked(chosen: options.Options) -> int:
+    """The commands about programs that run."""
+    for line in commands.listed() if chosen.list else [commands.snapshot(chosen.snapshot or "")]:
+        print(line)
+    return 0
+
+
 def remake(chosen: options.Options) -> int:
     """Makes `stats` and the report of a finished run again."""
     path = Path(os.path.abspath(chosen.report_folder or ""))
     summary.complete(path)
     with progress.bar(sys.stderr, chosen.quiet) as told:
         recorded = runs.load(path, told, read_suppressions(chosen), servers(chosen, told))
-        write_page(recorded)
+        write_page(recorded, chosen.editor)
     if not chosen.quiet:
         say([f"crunch report written to {printable(str(path / 'report.html'))}", *suppressed.lines(recorded)])
     print_suppressions(chosen, recorded)
@@ -189,21 +254,29 @@ def call_stacks(recorded: runs.Run, chosen: options.Options) -> Tuple[List[str],
         return [], error.message
 
 
-def written_page(recorded: runs.Run) -> str:
+def explained(recorded: runs.Run) -> Tuple[List[str], str]:
+    """What the terminal says of a crash, and why it cannot."""
+    try:
+        return crashes.lines(recorded), ""
+    except CrunchError as error:
+        return [], error.message
+
+
+def written_page(recorded: runs.Run, editor: str) -> str:
     """Writes the page; returns why it could not, so that the summary is printed all the same."""
     try:
-        write_page(recorded)
+        write_page(recorded, editor)
         return ""
     except CrunchError as error:
         return error.message
 
 
-def write_page(recorded: runs.Run) -> None:
+def write_page(recorded: runs.Run, editor: str) -> None:
     """Writes report.html, for a run and its children."""
     needed("jinja2")
     from report import build
 
-    build.reports(recorded, ROOT / "templates", f"crunch {VERSION}")
+    build.reports(recorded, ROOT / "templates", f"crunch {VERSION}", editor)
 
 
 def show(path: Path) -> None:

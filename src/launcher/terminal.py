@@ -21,11 +21,14 @@ class Kept:
     children: int
     stacks: Sequence[str] = ()  # what sites.lines has to say
     suppressed: Sequence[str] = ()  # and suppressed.lines
+    crash: Sequence[str] = ()  # what crashes.lines has to say
+    snapshots: int = 0
+    remaining_below: int = 0  # bytes, in the child processes together
 
 
 def lines(started: Run, ended: Run, kept: Kept) -> List[str]:
     """The whole text. `ended` is `started`, unless exec replaced the program on the way."""
-    groups = [_end(ended), _crash_info(ended) if kept.report else [], _notes(started, ended),
+    groups = [[*_end(ended), *kept.crash], _crash_info(ended) if kept.report else [], _notes(started, ended),
               ["=== crunch ===", *_remaining(ended, kept)], _files(ended, kept) if kept.report else [],
               list(kept.stacks), list(kept.suppressed)]
     text: List[str] = []
@@ -96,7 +99,10 @@ def _files(run: Run, kept: Kept) -> List[str]:
         text.append(f"heap contents of {amount} left out: {printable(why)}")
     if kept.children:
         noun = "child process" if kept.children == 1 else "child processes"
-        text.append(f"{kept.children:,} {noun} recorded in {printable(str(kept.folder / 'children'))}")
+        left = f", {size(kept.remaining_below)} remaining in them" if kept.remaining_below else ""
+        text.append(f"{kept.children:,} {noun} recorded in {printable(str(kept.folder / 'children'))}{left}")
+    if kept.snapshots:
+        text.append(f"{plural(kept.snapshots, 'snapshot')} in {printable(str(kept.folder / 'snapshots'))}")
     page = kept.folder / "report.html"
     if page.exists():
         text.append(f"crunch report written to {printable(str(page))}")

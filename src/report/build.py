@@ -4,11 +4,10 @@ The work is bounded whatever the number of processes: the ones with most remaini
 and the page says what is left out and how to get it.
 """
 
-import os
 from pathlib import Path
 from typing import Callable, List, Optional, Tuple
 
-from . import model, render, summary
+from . import crash, model, processes, render, summary
 from . import run as runs
 from .errors import CrunchError
 from .model import ChildList
@@ -20,18 +19,22 @@ PAGE = "report.html"
 PARENT = f"../../{PAGE}"
 
 
-def reports(run: Run, templates: Path, version: str) -> None:
-    """Writes report.html in the run's folder and in its children; CrunchError if its own files are damaged."""
+def reports(run: Run, templates: Path, version: str, editor: str = "") -> None:
+    """Writes report.html in the run's folder and in its children, and names into their `fatal`; CrunchError if its own files are damaged.
+
+    `editor`: pattern of links to source lines; empty: there are none."""
     folder = run.folder
-    parent = PARENT if folder.parent.name == "children" else ""
+    parent = PARENT if folder.parent.name in ("children", "snapshots") else ""
     successor = runs.became(run)
     followed = successor.folder if successor and successor is not run else None
 
     def write_child(child: Run) -> None:
-        _write(child.folder, model.page(child, version, parent=PARENT), templates)
+        _write(child.folder, model.page(child, version, parent=PARENT, editor=editor), templates)
+        crash.annotate(child)
 
     children = _children(run, followed, write_child)
-    _write(folder, model.page(run, version, children, parent, _link(followed) if followed else ""), templates)
+    _write(folder, model.page(run, version, children, parent, _link(followed) if followed else "", editor), templates)
+    crash.annotate(run)
 
 
 def _children(parent: Run, followed: Optional[Path], write: Callable[[Run], None]) -> Optional[ChildList]:
@@ -39,18 +42,18 @@ def _children(parent: Run, followed: Optional[Path], write: Callable[[Run], None
     folders = runs.children(parent.folder)
     if not folders:
         return None
-    read = [(child, *_read(child, parent)) for child in folders[:READ_CHILDREN]]
+    read: List[processes.Entry] = [(child, *_read(child, parent)) for child in folders[:READ_CHILDREN]]
     read.sort(key=lambda entry: (entry[0] != followed, -entry[1].remaining_bytes if entry[1] else 1))
-    rows = []
-    for number, (child, run, state) in enumerate(read):
-        link = ""
-        if run and number < RENDERED_CHILDREN:
+    links = {}
+    for number, (child, run, _) in enumerate(read[:RENDERED_CHILDREN]):
+        if run:
             try:
                 write(run)
-                link = _link(child)
+                links[child] = _link(child)
             except CrunchError as error:
-                run, state = None, error.message
-        rows.append(model.child_row(child, run, state, link))
+                read[number] = (child, None, error.message)
+    root = processes.tree(parent, read)
+    rows = [model.child_row(process, depth, links.get(process.folder, "")) for depth, process in root.walk()]
     return ChildList(len(folders), rows, _notes(len(folders), len(read), min(len(read), RENDERED_CHILDREN)))
 
 
@@ -77,11 +80,4 @@ def _link(child: Path) -> str:
 
 
 def _write(folder: Path, page: model.Page, templates: Path) -> None:
-    """Writes a page so that it is there completely or not at all."""
-    unfinished = folder / f".{PAGE}.new"
-    try:
-        unfinished.write_text(render.html(page, templates), "utf-8")
-        os.replace(unfinished, folder / PAGE)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise CrunchError(f"{folder / PAGE} cannot be written: {error.strerror}") from None
+    render.write(folder / PAGE, render.html(page, templates))

@@ -64,7 +64,8 @@ class Writings:
     def _names(self, frame: Frame) -> Tuple[str, ...]:
         if not frame.known:
             return ()
-        names = [frame.name, without_parameters(frame.name), *sorted(self._mangled.get(frame, ()))]
+        names = [frame.name, without_parameters(frame.name)]
+        names += [name for mangled in sorted(self._mangled.get(frame, ())) for name in (mangled, *_twins(mangled))]
         if frame.inlined:
             names += _inlined_names(frame.name)
         if is_starter(frame):
@@ -128,6 +129,11 @@ def _line(frame: Frame, writings: Writings) -> str:
         return f"fun:{writings.mangled(frame)}"
     objects = writings.objects(frame)
     return f"obj:{objects[-1]}" if objects else "obj:*"
+
+
+def _twins(mangled: str) -> List[str]:
+    """A constructor of a whole object and that of a base are often one function with two names (C1, C2), and so are destructors."""
+    return [re.sub(r"([CD])[12](?=[EI])", rf"\g<1>{number}", mangled) for number in (1, 2)] if re.search(r"[CD][12][EI]", mangled) else []
 
 
 def _inlined_names(name: str) -> List[str]:

@@ -20,6 +20,7 @@ DEFINITE, POSSIBLE, INDIRECT, REACHABLE = LEAK_KINDS = ("definite", "possible", 
 FREE, ADDRESS, OVERLAP, FISHY = "Free", "Addr", "Overlap", "FishyValue"  # errors as memcheck calls them
 MEMCHECK_KIND = re.compile(r"(Addr|Value)\d{1,3}|[A-Z][A-Za-z]*")
 WITH_DETAIL = ("Param", "User", FISHY)  # the line after the kind is no frame
+SYMBOL_VERSION = re.compile(r"@@?[A-Z][\w.]*$")  # memcheck has 'memcpy@@GLIBC_2.14', nobody else the version
 MANGLED = re.compile(r"(fun:)_?_[ZR]")
 
 
@@ -228,9 +229,9 @@ def _stack(patterns: Sequence[str], frames: Sequence[StackFrame]) -> bool:
 @lru_cache(maxsize=1 << 16)
 def _frame(pattern: str, frame: StackFrame) -> bool:
     kind, _, text = pattern.partition(":")
-    wanted = _glob(text)
     if kind == "fun":
-        return any(map(wanted.fullmatch, frame.names))
+        return any(map(_glob(SYMBOL_VERSION.sub("", text)).fullmatch, frame.names))
+    wanted = _glob(text)
     if kind == "obj":
         return any(map(wanted.fullmatch, frame.objects)) or (text == "*" and not frame.objects)
     return any(map(wanted.fullmatch, _sources(frame)))

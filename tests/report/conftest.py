@@ -26,7 +26,43 @@ NAMES = [b"main", b"load", b"grow", b"std::allocate(int)", b"ev;il\x1b[2J <b>"] 
 @pytest.fixture
 def recorded(tmp_path, monkeypatch):
     """main calls load, which calls grow; two places in grow differ below it only by std::allocate."""
-    def make(*counted, **values):
+    def make(*counted, errors=(), **values):
         stacks = folders.perf_stacks(tmp_path / "maps", monkeypatch, NAMES, counted, [(0, 16), (16, 17), (17, 18)])
+        stacks.errors = errors
         return run.load(folders.run_folder(tmp_path / "out", [(0x1000, 10, 0)], call_stacks=stacks, peak_bytes=5000, live_bytes=400, **values))
     return make
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    import browser
+
+    with browser.playwright.sync_playwright() as running:
+        started = running.chromium.launch(executable_path=browser.CHROMIUM, args=browser.OPTIONS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def visit(chromium):
+    """Opens a run folder's page; afterwards it must have caused neither errors nor requests."""
+    import browser
+
+    contexts, troubles = [], []
+
+    def start(folder, hash_="", view="", editor="", **options):
+        address = browser.write(folder, editor=editor)
+        context = chromium.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: troubles.append(message.text))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("dialog", lambda dialog: (troubles.append("dialog"), dialog.dismiss()))
+        page.on("request", lambda request: troubles.append(request.url) if not request.url.startswith("file:") else None)
+        page.goto(address + hash_)
+        return browser.ready(page, view or hash_.lstrip("#").split("?")[0] or "overview")
+
+    yield start
+    for context in contexts:
+        context.close()
+    assert troubles == []

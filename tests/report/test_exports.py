@@ -3,16 +3,16 @@
 import csv
 import io
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
-from xml.etree import ElementTree
 
 import pytest
 
 import folders
 from folders import site
-from report import exports, run, symbols
+from report import exports, problems, run, symbols
 from report.errors import CrunchError
 from report.exports import flat
 
@@ -42,7 +42,7 @@ def test_each_format_says_what_it_said(typical, kind):
 
 def test_folded_stacks(typical):
     lines = exports.render(typical, "folded", "live", "x").decode().splitlines()
-    assert lines == ["main;load;grow 300", "main;load;ev:il\\x1b[2J <b> 4"]
+    assert lines == ["main;load;grow 300", "main;ev:il\\x1b[2J <b> 4"]
     assert "[frames missing: no unwind table for the code, and no frame pointer];main 9" in exports.render(
         typical, "folded", "allocations", "x").decode()
 
@@ -102,8 +102,11 @@ def pprof(data, tmp_path, *options):
     if not go:
         pytest.skip("no go")
     (tmp_path / "x.pprof").write_bytes(data)
-    done = subprocess.run([go, "tool", "pprof", *options, str(tmp_path / "x.pprof")], capture_output=True, text=True,
-                          env={"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}, check=False)
+    try:
+        done = subprocess.run([go, "tool", "pprof", *options, str(tmp_path / "x.pprof")], capture_output=True, text=True, timeout=30,
+                              env={**os.environ, "PPROF_TMPDIR": str(tmp_path)}, check=False)
+    except subprocess.TimeoutExpired:
+        pytest.skip("this go has to build its pprof first, which takes too long")
     if "no such tool" in done.stderr:
         pytest.skip("this go has no pprof")
     assert done.returncode == 0, done.stderr
@@ -172,8 +175,11 @@ def test_ms_print_shows_the_peak(typical, tmp_path):
     assert "(peak)" in shown.stdout and "grow" in shown.stdout and not shown.stderr
 
 
-def test_a_reader_of_valgrinds_xml_finds_errors_and_leaks(typical, tmp_path):
+def test_a_reader_of_valgrinds_xml_finds_the_errors(recorded, tmp_path):
     parse = pytest.importorskip("ValgrindCI.parse")
-    (tmp_path / "x.xml").write_bytes(exports.render(typical, "xml", "live", "crunch 1"))
-    assert parse.ValgrindData() is not None
-    ElementTree.parse(tmp_path / "x.xml")
+    ours = recorded(site(17, GROW, live_bytes=3, live_blocks=1), errors=[folders.error(problems.DOUBLE_FREE, stack=18, allocated=17)])
+    (tmp_path / "x.xml").write_bytes(exports.render(ours, "xml", "live", "crunch 1"))
+    theirs = parse.ValgrindData()
+    theirs.parse(str(tmp_path / "x.xml"))
+    assert theirs.list_error_kinds() == ["InvalidFree"] and theirs.get_num_errors() == 1
+    assert [frame.func for frame in theirs.errors[0].stack] == ["grow", "load", "main"]

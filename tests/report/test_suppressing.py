@@ -61,6 +61,14 @@ def test_inlined_functions_have_their_own_name_too(writings, name):
     assert not leak_matches(writings, "fun:malloc", "fun:grow", "fun:make")
 
 
+def test_constructors_have_two_names_for_one_function(writings):
+    make = frame("ns::Table::Table()")
+    writings._mangled = {make: frozenset(("_ZN2ns5TableC2Ev",))}
+    assert leak_matches(writings, "fun:malloc", "fun:_ZN2ns5TableC1Ev", stack=[make])
+    assert leak_matches(writings, "fun:malloc", "fun:_ZN2ns5TableC2Ev", stack=[make])
+    assert not leak_matches(writings, "fun:malloc", "fun:_ZN2ns5TableD1Ev", stack=[make])
+
+
 def test_template_arguments_of_inlined_functions_may_be_missing(writings):
     stack = [frame("std::basic_string<char>::basic_string<std::allocator<char> >(char)", inlined=True)]
     for name in ("basic_string", "basic_string<>", "basic_string<std::allocator<char> >"):

@@ -32,7 +32,7 @@ def write(run: Run, value: str, exporter: str) -> bytes:
     document = {
         "dhatFileVersion": 2, "mode": "heap", "verb": "Allocated", "bklt": True, "bkacc": False, "tu": "µs", "Mtu": "s", "tuth": 500,
         "cmd": printable(" ".join(recording.arguments) or run.name),
-        "pid": recording.pid, "te": end, "pps": points, "ftbl": ["[root]"] + [_frame(frame) for frame in tree.frames],
+        "pid": recording.pid, "te": end, "tg": min(end, run.timeline.peak_ns // 1000 if run.timeline else 0), "pps": points, "ftbl": ["[root]"] + [_frame(frame) for frame in tree.frames],
     }
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 

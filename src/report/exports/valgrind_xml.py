@@ -1,24 +1,20 @@
-"""Errors and leaks in valgrind's XML, protocol 4, tool memcheck: what CI servers and editors already read."""
+"""Errors in valgrind's XML, protocol 4, tool memcheck: what CI servers and editors already read."""
 
 import os
 from typing import Iterable, List, Tuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from .. import leaks, problems
+from .. import problems
 from ..run import Run
 from ..symbols import Frame
-from ..words import plural, printable, size
+from ..words import printable
 
 KINDS = {  # memcheck's word for each of problems.KINDS; InvalidRead or InvalidWrite for the others
     "double-free": "InvalidFree", "free-inside": "InvalidFree", "free-stack": "InvalidFree", "free-static": "InvalidFree",
     "free-unmapped": "InvalidFree", "mismatch": "MismatchedFree", "wrong-zone": "MismatchedFree",
     "wrong-size": "MismatchedAllocateDeallocateSize", "wrong-alignment": "MismatchedAllocateDeallocateAlignment",
     "negative-size": "FishyValue",
-}
-LEAKS = {  # by leaks.Record.kind
-    "definitely lost": "Leak_DefinitelyLost", "indirectly lost": "Leak_IndirectlyLost", "possibly lost": "Leak_PossiblyLost",
-    "still reachable": "Leak_StillReachable",
 }
 
 
@@ -31,12 +27,9 @@ def write(run: Run, value: str, exporter: str) -> bytes:
     _text(root, pid=run.count("pid"), ppid=run.count("ppid"), tool="memcheck")
     _arguments(root, run, exporter)
     _status(root, "RUNNING", 0.0)
-    counts = [_problem(root, number, problem) for number, problem in enumerate(problems.read(run))]
+    counts = [_problem(root, number, problem) for number, problem in enumerate(run.findings.problems)]
     wall = run.stats["wall_seconds"]
     _status(root, "FINISHED", wall if isinstance(wall, float) else 0.0)
-    found = leaks.read(run)
-    for record in found.records if found else ():
-        counts.append(_leak(root, len(counts), record, _stack_of(run, record.site)))
     pairs = SubElement(root, "errorcounts")
     for number, count in enumerate(counts):
         _text(SubElement(pairs, "pair"), count=count, unique=hex(number))
@@ -77,22 +70,6 @@ def _problem(root: Element, number: int, problem: problems.Problem) -> int:
         _text(error, auxwhat=f"the block was {title}")
         _stack(error, frames)
     return problem.count
-
-
-def _leak(root: Element, number: int, record: leaks.Record, frames: List[Frame]) -> int:
-    error = SubElement(root, "error")
-    _text(error, unique=hex(number), tid=1, kind=LEAKS[record.kind])
-    lost, blocks = record.bytes + record.indirect_bytes, record.blocks + record.indirect_blocks
-    more = f" ({size(record.bytes)} direct, {size(record.indirect_bytes)} indirect)" if record.indirect_blocks else ""
-    what = SubElement(error, "xwhat")
-    _text(what, text=f"{size(lost)}{more} in {plural(blocks, 'block')} are {record.kind}", leakedbytes=lost, leakedblocks=blocks)
-    _stack(error, frames)
-    return 1
-
-
-def _stack_of(run: Run, place: int) -> List[Frame]:
-    assert run.tree is not None
-    return run.tree.stack(run.tree.leaves[place]) if 0 <= place < len(run.tree.leaves) else []
 
 
 def _stack(error: Element, frames: Iterable[Frame]) -> None:

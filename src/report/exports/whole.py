@@ -5,11 +5,13 @@ numbers; nothing is rounded. A key that has no value for this run is null or an 
 """
 
 import json
+from dataclasses import asdict
 from typing import Dict, List, Optional
 
 from .. import problems
+from ..crash import Crash
+from ..growth import Growth
 from ..run import Run
-from ..stacks import Place
 from ..symbols import Frame
 from ..words import printable
 
@@ -23,8 +25,10 @@ def write(run: Run, value: str, exporter: str) -> bytes:
     assert run.stacks is not None and run.tree is not None and run.recording is not None
     tree = run.tree
     nodes = _Nodes(run)
-    sites = [_site(place, leaf) for place, leaf in zip(run.stacks.places, tree.leaves)]
-    errors = [_error(problem, nodes) for problem in problems.read(run)]
+    grown = {growth.place: growth for growth in run.growth}
+    sites = [_site(run, number, leaf, grown.get(number)) for number, leaf in enumerate(tree.leaves)]
+    errors = [_error(problem, nodes) for problem in run.findings.problems]
+    crash = _crash(run.crash, nodes) if run.crash else None
     document = {
         "format": "crunch-model", "version": VERSION, "exporter": exporter,
         "run": _run(run), "stats": run.stats,
@@ -32,6 +36,7 @@ def write(run: Run, value: str, exporter: str) -> bytes:
         "modules": [{"path": printable(module.path), "start": module.start, "end": module.end, "build_id": module.build_id,
                      "loaded_ns": module.loaded_ns, "unloaded_ns": module.unloaded_ns or None} for module in run.stacks.modules[1:]],
         "frames": [_frame(frame) for frame in nodes.frames], "nodes": nodes.rows, "sites": sites, "errors": errors,
+        "crash": crash, "timeline": _timeline(run), "threads": [asdict(thread) for thread in run.threads],
     }
     return json.dumps(document, separators=(",", ":")).encode() + b"\n"
 
@@ -76,8 +81,31 @@ def _frame(frame: Frame) -> Dict[str, object]:
             "column": frame.column or None, "module": frame.module or None, "inlined": frame.inlined}
 
 
-def _site(place: Place, leaf: int) -> Dict[str, int]:
-    return {"node": leaf, **{count: getattr(place, count) for count in COUNTS}}
+def _site(run: Run, number: int, leaf: int, growth: Optional[Growth]) -> Dict[str, object]:
+    assert run.stacks is not None
+    found = run.histograms.get(number)
+    return {"node": leaf, **{count: getattr(run.stacks.places[number], count) for count in COUNTS},
+            "histograms": asdict(found) if found else None,
+            "growth": {"verdict": growth.verdict.value, "bytes_per_second": growth.per_second, "samples": growth.samples} if growth else None}
+
+
+def _crash(crash: Crash, nodes: "_Nodes") -> Dict[str, object]:
+    return {
+        "line": crash.line, "sentence": crash.sentence, "access": crash.access or None, "address": crash.address,
+        "node": nodes.node(crash.stack), "registers": dict(crash.registers), "instruction": crash.instruction.hex(), "thread": crash.thread,
+        "neighbours": [{"where": each.where, "address": each.address, "size": each.size, "state": each.state, "kind": each.kind,
+                        "explains": each.explains, "allocated": nodes.node(each.allocated), "freed": nodes.node(each.freed)}
+                       for each in crash.neighbours],
+        "threads": [{"id": each.id, "name": each.name, "node": nodes.node(each.frames), "note": each.note} for each in crash.threads],
+        "mappings": [asdict(mapping) for mapping in crash.mappings], "notes": list(crash.notes),
+    }
+
+
+def _timeline(run: Run) -> Optional[Dict[str, object]]:
+    if run.timeline is None:
+        return None
+    return {"interval_ns": run.timeline.interval_ns, "points": [asdict(point) for point in run.timeline.points],
+            "resident": [list(sample) for sample in run.timeline.resident]}
 
 
 def _error(problem: problems.Problem, nodes: _Nodes) -> Dict[str, object]:

@@ -30,6 +30,22 @@ void *cr_os_map_file(int fd, uint64_t offset, size_t bytes, void *at);
 /* Makes the file hold offset + bytes, the space really allocated on disk. May raise SIGXFSZ: the caller holds signals. */
 int cr_os_allocate(int fd, uint64_t offset, uint64_t bytes);
 
+/* ---- guarded memory: pages of reserved address space that are opened and closed one by one ---- */
+
+/* Whether closed pages can lie among open ones without costing a mapping each (Linux 6.13). As found by cr_os_guard_prepare; false
+ * before. */
+extern bool cr_os_guard_is_cheap;
+/* How many stretches of open pages a process may have where that costs mappings, its own left aside. */
+size_t cr_os_guard_most(void);
+/* Prepares the next piece of reserved address space; pieces follow each other. All pages are closed after it. 0 or -errno. */
+int cr_os_guard_prepare(void *pages, size_t bytes);
+/* Makes pages readable, writable and zeroed; makes them unreachable and gives their memory back. 0 or -errno; keep errno. Pages whose
+ * closing failed are unreachable, but must not be opened again. */
+int cr_os_guard_open(void *pages, size_t bytes);
+int cr_os_guard_close(void *pages, size_t bytes);
+/* Puts reserved address space in the place of pages. 0 or -errno. */
+int cr_os_map_closed(void *pages, size_t bytes);
+
 /* ---- signals ---- */
 
 struct cr_os_held {
@@ -63,13 +79,19 @@ uint64_t cr_os_wall_ns(void);   /* since 1970 */
 
 /* ---- process and threads ---- */
 
-uint64_t cr_os_max_rss(void);   /* bytes */
+uint64_t cr_os_max_rss(void); /* bytes */
+/* Resident bytes now (macOS: physical footprint); 0: unknown, or the process has forbidden itself to open files. */
+uint64_t cr_os_resident_bytes(void);
+/* The name of a thread of this process, by the system's number; empty if it cannot be told. */
+void cr_os_thread_name(uint64_t thread, char *name, size_t bytes);
 uint64_t cr_os_thread_id(void); /* the system's number of the calling thread */
 /* Whether start-up may be in the process's first hook. On macOS that is too early: the first ones are libSystem's, while it still
  * sets itself up, and nothing else runs before the tracker's constructor. */
 extern const bool cr_os_starts_in_hook;
 /* The environment, not through getenv, which is the program's to interpose; NULL while it is not there yet. */
 char **cr_os_environment(void);
+/* Whether realloc to no size frees the block and returns NULL. */
+extern const bool cr_os_realloc_to_0_frees;
 /* Ends the process at once, without any handler. */
 _Noreturn void cr_os_exit_now(int status);
 /* Calls fn(status) at exit, after all handlers and destructors of the program and its libraries if called early enough; status
@@ -77,6 +99,19 @@ _Noreturn void cr_os_exit_now(int status);
 int cr_os_at_exit(void (*fn)(int status));
 /* The status at an exit whose handlers are not told it (quick_exit, on macOS exit), set by the hook; -1: unknown. */
 extern int cr_os_exit_status;
+
+/* ---- a frozen copy of the process ---- */
+
+/* Forks without the program noticing: no fork handlers, no signal at its end, unknown to wait functions that are not asked for such
+ * children (macOS knows no such fork: docs/platforms.md). All signals are blocked by the caller. In the child only the calling
+ * thread is left. The child's number, 0 in the child, or -errno. */
+int cr_os_fork_frozen(void);
+/* Whether such a child has ended (or is not known any more); never waits. */
+bool cr_os_frozen_ended(int child);
+/* In the child: gives up all descriptors but one, and is the first to go when memory runs out. */
+void cr_os_turn_frozen(int kept);
+/* In a signal handler of crunch's own: the thread's wait that it interrupted, if it did, is to be gone on with. */
+void cr_os_note_interruption(const void *context);
 
 /* Facts for the recording, each through emit(context, key, value): exe, cwd, arg ..., machine. Not from a signal handler. */
 void cr_os_describe_process(void (*emit)(void *context, const char *key, const char *value), void *context);

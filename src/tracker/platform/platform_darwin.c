@@ -11,10 +11,12 @@
 #include <mach/mach.h>
 #include <mach/mach_time.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "base/fmt.h"
 #include "platform/tls.h"
 #include "base/banned.h"
 
@@ -23,6 +25,32 @@
 void cr_os_expect_use(void *memory, size_t bytes)
 {
     (void)memory, (void)bytes; /* macOS has no large pages for the asking */
+}
+
+/* A map entry for each stretch of pages, as many as there is memory for. */
+bool cr_os_guard_is_cheap;
+size_t cr_os_guard_most(void) { return SIZE_MAX; }
+
+int cr_os_guard_prepare(void *pages, size_t bytes)
+{
+    (void)pages, (void)bytes; /* reserved without access */
+    return 0;
+}
+
+int cr_os_guard_open(void *pages, size_t bytes)
+{
+    int saved = errno;
+    int error = mprotect(pages, bytes, PROT_READ | PROT_WRITE) ? -errno : 0;
+    errno = saved;
+    return error;
+}
+
+int cr_os_guard_close(void *pages, size_t bytes)
+{
+    int saved = errno;
+    int error = cr_os_map_closed(pages, bytes);
+    errno = saved;
+    return error;
 }
 
 /* For file systems that allocate nothing ahead (network, FAT). */
@@ -100,6 +128,26 @@ uint64_t cr_os_max_rss(void)
     return error ? 0 : info.resident_size_max;
 }
 
+uint64_t cr_os_resident_bytes(void)
+{
+    /* Only as far as the oldest system knows the structure. */
+    struct task_vm_info info = {.phys_footprint = 0};
+    mach_msg_type_number_t count =
+        (offsetof(struct task_vm_info, phys_footprint) + sizeof info.phys_footprint) / sizeof(natural_t);
+    return task_info(mach_task_self(), TASK_VM_INFO, (task_info_t)&info, &count) ? 0 : info.phys_footprint;
+}
+
+void cr_os_thread_name(uint64_t thread, char *name, size_t bytes)
+{
+    struct proc_threadinfo info;
+    struct cr_text text = {name, bytes, 0, false};
+    cr_text_string(&text, "");
+    if (proc_pidinfo(getpid(), PROC_PIDTHREADID64INFO, thread, &info, sizeof info) != (int)sizeof info)
+        return;
+    info.pth_name[sizeof info.pth_name - 1] = '\0';
+    cr_text_string(&text, info.pth_name);
+}
+
 uint64_t cr_os_thread_id(void)
 {
     uint64_t id = 0;
@@ -108,6 +156,7 @@ uint64_t cr_os_thread_id(void)
 }
 
 const bool cr_os_starts_in_hook = false;
+const bool cr_os_realloc_to_0_frees = false;
 char **cr_os_environment(void) { return *_NSGetEnviron(); } /* a library has no `environ` of its own */
 
 _Noreturn void cr_os_exit_now(int status) { _exit(status); }

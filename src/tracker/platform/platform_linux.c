@@ -11,11 +11,13 @@
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base/fmt.h"
 #include "platform/tls.h"
 #include "base/banned.h"
 
@@ -40,6 +42,70 @@ int cr_os_allocate(int fd, uint64_t offset, uint64_t bytes)
         error = posix_fallocate(fd, (off_t)offset, (off_t)bytes);
     while (error == EINTR);
     return -error;
+}
+
+/* ---- guarded memory ---- */
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE 103
+#endif
+
+bool cr_os_guard_is_cheap;
+static bool guard_is_known; /* whether it is: found with the first piece, the same for all */
+
+int cr_os_guard_prepare(void *pages, size_t bytes)
+{
+    int saved = errno, error = 0;
+    bool cheap = (!guard_is_known || cr_os_guard_is_cheap) && !mprotect(pages, bytes, PROT_READ | PROT_WRITE) &&
+                 !madvise(pages, bytes, MADV_GUARD_INSTALL);
+    if (!guard_is_known)
+        cr_os_guard_is_cheap = cheap;
+    guard_is_known = true;
+    if (!cheap && (mprotect(pages, bytes, PROT_NONE) || cr_os_guard_is_cheap))
+        error = -ENOMEM; /* a program that locks all its memory can have no more of these pages */
+    errno = saved;
+    return error;
+}
+
+int cr_os_guard_open(void *pages, size_t bytes)
+{
+    int saved = errno;
+    int failed = cr_os_guard_is_cheap ? madvise(pages, bytes, MADV_GUARD_REMOVE)
+                                      : mprotect(pages, bytes, PROT_READ | PROT_WRITE);
+    int error = failed ? -errno : 0;
+    errno = saved;
+    return error;
+}
+
+int cr_os_guard_close(void *pages, size_t bytes)
+{
+    int saved = errno, error = 0;
+    if (!cr_os_guard_is_cheap)
+        error = cr_os_map_closed(pages, bytes);
+    else if (madvise(pages, bytes, MADV_GUARD_INSTALL)) { /* locked memory: closed for good */
+        error = -errno;
+        mprotect(pages, bytes, PROT_NONE);
+    }
+    errno = saved;
+    return error;
+}
+
+#define OWN_SHARE 4u /* of the mappings: left to the program */
+
+size_t cr_os_guard_most(void)
+{
+    uint64_t most = 65530;
+    char text[32];
+    int fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    if (n > 0) {
+        text[n] = '\0';
+        most = strtoull(text, NULL, 10);
+    }
+    return (size_t)(most - most / OWN_SHARE) / 2; /* an open stretch, and the closed one behind it */
 }
 
 /* ---- time ---- */
@@ -79,7 +145,45 @@ uint64_t cr_os_max_rss(void)
     return kib * 1024;
 }
 
+/* The first bytes of a file of /proc; how many. By raw system calls, at which a thread cannot be cancelled, and by pread, which
+ * does nothing to whatever another thread may have put in the descriptor's place. */
+static size_t read_proc(const char *path, char *text, size_t bytes)
+{
+    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    long n = syscall(SYS_pread64, fd, text, bytes, 0L);
+    syscall(SYS_close, fd);
+    return n > 0 ? (size_t)n : 0;
+}
+
+uint64_t cr_os_resident_bytes(void)
+{
+    char text[64];
+    if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0)) /* opening a file might be punished by death */
+        return 0;
+    size_t length = read_proc("/proc/self/statm", text, sizeof text), i = 0;
+    while (i < length && text[i] != ' ')
+        i++;
+    uint64_t pages = 0;
+    while (++i < length && text[i] >= '0' && text[i] <= '9')
+        pages = pages * 10 + (uint64_t)(text[i] - '0');
+    return pages * cr_os_page_bytes();
+}
+
+void cr_os_thread_name(uint64_t thread, char *name, size_t bytes)
+{
+    char bytes_of_path[64];
+    struct cr_text path = CR_TEXT(bytes_of_path);
+    cr_text_string(&path, "/proc/self/task/");
+    cr_text_decimal(&path, thread);
+    cr_text_string(&path, "/comm");
+    size_t length = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) ? 0 : read_proc(bytes_of_path, name, bytes - 1);
+    name[length && name[length - 1] == '\n' ? length - 1 : length] = '\0';
+}
+
 const bool cr_os_starts_in_hook = true;
+const bool cr_os_realloc_to_0_frees = true;
 char **cr_os_environment(void) { return environ; }
 
 uint64_t cr_os_thread_id(void) { return (uint64_t)syscall(SYS_gettid); }

@@ -12,12 +12,14 @@
 #define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
 
 _Atomic int64_t cr_recording_step = STEP_MIN_BYTES;
+_Atomic uint64_t cr_recording_peak_awaited = UINT64_MAX;
 
 /* ---- slots ---- */
 
 void cr_recording_each_slot(void (*visit)(void *context, struct cr_slot *slot), void *context)
 {
-    uint32_t count = (uint32_t)LOAD(cr_recording->sections[CR_SECTION_THREADS].used);
+    uint32_t count =
+        (uint32_t)atomic_load_explicit(&cr_recording->sections[CR_SECTION_THREADS].used, memory_order_acquire);
     for (uint32_t i = 0; i < count; i++)
         visit(context, cr_slot(i));
 }
@@ -60,6 +62,18 @@ static bool raise_peak(int64_t bytes, int64_t blocks)
     return false;
 }
 
+/* ---- extremes between two points of the timeline ---- */
+
+static void widen_span(int64_t low, int64_t high)
+{
+    struct cr_timeline *timeline = CR_SECTION_ITEM(struct cr_timeline, CR_SECTION_TIMELINE, 0);
+    int64_t lowest = LOAD(timeline->low_bytes), highest = LOAD(timeline->high_bytes);
+    while (low < lowest && !atomic_compare_exchange_weak(&timeline->low_bytes, &lowest, low))
+        ;
+    while (high > highest && !atomic_compare_exchange_weak(&timeline->high_bytes, &highest, high))
+        ;
+}
+
 /* Hands in; whether that found a new peak. */
 static bool hand_in(struct cr_slot *slot)
 {
@@ -73,16 +87,19 @@ static bool hand_in(struct cr_slot *slot)
     bool raised =
         raise_peak(bytes + LOAD(slot->high_bytes) - handed_bytes, blocks + LOAD(slot->high_blocks) - handed_blocks);
 
+    widen_span(bytes + LOAD(slot->low_bytes) - handed_bytes, bytes + LOAD(slot->high_bytes) - handed_bytes);
+
     STORE(slot->handed_bytes, live_bytes);
     STORE(slot->handed_blocks, live_blocks);
     STORE(slot->high_bytes, live_bytes);
     STORE(slot->high_blocks, live_blocks);
+    STORE(slot->low_bytes, live_bytes);
     return raised;
 }
 
 void cr_recording_hand_in(struct cr_slot *slot) { hand_in(slot); }
 
-void cr_recording_rise(struct cr_slot *slot)
+bool cr_recording_rise(struct cr_slot *slot)
 {
     struct cr_header *header = cr_recording;
     int64_t moved = LOAD(slot->high_bytes) - LOAD(slot->handed_bytes);
@@ -90,19 +107,22 @@ void cr_recording_rise(struct cr_slot *slot)
     bool alone = LOAD(header->threads) <= 1;
     if (alone && LOAD(header->shared_bytes) + moved > (int64_t)LOAD(header->peak_bytes)) /* its high is the process's */
         STORE(header->peak_epoch, LOAD(header->peak_epoch) + 1);
-    if (CR_UNLIKELY(far) && hand_in(slot) && !alone)
+    if (CR_LIKELY(!far))
+        return false;
+    if (hand_in(slot) && !alone)
         atomic_fetch_add_explicit(&header->peak_epoch, 1, memory_order_relaxed);
+    return LOAD(header->peak_bytes) >= LOAD(cr_recording_peak_awaited);
 }
 
 /* ---- the budget for contents ---- */
 
-bool cr_recording_claim(struct cr_header *budget, uint64_t bytes)
+bool cr_recording_claim(struct cr_budget *budget, uint64_t bytes)
 {
-    if (atomic_fetch_sub(&budget->heap_files_left, 1) > 0) {
-        if (atomic_fetch_sub(&budget->heap_bytes_left, (int64_t)bytes) >= (int64_t)bytes)
+    if (atomic_fetch_sub(&budget->files_left, 1) > 0) {
+        if (atomic_fetch_sub(&budget->bytes_left, (int64_t)bytes) >= (int64_t)bytes)
             return true;
-        atomic_fetch_add(&budget->heap_bytes_left, (int64_t)bytes);
+        atomic_fetch_add(&budget->bytes_left, (int64_t)bytes);
     }
-    atomic_fetch_add(&budget->heap_files_left, 1);
+    atomic_fetch_add(&budget->files_left, 1);
     return false;
 }

@@ -8,11 +8,13 @@
 #include "platform/platform.h"
 #include "services/arena.h"
 #include "services/recording.h"
+#include "state/thread_info.h"
 #include "base/banned.h"
 
 _Atomic bool cr_active;
 struct cr_lock cr_threads_lock = CR_LOCK_INIT;
 uint32_t cr_threads_base;
+uint64_t cr_threads_until_placed = UINT64_MAX;
 
 static struct {
     struct cr_thread *idle;
@@ -36,6 +38,7 @@ static struct cr_thread *take_or_make(void)
         return NULL;
     thread->slot_item = item;
     thread->slot = cr_slot(item);
+    thread->until_placed = cr_threads_until_placed;
     thread->unwind = unwind;
     thread->memo = memo;
     thread->altstack = cr_arena_alloc(CR_ALTSTACK_BYTES, 4096);
@@ -65,11 +68,21 @@ static void take_altstack_back(const struct cr_thread *thread)
         sigaltstack(&none, NULL);
 }
 
-void cr_give_back(struct cr_thread *thread)
+void (*cr_thread_snapshot)(void);
+
+void cr_leave_slowly(struct cr_thread *thread)
 {
-    thread->borrowed = false;
-    cr_tls_set((void *)CR_THREAD_ENDING);
-    put_back(thread);
+    uint8_t after = thread->after;
+    thread->after = 0;
+    if (after & CR_AFTER_GIVE_BACK) {
+        cr_tls_set((void *)CR_THREAD_ENDING);
+        put_back(thread);
+    }
+    if (after & CR_AFTER_SNAPSHOT && cr_thread_snapshot) {
+        int saved = errno;
+        cr_thread_snapshot();
+        errno = saved;
+    }
 }
 
 static void at_thread_end(void *value)
@@ -83,9 +96,19 @@ static void at_thread_end(void *value)
     cr_tls_set((void *)CR_THREAD_BUSY);
     cr_record_spill(&thread->spares);
     take_altstack_back(thread);
-    thread->number = 0;
+    cr_lock(&cr_threads_lock);
+    cr_thread_info_end(thread->info_item);
+    cr_unlock(&cr_threads_lock);
+    thread->number = thread->info_item = 0;
     cr_tls_set((void *)CR_THREAD_ENDING);
     put_back(thread);
+}
+
+static void tell_info(struct cr_thread *thread)
+{
+    cr_lock(&cr_threads_lock);
+    thread->info_item = cr_thread_info_begin(thread->number - cr_threads_base, thread->slot_item);
+    cr_unlock(&cr_threads_lock);
 }
 
 /* Gives the calling thread a state. On failure it has none and tracking ends: an unrecorded thread would make every count wrong. */
@@ -95,7 +118,7 @@ static struct cr_thread *attach(bool ending)
     cr_tls_set((void *)CR_THREAD_BUSY); /* what follows may allocate */
     struct cr_thread *thread = take_or_make();
     if (thread) {
-        thread->borrowed = ending;
+        thread->after = ending ? CR_AFTER_GIVE_BACK : 0;
         thread->inside = 1;
         thread->last_record = 0;
         thread->trail.length = 0;
@@ -107,6 +130,7 @@ static struct cr_thread *attach(bool ending)
         thread->memo->stack_bytes = thread->unwind->stack_high - thread->unwind->stack_low;
         if (!ending) {
             thread->number = cr_threads_base + (uint32_t)atomic_fetch_add(&cr_recording->threads, 1) + 1;
+            tell_info(thread);
             cr_tls_at_end(thread);
             lend_altstack(thread);
         }
@@ -137,6 +161,9 @@ void cr_threads_fork(uint64_t parent_threads)
     bool known = (uintptr_t)self > CR_THREAD_BUSY;
     cr_threads_base += (uint32_t)parent_threads;
     cr_recording->threads = known;
-    if (known)
+    cr_thread_info_start();
+    if (known) {
         self->number = cr_threads_base + 1;
+        tell_info(self);
+    }
 }
