@@ -5,6 +5,8 @@ Usage:
   crunch [options] [--suppressions <file>]... [--] <program> [<arguments>...]
   crunch [options] [--suppressions <file>]... --report <folder>
   crunch [options] --export <format> <folder>
+  crunch [options] --snapshot <process>
+  crunch --list
   crunch --help | --version
 
 Everything after the program's name belongs to the program. The exit status is the program's, 128 + n after signal n;
@@ -29,6 +31,13 @@ Options:
   --report <folder>     Make the report of a finished run again.
   --export <format>     Write a finished run's call stacks, as 'folded' or 'speedscope', to standard output or -o.
   --value <what>        Of the export: live, peak, bytes, allocations or temporary [default: live].
+  --snapshot-every <time>
+                        Take a snapshot every 10s, 5m …
+  --snapshot-at-peak    Take one at every peak that is 10 % above the last.
+  --snapshot-on <signal>
+                        Take one whenever the program gets this signal (USR1 …).
+  --snapshot <process>  Have a running program take one now; by number or folder.
+  --list                Show the programs that run under crunch.
   -h --help             Show this text.
   --version             Show the version.
 """
@@ -43,11 +52,11 @@ VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from launcher import (crashes, folder, inject, options, program, progress, run, sites, suppressed,  # noqa: E402 (found through
-                      terminal)  # the line above)
+from launcher import (commands, crashes, folder, inject, live, options, program, progress, run, sites,  # noqa: E402 (found
+                      suppressed, terminal)  # through the line above)
 from report import crash, findings  # noqa: E402
 from report import run as runs  # noqa: E402
-from report import summary, suppressions  # noqa: E402
+from report import snapshots, summary, suppressions  # noqa: E402
 from report.errors import EXIT_FAILED, CrunchError  # noqa: E402
 from report.words import printable  # noqa: E402
 
@@ -58,6 +67,8 @@ def main(arguments: List[str]) -> int:
         chosen = parse(arguments)
         if chosen.export:
             return export(chosen)
+        if chosen.list or chosen.snapshot:
+            return asked(chosen)
         return remake(chosen) if chosen.report_folder else record(chosen)
     except CrunchError as error:
         say([f"crunch: {error.message}"])
@@ -81,6 +92,8 @@ def parse(arguments: List[str]) -> options.Options:
 
 def record(chosen: options.Options) -> int:
     """Runs the program under the tracker and reports."""
+    if chosen.no_report and chosen.takes_snapshots:
+        raise CrunchError("snapshots are kept in the output folder, and with --no-report there is none")
     library = inject.library(ROOT)
     entries = read_suppressions(chosen)
     path = program.find(chosen.program or "", os.environ)
@@ -91,11 +104,13 @@ def record(chosen: options.Options) -> int:
         (chosen.stdin, os.O_RDONLY), (chosen.stdout, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))]
     claimed = folder.temporary() if chosen.no_report else folder.claim(chosen.out)
     try:
-        with inject.preloadable(library) as name:
+        with inject.preloadable(library) as name, live.registered(claimed.path):
             limit = 0 if chosen.no_report else chosen.heap_limit
-            environment = inject.environment(os.environ, name, claimed.path, limit, chosen.children)
+            environment = inject.environment(os.environ, name, claimed.path, limit, chosen.children,
+                                             chosen.snapshot_at_peak, chosen.snapshot_on)
             typed = path if path.startswith("./") else chosen.program or path
-            ended = run.run(path, [typed, *chosen.arguments], environment, *streams)
+            every = run.Every(chosen.snapshot_every, lambda: commands.poke_all(claimed.path)) if chosen.snapshot_every else None
+            ended = run.run(path, [typed, *chosen.arguments], environment, *streams, every)
         failed = False
         try:
             failed = report(chosen, claimed.path, ended, entries)
@@ -116,14 +131,17 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
     if not summary.complete(path, ended.end, ended.max_rss):
         say([f"crunch: {printable(chosen.program or '')} was not recorded: the tracker did not start in it"])
         return False
+    for process in (path, *runs.children(path)):
+        snapshots.settle(process)
     with progress.bar(sys.stderr, chosen.quiet) as told:
         started = runs.load(path, told, entries)
         last = runs.became(started) or started
         failure = "" if chosen.no_report else written_page(started, chosen.editor)
         why, riddle = explained(last)
         shown, trouble = ([], "") if chosen.quiet else call_stacks(last, chosen)
+    taken = sum(len(snapshots.folders(process)) for process in (path, *runs.children(path)))
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
-                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why)
+                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, snapshots=taken)
     if not chosen.quiet:
         say(terminal.lines(started, last, kept))
     print_suppressions(chosen, last)
@@ -138,6 +156,13 @@ def print_suppressions(chosen: options.Options, recorded: runs.Run) -> None:
     """Entries for what was found, if they are wanted; also where nothing else is to be printed."""
     if chosen.print_suppressions:
         say([entry.rstrip("\n") for entry in findings.printed(recorded)])
+
+
+def asked(chosen: options.Options) -> int:
+    """The commands about programs that run."""
+    for line in commands.listed() if chosen.list else [commands.snapshot(chosen.snapshot or "")]:
+        print(line)
+    return 0
 
 
 def remake(chosen: options.Options) -> int:

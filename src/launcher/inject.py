@@ -42,15 +42,21 @@ def preloadable(path: Path) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def environment(old: Mapping[str, str], name: str, run_folder: Path, heap_limit: int, children: bool) -> Dict[str, str]:
+def environment(old: Mapping[str, str], name: str, run_folder: Path, heap_limit: int, children: bool,
+                snapshot_at_peak: bool = False, snapshot_on: int = 0) -> Dict[str, str]:
     """The program's environment: `old` with the tracker first in the loader's list, and this run's settings."""
     new = dict(old)
     new[VARIABLE] = ":".join([name] + _others(old.get(VARIABLE, ""), name))
     new["CRUNCH_OUT"] = str(run_folder)
     new["CRUNCH_HEAP_LIMIT"] = str(heap_limit)
-    new.pop("CRUNCH_CHILDREN", None)
+    for variable in ("CRUNCH_CHILDREN", "CRUNCH_SNAPSHOT_AT_PEAK", "CRUNCH_SNAPSHOT_ON"):
+        new.pop(variable, None)
     if not children:
         new["CRUNCH_CHILDREN"] = "0"
+    if snapshot_at_peak:
+        new["CRUNCH_SNAPSHOT_AT_PEAK"] = "1"
+    if snapshot_on:
+        new["CRUNCH_SNAPSHOT_ON"] = str(snapshot_on)
     return new
 
 

@@ -1,12 +1,16 @@
 """The command line as values; every mistake in it is one sentence."""
 
 import re
+import signal
 from dataclasses import dataclass
 from typing import Any, List, Mapping, Optional
 
 from report.errors import CrunchError
 from report.words import printable
 
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+SHORTEST_SECONDS, LONGEST_SECONDS = 0.01, 1e8
+SNAPSHOT_SIGNALS = ("USR1", "USR2", "HUP", "INT", "QUIT", "TERM", "ALRM", "VTALRM", "PROF")
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
@@ -35,6 +39,15 @@ class Options:
     quiet: bool
     open: bool
     editor: str  # pattern of links to source lines; empty: none
+    snapshot: Optional[str]  # --snapshot: the process or run folder to ask
+    snapshot_every: float  # seconds; 0: not
+    snapshot_at_peak: bool
+    snapshot_on: int  # the number of a signal; 0: none
+    list: bool
+
+    @property
+    def takes_snapshots(self) -> bool:
+        return bool(self.snapshot_every or self.snapshot_at_peak or self.snapshot_on)
 
 
 def from_docopt(values: Mapping[str, Any]) -> Options:
@@ -61,6 +74,11 @@ def from_docopt(values: Mapping[str, Any]) -> Options:
         error_exitcode=exit_status(values["--error-exitcode"], "--error-exitcode") if values["--error-exitcode"] is not None else 0,
         quiet=values["--quiet"],
         open=values["--open"],
+        snapshot=values["--snapshot"],
+        snapshot_every=0.0 if values["--snapshot-every"] is None else seconds(values["--snapshot-every"], "--snapshot-every"),
+        snapshot_at_peak=values["--snapshot-at-peak"],
+        snapshot_on=0 if values["--snapshot-on"] is None else signal_number(values["--snapshot-on"], "--snapshot-on"),
+        list=values["--list"],
         editor=editor(values["--editor"] or ""),
     )
 
@@ -80,6 +98,24 @@ def size(text: str, option: str) -> int:
     if not 0 <= value < 2**63:
         raise CrunchError(f"{option} takes a size like 64k, 256M or 1G, not '{printable(text)}'")
     return value
+
+
+def seconds(text: str, option: str) -> float:
+    """Seconds from '10', '0.5s', '200ms', '5m', '1h'."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)?", text, re.ASCII)
+    value = float(match[1]) * SECONDS[match[2] or "s"] if match else 0.0
+    if not SHORTEST_SECONDS <= value <= LONGEST_SECONDS:
+        raise CrunchError(f"{option} takes a time like 200ms, 10s, 5m or 1h, at least 10ms, not '{printable(text)}'")
+    return value
+
+
+def signal_number(text: str, option: str) -> int:
+    """The number of a signal that ends a program unless it is handled, from 'USR1', 'SIGUSR1' or its number."""
+    word = text.upper()
+    for name in SNAPSHOT_SIGNALS:
+        if word in (name, f"SIG{name}", str(int(getattr(signal, f"SIG{name}")))):
+            return int(getattr(signal, f"SIG{name}"))
+    raise CrunchError(f"{option} takes one of {', '.join(SNAPSHOT_SIGNALS)}, not '{printable(text)}'")
 
 
 def exit_status(text: str, option: str) -> int:

@@ -9,7 +9,7 @@ import fcntl
 import os
 import signal
 from dataclasses import dataclass
-from typing import List, Mapping, Optional
+from typing import Callable, List, Mapping, Optional
 
 from report.errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, CrunchError
 from report.summary import End
@@ -17,7 +17,7 @@ from report.words import printable
 
 PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 TERMINALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
-WAITED_FOR = frozenset((signal.SIGCHLD, *PASSED_ON, *TERMINALS))
+WAITED_FOR = frozenset((signal.SIGCHLD, signal.SIGALRM, *PASSED_ON, *TERMINALS))
 IGNORED_BY_PYTHON = tuple(getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name))
 SI_KERNEL = 0x80
 
@@ -35,15 +35,27 @@ class Ended:
         return 128 + self.end.signal if self.end.signal else self.end.status or 0
 
 
-def run(path: str, arguments: List[str], environment: Mapping[str, str], stdin: Optional[int], stdout: Optional[int]) -> Ended:
+@dataclass(frozen=True)
+class Every:
+    """What is to be done again and again while the program runs."""
+
+    seconds: float
+    do: Callable[[], None]
+
+
+def run(path: str, arguments: List[str], environment: Mapping[str, str], stdin: Optional[int], stdout: Optional[int],
+        every: Optional[Every] = None) -> Ended:
     """Runs the program to its end. CrunchError (126, 127) if it cannot be started."""
     child_was_ignored = signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, WAITED_FOR)
     try:
         started = _start(path, arguments, environment, (stdin, stdout), mask, child_was_ignored)
-        return _wait(started)
+        if every:
+            signal.setitimer(signal.ITIMER_REAL, every.seconds, every.seconds)
+        return _wait(started, every)
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         while signal.sigpending() & WAITED_FOR:
             signal.sigwait(WAITED_FOR)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -116,12 +128,14 @@ def _is_text(path: str) -> bool:
         return False
 
 
-def _wait(child: int) -> Ended:
+def _wait(child: int, every: Optional[Every]) -> Ended:
     while True:
         ended = _look(child)
         if ended:
             return ended
         number, from_kernel = _next_signal()
+        if number == signal.SIGALRM and every:
+            every.do()
         if number in PASSED_ON and not (from_kernel and _reaches_all(number)):
             os.kill(child, number)
 

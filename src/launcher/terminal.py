@@ -22,6 +22,7 @@ class Kept:
     stacks: Sequence[str] = ()  # what sites.lines has to say
     suppressed: Sequence[str] = ()  # and suppressed.lines
     crash: Sequence[str] = ()  # what crashes.lines has to say
+    snapshots: int = 0
 
 
 def lines(started: Run, ended: Run, kept: Kept) -> List[str]:
@@ -98,6 +99,8 @@ def _files(run: Run, kept: Kept) -> List[str]:
     if kept.children:
         noun = "child process" if kept.children == 1 else "child processes"
         text.append(f"{kept.children:,} {noun} recorded in {printable(str(kept.folder / 'children'))}")
+    if kept.snapshots:
+        text.append(f"{plural(kept.snapshots, 'snapshot')} in {printable(str(kept.folder / 'snapshots'))}")
     page = kept.folder / "report.html"
     if page.exists():
         text.append(f"crunch report written to {printable(str(page))}")

@@ -25,7 +25,7 @@ def reports(run: Run, templates: Path, version: str, editor: str = "") -> None:
 
     `editor`: pattern of links to source lines; empty: there are none."""
     folder = run.folder
-    parent = PARENT if folder.parent.name == "children" else ""
+    parent = PARENT if folder.parent.name in ("children", "snapshots") else ""
     successor = runs.became(run)
     followed = successor.folder if successor and successor is not run else None
 

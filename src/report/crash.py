@@ -6,7 +6,7 @@ have to do with the address get the stacks they were allocated and freed by.
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
@@ -163,7 +163,13 @@ class _Reader:
     def frames(self, line: str) -> Tuple[Frame, ...]:
         """The frames of a `frame` line, those inlined into it first."""
         match = self._match("frame", line, FRAME)
-        return self.symbols.frames(self._pcs[int(match[1], 16), match[2] == "at"])
+        pc, exact = int(match[1], 16), match[2] == "at"
+        found = self.symbols.frames(self._pcs[pc, exact])
+        if not exact or any(frame.known for frame in found):
+            return found
+        module = self._modules[self._module(pc)]
+        name = f"{os.path.basename(module.path)}+0x{pc - module.bias:x}" if module.path else f"0x{pc:x}"
+        return tuple(replace(frame, name=printable(name)) for frame in found)
 
     # ---- names ----
 

@@ -154,6 +154,8 @@ def verdict(run: Run) -> Verdict:
         return Verdict("bad", f"{plural(len(errors), 'error')}: {errors[0].headline}", f"{how} {_upper(left)}")
     if run.signal:
         return Verdict("warn", _upper(printable(run.ended_by())), _upper(left))
+    if run.end == "snapshot":
+        return Verdict("good", "Snapshot of the running program", f"At that moment, {left}")
     if run.end == "exec":
         return Verdict("warn", "Replaced itself with another program", f"At that moment, {left}")
     if run.remaining_blocks:

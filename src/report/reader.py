@@ -22,11 +22,13 @@ MAX_CHUNKS = 280
 META, THREADS, SITES, EXTRAS, NODES, PCS, MODULES, STRINGS, ERRORS = range(9)
 ITEM_BYTES = (1, 128, 64, 16, 8, 8, 80, 1, 200)  # by section
 RUNNING, EXITED, SIGNALLED, EXECED = 0, 1, 2, 3
-FORKED, CHILD, STOPPED = 1, 2, 4
+FORKED, CHILD, STOPPED, SNAPSHOT = 1, 2, 4, 8
 BLOCK_RUNTIME, BLOCK_INHERITED, BLOCK_CONTENTS = 1, 2, 4
 KINDS = ("malloc", "calloc", "realloc", "aligned", "new", "new[]", "zone")
 
 HEADER = struct.Struct("<8sIIQIIII" + "QQQQQQQ" + "QQ" + "qq" + "QQ" + "qq" + "QQQQQQ" + "256sI4xQQ112x")
+SNAPSHOTS = struct.Struct("<6IQ2q")
+SNAPSHOTS_AT = HEADER.size - SNAPSHOTS.size
 SECTION = struct.Struct("<I4xQ")
 CHUNK = struct.Struct("<I4xQQ")
 SLOT = struct.Struct("<6Q4q48x")
@@ -52,6 +54,21 @@ class Slot:
     handed_blocks: int
     high_bytes: int
     high_blocks: int
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """What a process says about its snapshots (struct cr_snapshots)."""
+
+    wanted: int
+    answered: int
+    taken: int
+    dropped: int
+    writing: int
+    signal: int
+    longest_pause_ns: int
+    heap_bytes_left: int
+    heap_files_left: int
 
 
 @dataclass(frozen=True)
@@ -100,6 +117,7 @@ class Recording:
     peak_epoch: int
     errors: int  # of the program's, repetitions included
     errors_left_out: int  # of these, those of which nothing more is kept
+    snapshots: Snapshots
     sections: Tuple[Section, ...] = field(repr=False)
     slots: Tuple[Slot, ...]
     facts: Dict[str, str]
@@ -153,7 +171,8 @@ def read_recording(folder: Path) -> Optional[Recording]:
     slots = tuple(Slot(*values) for values in SLOT.iter_unpack(sections[THREADS].read()) if any(values))
     facts, arguments = _facts(sections[META].read())
     text = os.fsdecode(message.split(b"\0")[0])
-    return Recording(state, end_detail, flags, pid, ppid, *rest, text, peak_epoch, errors, errors_left_out, sections, slots,
+    return Recording(state, end_detail, flags, pid, ppid, *rest, text, peak_epoch, errors, errors_left_out,
+                     Snapshots(*SNAPSHOTS.unpack_from(data, SNAPSHOTS_AT)), sections, slots,
                      facts, arguments)
 
 
@@ -294,6 +313,12 @@ def read_fatal(folder: Path) -> Optional[Fatal]:
         raise CrunchError(f"{path} is damaged: it is empty")
     details = [_key_value(line) for line in lines[1:] if line.strip()]
     return Fatal(lines[0], {key: value for key, value in details if key not in REPEATED}, details)
+
+
+def read_pairs(path: Path) -> Optional[Dict[str, str]]:
+    """Reads a file of `key value` lines."""
+    data = _bytes_of(path)
+    return None if data is None else dict(_key_value(line) for line in os.fsdecode(bytes(data)).splitlines())
 
 
 def read_contents(folder: Path, address: int, limit: int) -> bytes:

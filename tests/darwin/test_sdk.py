@@ -52,8 +52,8 @@ BEGUN = {  # of these the headers declare no more than the tracker uses
 }
 EXCEPTION = {"x86_64": ("__es.__trapno", "__es.__err"), "arm64": ("__es.__far", "__es.__esr")}
 REAL = ("assert crt_externs dlfcn errno fcntl libproc pthread setjmp signal stdio stdlib string time unistd mach-o/dyld "
-        "mach-o/dyld_images mach-o/loader mach/mach mach/mach_time malloc/malloc sys/mman sys/resource sys/stat sys/time "
-        "sys/types sys/ucontext sys/utsname").split()
+        "mach-o/dyld_images mach-o/loader mach/mach mach/mach_time malloc/malloc sys/file sys/mman sys/resource sys/stat "
+        "sys/time sys/types sys/ucontext sys/utsname sys/wait").split()
 
 pytestmark = [
     pytest.mark.skipif(not importlib.util.find_spec("ziglang"), reason="zig is not here"),

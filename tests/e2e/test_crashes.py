@@ -160,6 +160,52 @@ def test_the_launcher_says_it_and_puts_names_into_fatal(tmp_path):
     assert (run.path / "fatal").read_bytes() == before
 
 
+def test_the_stacks_of_other_threads(folder):
+    preloaded(folder, [target("crashes"), "others"])
+    crash = explained(folder)
+    assert "null" in names(crash.stack) and len(crash.threads) == 3
+    stacks = [names(thread.frames) for thread in crash.threads if thread.frames]
+    assert any("wait_for_lock" in stack for stack in stacks)
+    assert [stack[0] for stack in stacks if "wait_for_lock" not in stack] == ["work"]
+    deaf = [thread for thread in crash.threads if not thread.frames]
+    assert len(deaf) == 1 and "signals blocked" in deaf[0].note
+    assert len({crash.thread, *(thread.id for thread in crash.threads)}) == 4
+
+
+def test_a_constant_of_a_library(folder):
+    library = target("crash_library", "-shared")
+    _, run = preloaded(folder, [target("crashes"), "library", "", library])
+    assert run.fatal.values["explanation"] == (f"a write to a read-only mapping of {library}, where string constants and other "
+                                               f"constants lie")
+    first = explained(folder).stack[0]
+    assert first.name == "library_write" and first.module == library and first.line
+
+
+@pytest.mark.parametrize("way, thrown", [("standard", "std::runtime_error"), ("own", "app::Error"), ("number", "int"),
+                                         ("through_noexcept", "std::runtime_error")])
+def test_an_exception_that_nobody_caught(way, thrown, folder):
+    result, run = preloaded(folder, [target("crashes_cxx"), way])
+    assert result.status == -NUMBERS["SIGABRT"]
+    assert run.fatal.values["explanation"] == f"a C++ exception that nobody caught: {thrown}"
+    assert "main" in names(explained(folder).stack)
+
+
+@pytest.mark.parametrize("way", ["standard", "own", "number"])
+def test_an_exception_that_somebody_caught(way, folder):
+    result, run = preloaded(folder, [target("crashes_cxx"), way, "twin"])
+    assert result.status == 0 and run.fatal is None
+
+
+def test_a_second_crash_while_explaining_ends_nothing(folder):
+    """Crunch's own tables cannot be read: what can be told is told, and the rest is written."""
+    result, run = preloaded(folder, [target("crashes"), "ruined_tables"])
+    assert result.status == -NUMBERS["SIGSEGV"] and run.end == "signal SIGSEGV"
+    assert run.fatal.values["explanation"] == "a write through a null pointer"
+    assert ("note", "not everything could be read while the crash was explained") in run.fatal.details
+    assert "damaged what crunch knows of the blocks" in run.recording.message
+    assert "ruined_tables" in names(explained(folder).stack)
+
+
 def test_what_is_sent_is_no_crash_of_the_program(folder):
     _, run = preloaded(folder, ["sh", "-c", 'kill -SEGV $$'])
     assert run.fatal.values["explanation"] == "the program sent the signal to itself"

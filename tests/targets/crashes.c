@@ -326,6 +326,78 @@ static void wild_stack_pointer(void)
         __asm__ volatile("mov $0x10, %%rsp\n\tpush %%rax" ::: "memory");
 }
 
+/* Crunch's own record of a block lies in a page that cannot be read any more. */
+static void ruined_tables(void)
+{
+    char line[512], *mine = make_block(12345);
+    unsigned long start, end, found = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (!found && fgets(line, sizeof line, maps)) {
+        if (sscanf(line, "%lx-%lx rw-p", &start, &end) != 2 || !strstr(line, " rw-p ") || strchr(line, '['))
+            continue;
+        for (unsigned long *word = (void *)start; word < (unsigned long *)end - 1 && !found; word++)
+            if (word[0] == (unsigned long)mine && word[1] == 12345ul << 8)
+                found = (unsigned long)word;
+    }
+    fclose(maps);
+    if (!found)
+        exit(97);
+    if (!twin)
+        mprotect((void *)(found & ~4095ul), 4096, PROT_NONE);
+    null();
+}
+
+static const char *library_path;
+
+static void library(void)
+{
+    void *handle = library_path ? dlopen(library_path, RTLD_NOW) : NULL;
+    if (!handle && twin)
+        return;
+    static char own[] = "own";
+    void (*write_to)(char *) = (void (*)(char *))dlsym(handle, "library_write");
+    write_to(twin ? own : *(char **)dlsym(handle, "library_string"));
+}
+
+static pthread_barrier_t barrier;
+static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
+
+static void *wait_for_lock(void *unused)
+{
+    pthread_barrier_wait(&barrier);
+    pthread_mutex_lock(&held);
+    return unused;
+}
+
+static void *work(void *unused)
+{
+    pthread_barrier_wait(&barrier);
+    for (;;)
+        sink = unused;
+}
+
+static void *block_signals(void *unused)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
+    return work(unused);
+}
+
+/* While others wait, work, and cannot be asked. */
+static void others(void)
+{
+    pthread_t thread;
+    pthread_barrier_init(&barrier, NULL, 4);
+    pthread_mutex_lock(&held);
+    pthread_create(&thread, NULL, wait_for_lock, NULL);
+    pthread_create(&thread, NULL, work, NULL);
+    pthread_create(&thread, NULL, block_signals, NULL);
+    pthread_barrier_wait(&barrier);
+    usleep(10000);
+    null();
+}
+
 static void lose_altstack(void)
 {
     stack_t none = {.ss_flags = SS_DISABLE};
@@ -375,6 +447,9 @@ static const struct {
     {"corrupt_stack", corrupt_stack},
     {"wild_stack_pointer", wild_stack_pointer},
     {"lose_altstack", lose_altstack},
+    {"ruined_tables", ruined_tables},
+    {"library", library},
+    {"others", others},
 };
 
 static void *in_thread(void *way)
@@ -389,6 +464,7 @@ int main(int argc, char **argv)
     pthread_t thread;
     bool other = argc > 2 && !strcmp(argv[2], "thread");
     twin = argc > 2 && !strcmp(argv[2], "twin");
+    library_path = argc > 3 ? argv[3] : NULL;
     for (size_t i = 0; argc > 1 && i < sizeof ways / sizeof *ways; i++)
         if (twin && !strcmp(argv[1], "all")) {
             ways[i].crash();

@@ -189,7 +189,9 @@ static void test_other_signals(void)
     strcpy(fault.exception, "St13runtime_error");
     ok(says(fault, "a C++ exception that nobody caught: std::runtime_error"), "a standard one");
     strcpy(fault.exception, "PKc");
-    ok(says(fault, "a C++ exception that nobody caught: PKc"), "what is not understood stays as it is");
+    ok(says(fault, "a C++ exception that nobody caught: const char *"), "a string");
+    strcpy(fault.exception, "St6vectorIiSaIiEE");
+    ok(says(fault, "a C++ exception that nobody caught: St6vectorIiSaIiEE"), "what is not understood stays as it is");
     strcpy(fault.exception, "N99999999999999999999x");
     ok(says(fault, "a C++ exception that nobody caught: N99999999999999999999x"), "and so does nonsense");
     fault.by_itself = false;

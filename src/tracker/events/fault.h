@@ -131,8 +131,11 @@ uint64_t cr_fault_distance(const struct cr_fault_block *block, uint64_t address)
 struct cr_writer;
 /* Writes the sentence as a line. */
 void cr_fault_write_sentence(struct cr_writer *writer, const struct cr_fault *fault);
-/* Writes what else is known as key value lines (docs/format.md): access, registers, blocks, the crashing thread's stack. */
-void cr_fault_write(struct cr_writer *writer, const struct cr_fault *fault, const void *context);
+/* Writes what else is known as key value lines (docs/format.md): access, registers, blocks, stacks. others: the other threads,
+ * stopped; NULL: they could not be. */
+void cr_fault_write(struct cr_writer *writer, const struct cr_fault *fault, const void *context,
+                    const struct cr_os_stop *others);
+void cr_fault_write_stacks(struct cr_writer *writer, const struct cr_fault *fault, const struct cr_os_stop *others);
 /* Writes the memory map to folder/maps. */
 void cr_fault_write_maps(const char *folder);
 

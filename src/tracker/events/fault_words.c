@@ -224,9 +224,15 @@ static bool put_class_name(struct cr_text *text, const char *at)
 
 static void put_exception(struct cr_text *text, const struct cr_fault *fault)
 {
+    static const char *const builtin[][2] = {{"i", "int"}, {"PKc", "const char *"}}; /* what is thrown of them */
     char bytes[sizeof fault->exception];
     struct cr_text name = CR_TEXT(bytes);
     put(text, "a C++ exception that nobody caught: ");
+    for (size_t i = 0; i < sizeof builtin / sizeof *builtin; i++)
+        if (!strcmp(fault->exception, builtin[i][0])) {
+            put(text, builtin[i][1]);
+            return;
+        }
     put(text, put_class_name(&name, fault->exception) && !name.cut ? bytes : fault->exception);
 }
 

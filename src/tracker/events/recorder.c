@@ -114,7 +114,8 @@ CR_HOT void count_birth(struct cr_thread *thread, uint32_t site, size_t size)
     if (CR_UNLIKELY(live > LOAD(slot->high_bytes))) {
         STORE(slot->high_bytes, live);
         STORE(slot->high_blocks, (int64_t)(LOAD(slot->allocations) - LOAD(slot->frees)));
-        cr_recording_rise(slot);
+        if (CR_UNLIKELY(cr_recording_rise(slot)))
+            thread->after |= CR_AFTER_SNAPSHOT;
     }
 }
 

@@ -12,6 +12,7 @@
 #include "base/fmt.h"
 #include "events/errors.h"
 #include "events/final.h"
+#include "events/snapshot.h"
 #include "platform/platform.h"
 #include "services/options.h"
 #include "services/recording.h"
@@ -109,7 +110,13 @@ void cr_run_folder_fork(void)
     cr_block_each(count_at_site, NULL);
     cr_errors_fork();
     cr_threads_fork(cr_recording->threads);
+    cr_snapshot_start();
     cr_os_release_signals(&held);
+}
+
+const char *cr_run_folder_path(void)
+{
+    return folder.path[0] && folder.owner == getpid() && !folder.writing ? folder.path : NULL;
 }
 
 /* ---- writing it ---- */

@@ -27,6 +27,8 @@ struct cr_end {
 
 /* Writes everything. A second call waits for the first, of another thread, to be done, and does nothing. Whether this call wrote. */
 bool cr_run_folder_write(const struct cr_end *end);
+/* This process's run folder while it may be written to; NULL: there is none, it is another's (vfork), or it is being completed. */
+const char *cr_run_folder_path(void);
 /* After an exec that failed: the process goes on, and what was written is written again at its real end. */
 void cr_run_folder_reopen(void);
 

@@ -78,6 +78,19 @@ int cr_os_at_exit(void (*fn)(int status));
 /* The status at an exit whose handlers are not told it (quick_exit, on macOS exit), set by the hook; -1: unknown. */
 extern int cr_os_exit_status;
 
+/* ---- a frozen copy of the process ---- */
+
+/* Forks without the program noticing: no fork handlers, no signal at its end, unknown to wait functions that are not asked for such
+ * children (macOS knows no such fork: docs/platforms.md). All signals are blocked by the caller. In the child only the calling
+ * thread is left. The child's number, 0 in the child, or -errno. */
+int cr_os_fork_frozen(void);
+/* Whether such a child has ended (or is not known any more); never waits. */
+bool cr_os_frozen_ended(int child);
+/* In the child: gives up all descriptors but one, and is the first to go when memory runs out. */
+void cr_os_turn_frozen(int kept);
+/* In a signal handler of crunch's own: the thread's wait that it interrupted, if it did, is to be gone on with. */
+void cr_os_note_interruption(const void *context);
+
 /* Facts for the recording, each through emit(context, key, value): exe, cwd, arg ..., machine. Not from a signal handler. */
 void cr_os_describe_process(void (*emit)(void *context, const char *key, const char *value), void *context);
 

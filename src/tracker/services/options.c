@@ -1,6 +1,7 @@
 /* options.c - values are copied, before the program changes them. */
 #include "services/options.h"
 
+#include <signal.h>
 #include <stddef.h>
 #include <string.h>
 
@@ -39,6 +40,11 @@ bool cr_options_read(void)
     const char *children = lookup("CRUNCH_CHILDREN");
     cr_options.children = !children || strcmp(children, "0") != 0;
 
+    const char *peak = lookup("CRUNCH_SNAPSHOT_AT_PEAK");
+    cr_options.snapshot_at_peak = peak && !strcmp(peak, "1");
+    uint64_t number = 0;
+    cr_parse_decimal(lookup("CRUNCH_SNAPSHOT_ON"), &number);
+    cr_options.snapshot_signal = number < NSIG ? (int)number : 0;
     const char *abort_on_error = lookup("CRUNCH_ABORT_ON_ERROR");
     cr_options.abort_on_error = abort_on_error && !strcmp(abort_on_error, "1");
     return true;

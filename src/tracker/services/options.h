@@ -11,6 +11,8 @@ struct cr_options {
     char out[CR_PATH_BYTES]; /* CRUNCH_OUT: absolute path of the top run folder; empty: nothing is recorded */
     uint64_t heap_limit;     /* CRUNCH_HEAP_LIMIT: bytes of contents kept by all processes together; 0: none */
     bool children;           /* CRUNCH_CHILDREN is not 0 */
+    bool snapshot_at_peak;   /* CRUNCH_SNAPSHOT_AT_PEAK is 1 */
+    int snapshot_signal;     /* CRUNCH_SNAPSHOT_ON: the number of a signal; 0: none */
     bool abort_on_error;     /* CRUNCH_ABORT_ON_ERROR is 1 */
 };
 

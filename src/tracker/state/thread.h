@@ -33,7 +33,7 @@ struct cr_trail {
 struct cr_thread {
     volatile int inside; /* volatile: the compiler must not move it across calls it believes to know */
     uint8_t kind;        /* operator new: the kind of the malloc to come, else CR_KIND_MALLOC */
-    bool borrowed;       /* by an ending thread, for one call */
+    uint8_t after;       /* enum cr_after: what cr_leave shall do */
     uint32_t number;     /* 1, 2, ...; 0 when borrowed */
     struct cr_slot *slot;
     uint32_t slot_item;   /* its number */
@@ -48,6 +48,12 @@ struct cr_thread {
     struct cr_memo *memo;
 };
 
+/* Set by the thread itself, its signal handlers included. */
+enum cr_after {
+    CR_AFTER_GIVE_BACK = 1, /* the state is borrowed by an ending thread, for one call */
+    CR_AFTER_SNAPSHOT = 2,  /* somebody wants a snapshot, and now is the moment */
+};
+
 /* Values of the thread-local pointer that are no struct cr_thread. */
 enum { CR_THREAD_NONE = 0, CR_THREAD_ENDING = 1, CR_THREAD_BUSY = 2 };
 
@@ -59,7 +65,10 @@ extern uint32_t cr_threads_base;
 
 /* The slow way of cr_enter: first use in a thread, an ending thread, tracking off. */
 struct cr_thread *cr_enter_slowly(void);
-void cr_give_back(struct cr_thread *thread);
+/* The slow way of cr_leave. Keeps errno. */
+void cr_leave_slowly(struct cr_thread *thread);
+/* What CR_AFTER_SNAPSHOT calls. */
+extern void (*cr_thread_snapshot)(void);
 
 /* NULL: do not record. */
 static inline struct cr_thread *cr_enter(void)
@@ -76,8 +85,8 @@ static inline struct cr_thread *cr_enter(void)
 static inline void cr_leave(struct cr_thread *thread)
 {
     thread->inside = 0;
-    if (CR_UNLIKELY(thread->borrowed))
-        cr_give_back(thread);
+    if (CR_UNLIKELY(thread->after))
+        cr_leave_slowly(thread);
 }
 
 /* Creates the key that notices ends of threads. 0 or -errno. */

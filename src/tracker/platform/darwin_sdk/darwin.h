@@ -114,6 +114,8 @@ int execve(const char *path, char *const argv[], char *const envp[]);
 int execvp(const char *file, char *const argv[]);
 pid_t fork(void);
 int ftruncate(int fd, off_t bytes);
+int getdtablesize(void);
+int rmdir(const char *path);
 char *getcwd(char *buffer, size_t bytes);
 pid_t getpid(void);
 pid_t getppid(void);

@@ -63,6 +63,13 @@ int fstat(int fd, struct stat *facts) CR_INODE64(fstat);
 int stat(const char *path, struct stat *facts) CR_INODE64(stat);
 int mkdir(const char *path, mode_t mode);
 
+/* sys/file.h, sys/wait.h */
+#define LOCK_EX 2
+#define LOCK_NB 4
+#define WNOHANG 1
+int flock(int fd, int operation);
+pid_t waitpid(pid_t child, int *status, int options);
+
 /* ---- sys/mman.h, sys/resource.h, sys/utsname.h, sys/sysctl.h ---- */
 
 #define PROT_NONE 0
@@ -114,6 +121,7 @@ int uname(struct utsname *facts);
 #define SIGXFSZ 25
 #define SIGVTALRM 26
 #define SIGPROF 27
+#define SIGURG 16
 #define SIGUSR1 30
 #define SIGUSR2 31
 #define NSIG 32
