@@ -22,6 +22,11 @@ Options:
   --no-children         Do not record the program's child processes.
   --max-listed <n>      Remaining blocks named on the terminal [default: 20].
   --stacks <n>          Show n whole call stacks on the terminal, 0 for none; without it, 3 in short.
+  --check               Find writes around blocks and into freed ones, and mem* and str* calls that leave their block.
+  --quarantine <size>   With --check, freed blocks kept from being used again; 64M unless given.
+  --fill <byte>         With --check, what new blocks are filled with, or none; 0xcd unless given.
+  --guard=<n>           Put one block in n, plain --guard: each, against an unreachable page: wrong accesses fault.
+  --guard-below         With --guard, the unreachable page is before the block instead of behind it.
   --suppressions <file>  Leave out the leaks and errors that this file means, in memcheck's or LSan's format; repeatable.
   --print-suppressions  Print entries for the leaks and errors found, in memcheck's format.
   --error-exitcode <n>  End with status n instead of the program's if there is an error or a definite leak.
@@ -54,7 +59,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from launcher import (commands, crashes, folder, inject, live, options, program, progress, run, sites,  # noqa: E402 (found
                       suppressed, terminal)  # through the line above)
-from report import crash, findings  # noqa: E402
+from report import findings  # noqa: E402
 from report import run as runs  # noqa: E402
 from report import snapshots, summary, suppressions  # noqa: E402
 from report.errors import EXIT_FAILED, CrunchError  # noqa: E402
@@ -85,7 +90,8 @@ def parse(arguments: List[str]) -> options.Options:
     """The command line; CrunchError if it is none."""
     docopt = needed("docopt")
     try:
-        return options.from_docopt(docopt.docopt(__doc__, arguments, version=f"crunch {VERSION}", options_first=True))
+        spelled = options.spelled_out(arguments, __doc__)
+        return options.from_docopt(docopt.docopt(__doc__, spelled, version=f"crunch {VERSION}", options_first=True))
     except docopt.DocoptExit:
         raise CrunchError("usage: crunch [options] [--] <program> [<arguments>...]; 'crunch --help' explains") from None
 
@@ -106,7 +112,7 @@ def record(chosen: options.Options) -> int:
     try:
         with inject.preloadable(library) as name, live.registered(claimed.path):
             limit = 0 if chosen.no_report else chosen.heap_limit
-            environment = inject.environment(os.environ, name, claimed.path, limit, chosen.children,
+            environment = inject.environment(os.environ, name, claimed.path, limit, chosen.children, chosen.checks,
                                              chosen.snapshot_at_peak, chosen.snapshot_on)
             typed = path if path.startswith("./") else chosen.program or path
             every = run.Every(chosen.snapshot_every, lambda: commands.poke_all(claimed.path)) if chosen.snapshot_every else None
@@ -137,7 +143,7 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
         started = runs.load(path, told, entries)
         last = runs.became(started) or started
         failure = "" if chosen.no_report else written_page(started, chosen.editor)
-        why, riddle = explained(last)
+        why, riddle = ([], "") if chosen.quiet else explained(last)
         shown, trouble = ([], "") if chosen.quiet else call_stacks(last, chosen)
     taken = sum(len(snapshots.folders(process)) for process in (path, *runs.children(path)))
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
@@ -172,7 +178,6 @@ def remake(chosen: options.Options) -> int:
     with progress.bar(sys.stderr, chosen.quiet) as told:
         recorded = runs.load(path, told, read_suppressions(chosen))
         write_page(recorded, chosen.editor)
-        crash.annotate(recorded)
     if not chosen.quiet:
         say([f"crunch report written to {printable(str(path / 'report.html'))}", *suppressed.lines(recorded)])
     print_suppressions(chosen, recorded)
@@ -209,9 +214,8 @@ def call_stacks(recorded: runs.Run, chosen: options.Options) -> Tuple[List[str],
 
 
 def explained(recorded: runs.Run) -> Tuple[List[str], str]:
-    """What the terminal says of a crash, and why it cannot; gives the frames in `fatal` their names."""
+    """What the terminal says of a crash, and why it cannot."""
     try:
-        crash.annotate(recorded)
         return crashes.lines(recorded), ""
     except CrunchError as error:
         return [], error.message

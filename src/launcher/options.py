@@ -15,6 +15,17 @@ UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
 @dataclass(frozen=True)
+class Checks:
+    """What the tracker does with blocks to find wrong accesses."""
+
+    check: bool = False
+    quarantine: Optional[int] = None  # bytes; None: the tracker's default
+    fill: Optional[int] = None  # the byte; 256: none; None: the tracker's default
+    guard: int = 0  # one block in so many; 0: none
+    guard_below: bool = False
+
+
+@dataclass(frozen=True)
 class Options:
     """What `crunch --help` describes."""
 
@@ -33,6 +44,7 @@ class Options:
     children: bool
     max_listed: int
     stacks: Optional[int]  # whole call stacks on the terminal; None: the usual few, shortened
+    checks: Checks
     suppressions: List[str]  # files, each once
     print_suppressions: bool
     error_exitcode: int  # 0: the exit status is the program's, whatever was found
@@ -69,6 +81,7 @@ def from_docopt(values: Mapping[str, Any]) -> Options:
         children=not values["--no-children"],
         max_listed=number(values["--max-listed"], "--max-listed"),
         stacks=None if values["--stacks"] is None else number(values["--stacks"], "--stacks"),
+        checks=checks(values),
         suppressions=list(dict.fromkeys(values["--suppressions"])),  # docopt gives some of them more than once
         print_suppressions=values["--print-suppressions"],
         error_exitcode=exit_status(values["--error-exitcode"], "--error-exitcode") if values["--error-exitcode"] is not None else 0,
@@ -81,6 +94,50 @@ def from_docopt(values: Mapping[str, Any]) -> Options:
         list=values["--list"],
         editor=editor(values["--editor"] or ""),
     )
+
+
+def spelled_out(arguments: List[str], usage: str) -> List[str]:
+    """`--guard` alone, as `--guard=1`: docopt knows options with a value and without, none with either.
+
+    Only among crunch's own options, which end where one does not begin with a dash."""
+    valued = set(re.findall(r"^  (?:-\w )?(-[-\w]+) <", usage, re.MULTILINE))
+    spelled, at = list(arguments), 0
+    while at < len(spelled) and spelled[at].startswith("-") and spelled[at] != "--":
+        if spelled[at] == "--guard":
+            spelled[at] = "--guard=1"
+        at += 2 if spelled[at] in valued else 1
+    return spelled
+
+
+def checks(values: Mapping[str, Any]) -> Checks:
+    """--check, --guard and what goes with them."""
+    for option in ("--quarantine", "--fill"):
+        if values[option] is not None and not values["--check"]:
+            raise CrunchError(f"{option} goes with --check")
+    guard = values["--guard"]
+    if values["--guard-below"] and guard is None:
+        raise CrunchError("--guard-below goes with --guard")
+    every = 0 if guard is None else number(guard, "--guard")
+    if guard is not None and every == 0:
+        raise CrunchError("--guard takes a number from 1 on: one block in so many is guarded")
+    return Checks(
+        check=values["--check"],
+        quarantine=None if values["--quarantine"] is None else size(values["--quarantine"], "--quarantine"),
+        fill=None if values["--fill"] is None else byte(values["--fill"], "--fill"),
+        guard=every,
+        guard_below=values["--guard-below"],
+    )
+
+
+def byte(text: str, option: str) -> int:
+    """A byte from '0xcd' or '205'; 256 for 'none'."""
+    if text == "none":
+        return 256
+    match = re.fullmatch(r"0[xX]([0-9a-fA-F]{1,2})|(\d{1,3})", text, re.ASCII)
+    value = (int(match[1], 16) if match[1] else int(match[2])) if match else 256
+    if value > 255:
+        raise CrunchError(f"{option} takes a byte like 0xcd or 205, or none, not '{printable(text)}'")
+    return value
 
 
 def editor(pattern: str) -> str:

@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Callable, List, Optional, Tuple
 
-from . import model, render, summary
+from . import crash, model, render, summary
 from . import run as runs
 from .errors import CrunchError
 from .model import ChildList
@@ -21,7 +21,7 @@ PARENT = f"../../{PAGE}"
 
 
 def reports(run: Run, templates: Path, version: str, editor: str = "") -> None:
-    """Writes report.html in the run's folder and in its children; CrunchError if its own files are damaged.
+    """Writes report.html in the run's folder and in its children, and names into their `fatal`; CrunchError if its own files are damaged.
 
     `editor`: pattern of links to source lines; empty: there are none."""
     folder = run.folder
@@ -31,9 +31,11 @@ def reports(run: Run, templates: Path, version: str, editor: str = "") -> None:
 
     def write_child(child: Run) -> None:
         _write(child.folder, model.page(child, version, parent=PARENT, editor=editor), templates)
+        crash.annotate(child)
 
     children = _children(run, followed, write_child)
     _write(folder, model.page(run, version, children, parent, _link(followed) if followed else "", editor), templates)
+    crash.annotate(run)
 
 
 def _children(parent: Run, followed: Optional[Path], write: Callable[[Run], None]) -> Optional[ChildList]:

@@ -16,6 +16,7 @@ SDK = ROOT / "src/tracker/platform/darwin_sdk"
 TARGETS = {"x86_64": ("x86_64-macos.10.13", "x86_64-apple-macos10.13"),
            "arm64": ("aarch64-macos.11.0", "arm64-apple-macos11.0")}
 STRUCTS = {
+    "malloc_statistics_t": ("blocks_in_use", "size_allocated"), "vm_range_t": ("address", "size"),
     "struct timespec": ("tv_sec", "tv_nsec"),
     "struct timeval": ("tv_sec", "tv_usec"),
     "struct stat": ("st_dev", "st_mode", "st_ino", "st_uid", "st_size", "st_blocks"),
@@ -45,7 +46,8 @@ STRUCTS = {
 }
 CONTEXT = "__typeof__(*((ucontext_t *)0)->uc_mcontext)"
 BEGUN = {  # of these the headers declare no more than the tracker uses
-    "malloc_zone_t": ("size",),
+    "malloc_zone_t": ("size", "malloc", "realloc", "zone_name", "batch_malloc", "introspect", "version", "memalign", "free_definite_size"),
+    "malloc_introspection_t": ("enumerator", "good_size", "force_lock", "statistics", "zone_locked", "reinit_lock"),
     "struct dyld_all_image_infos": ("version", "infoArray", "dyldImageLoadAddress"),
     "FILE": ("_p", "_bf._base", "_bf._size"),
     CONTEXT: ("__es",),

@@ -206,6 +206,13 @@ def test_a_second_crash_while_explaining_ends_nothing(folder):
     assert "ruined_tables" in names(explained(folder).stack)
 
 
+def test_a_child_that_crashes_is_explained_too(tmp_path):
+    _, run = crunch(tmp_path / "out", "sh", "-c", f"{target('crashes')} null_field; true")
+    child = next(folder for folder in run.children.values() if folder.fatal)
+    assert child.fatal.values["explanation"] == "a read of the field at offset 24 of a null pointer"
+    assert any(re.search(r" null_field \(\S*crashes\.c:\d+\)$", value) for key, value in child.fatal.details if key == "frame")
+
+
 def test_what_is_sent_is_no_crash_of_the_program(folder):
     _, run = preloaded(folder, ["sh", "-c", 'kill -SEGV $$'])
     assert run.fatal.values["explanation"] == "the program sent the signal to itself"

@@ -20,6 +20,14 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 
+#if defined(__x86_64__)
+#define BREAKPOINT "int3"
+#define BAD_PUSH "mov $0x10, %%rsp\n\tpush %%rax"
+#else
+#define BREAKPOINT "brk #0xf000"
+#define BAD_PUSH "mov x9, #0x10\n\tmov sp, x9\n\tstr x9, [sp, #-8]!"
+#endif
+
 static bool twin;
 static void *volatile sink;
 static volatile int zero;
@@ -262,7 +270,7 @@ static void trap(void)
 static void breakpoint(void)
 {
     if (!twin)
-        __asm__ volatile("int3");
+        __asm__ volatile(BREAKPOINT);
 }
 
 static void divide(void) { sink = (void *)(long)(1000 / (zero + twin)); }
@@ -323,7 +331,7 @@ static void corrupt_stack(void)
 static void wild_stack_pointer(void)
 {
     if (!twin)
-        __asm__ volatile("mov $0x10, %%rsp\n\tpush %%rax" ::: "memory");
+        __asm__ volatile(BAD_PUSH ::: "memory");
 }
 
 /* Crunch's own record of a block lies in a page that cannot be read any more. */

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "entry/hooks.h"
+#include "events/guard.h"
+#include "events/placed_errors.h"
 #include "events/run_folder.h"
 #include "events/signal_words.h"
 #include "events/snapshot.h"
@@ -24,6 +26,18 @@ bool cr_crash_is_handler(const struct sigaction *action)
 
 bool cr_crash_is_function(void (*handler)(int)) { return (uintptr_t)handler == (uintptr_t)handle; }
 
+/* A fault on a guarded block's pages is an error, too. */
+static void tell_guarded(const siginfo_t *info, const void *context)
+{
+    struct cr_os_registers registers;
+    uintptr_t address = (uintptr_t)info->si_addr;
+    bool faulted = info->si_signo == SIGSEGV || info->si_signo == SIGBUS;
+    if (!faulted || info->si_code <= 0 || address - cr_guard_space.base >= cr_guard_space.bytes)
+        return;
+    cr_os_read_context(context, &registers);
+    cr_placed_tell_fault(address, cr_os_access(context), &registers);
+}
+
 static void handle(int number, siginfo_t *info, void *context)
 {
     int saved = errno;
@@ -33,6 +47,7 @@ static void handle(int number, siginfo_t *info, void *context)
     }
     siginfo_t read = *info;
     bool comes_again = cr_os_read_signal(&read, context);
+    tell_guarded(&read, context);
     struct cr_end end = {CR_RUN_SIGNALLED, number, &read, context};
     cr_run_folder_write(&end);
 

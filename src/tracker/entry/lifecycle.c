@@ -10,6 +10,7 @@
 #include "base/fmt.h"
 #include "entry/crash.h"
 #include "entry/hooks.h"
+#include "entry/placed.h"
 #include "events/errors.h"
 #include "events/locks.h"
 #include "events/run_folder.h"
@@ -118,6 +119,8 @@ static bool start(void)
         return false;
     int error = cr_run_folder_start();
     if (!error)
+        cr_placement_start(&cr_hooks_heap);
+    if (!error)
         error = cr_threads_start();
     if (error) {
         if (error != -ENOENT)
@@ -180,6 +183,8 @@ __attribute__((constructor)) static void construct(void)
         cr_snapshot_start();
         cr_crash_start();
         cr_os_watch_modules();
+        if (cr_placed.bytes)
+            cr_hooks_placed_start();
         struct cr_thread *thread = cr_enter(); /* gives the main thread its alternate stack */
         if (thread)
             cr_leave(thread);

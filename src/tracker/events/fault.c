@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "events/guard.h"
 #include "events/signal_words.h"
 #include "platform/platform.h"
 #include "state/block_table.h"
@@ -13,6 +14,12 @@
 #include "base/banned.h"
 
 /* ---- what the processor says ---- */
+
+/* Whether the address is one that was accessed, and not that of an instruction. */
+static bool is_access(const struct cr_fault *fault)
+{
+    return (fault->signal == SIGSEGV || fault->signal == SIGBUS) && !fault->sent;
+}
 
 static void read_signal(struct cr_fault *fault, const siginfo_t *info, const void *context)
 {
@@ -28,16 +35,18 @@ static void read_signal(struct cr_fault *fault, const siginfo_t *info, const voi
     fault->has_address = words && words->address && !fault->sent && info->si_code != CR_OS_NO_ADDRESS;
     if (fault->has_address)
         fault->address = (uintptr_t)info->si_addr;
-    if (!fault->sent && (info->si_signo == SIGSEGV || info->si_signo == SIGBUS))
-        fault->access = cr_os_access(context);
+    if (!is_access(fault))
+        return;
+    fault->access = cr_os_access(context);
+    if (!fault->access && fault->has_address && fault->address == fault->registers.pc)
+        fault->access = CR_ACCESS_EXECUTE; /* where the processor's word is not passed on */
 }
 
 static void read_operand(void *argument)
 {
     struct cr_fault *fault = argument;
-    bool is_access = (fault->signal == SIGSEGV || fault->signal == SIGBUS) && !fault->sent;
     fault->operand = (struct cr_os_operand){CR_OPERAND_NONE, -1, -1, 0};
-    if (!is_access || fault->access == CR_ACCESS_EXECUTE)
+    if (!is_access(fault) || fault->access == CR_ACCESS_EXECUTE)
         return;
     fault->operand = cr_os_operand(&fault->registers, fault->code_bytes, fault->code_length);
     if (fault->operand.kind == CR_OPERAND_TARGET) {
@@ -141,8 +150,29 @@ static void look_at_block(void *context, struct cr_record *record)
 static void find_blocks(void *argument)
 {
     struct cr_fault *fault = argument;
-    if (fault->has_address && cr_fault_is_address(fault->address))
+    if (is_access(fault) && fault->has_address && cr_fault_is_address(fault->address))
         cr_block_each(look_at_block, fault);
+}
+
+/* On the pages of guarded blocks, live or freed, one of them is meant. */
+static void find_guarded(void *argument)
+{
+    struct cr_fault *fault = argument;
+    struct cr_guarded guarded;
+    if (!fault->has_address || !cr_guard_find(fault->address, &guarded))
+        return;
+    struct cr_fault_block block = {
+        .known = true,
+        .freed = !guarded.live,
+        .kind = guarded.kind,
+        .address = guarded.block,
+        .size = guarded.size,
+        .site = guarded.allocated,
+        .freed_site = guarded.freed,
+        .thread = guarded.allocated_thread,
+    };
+    fault->below.known = fault->above.known = false;
+    *(fault->address < guarded.block ? &fault->above : &fault->below) = block;
 }
 
 /* ---- last words ---- */
@@ -189,7 +219,7 @@ static void read_perturb(void *argument)
 
 void cr_fault_gather(const siginfo_t *info, const void *context, struct cr_fault *fault)
 {
-    static void (*const steps[])(void *) = {read_operand, find_mapping,   find_blocks,
+    static void (*const steps[])(void *) = {read_operand, find_mapping,   find_blocks, find_guarded,
                                             read_message, read_exception, read_perturb};
     memset(fault, 0, sizeof *fault);
     read_signal(fault, info, context);

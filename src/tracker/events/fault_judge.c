@@ -112,8 +112,8 @@ static enum cr_fault_kind judge_jump(const struct cr_fault *fault)
 static enum cr_fault_kind judge_mapped(const struct cr_fault *fault)
 {
     unsigned flags = fault->mapping.flags;
-    if (fault->access == CR_ACCESS_WRITE && flags & CR_OS_READ && !(flags & CR_OS_WRITE))
-        return CR_FAULT_READ_ONLY;
+    if (fault->access != CR_ACCESS_READ && flags & CR_OS_READ && !(flags & CR_OS_WRITE))
+        return CR_FAULT_READ_ONLY; /* where reading is allowed, what was not told must have been a write */
     unsigned needed = fault->access == CR_ACCESS_WRITE ? CR_OS_WRITE : CR_OS_READ;
     return flags & needed ? CR_FAULT_GUARDED : CR_FAULT_FORBIDDEN;
 }

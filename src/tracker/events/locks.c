@@ -4,6 +4,8 @@
 #include <stddef.h>
 
 #include "events/errors.h"
+#include "events/guard.h"
+#include "events/quarantine.h"
 #include "services/arena.h"
 #include "services/recording.h"
 #include "state/call_tree.h"
@@ -12,7 +14,8 @@
 #include "base/banned.h"
 
 static struct cr_lock *const locks[] = {&cr_errors_lock, &cr_threads_lock, &cr_regions_lock,   &cr_records_lock,
-                                        &cr_tree_lock,   &cr_modules_lock, &cr_recording_lock, &cr_arena_lock};
+                                        &cr_tree_lock,   &cr_modules_lock, &cr_recording_lock, &cr_arena_lock,
+                                        &cr_guard_lock,  &cr_quarantine_lock};
 #define LOCKS (sizeof locks / sizeof *locks)
 
 static void give(size_t count)

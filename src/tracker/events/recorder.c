@@ -97,6 +97,18 @@ uint32_t cr_stack_here(struct cr_thread *thread, const struct cr_unwind_start *s
     return follow(&thread->trail, state->pc, base_of(&stack), stack.frames, stack.frames - stack.fresh);
 }
 
+uint32_t cr_stack_of_registers(struct cr_thread *thread, const struct cr_os_registers *registers)
+{
+    struct cr_unwind_state *state = thread->unwind;
+    forget_gone(thread);
+    struct cr_unwind_stack stack = cr_unwind_capture_registers(state, registers);
+    if (!stack.frames)
+        return cr_tree_child(CR_UNWIND_BUSY, registers->pc + 1);
+    return follow(&thread->trail, state->pc, base_of(&stack), stack.frames, stack.frames - stack.fresh);
+}
+
+uint32_t cr_site_here(struct cr_thread *thread, const struct cr_unwind_start *start) { return locate(thread, start); }
+
 uint32_t cr_stack_of_site(uint32_t site)
 {
     return site ? cr_tree_child(cr_site(site)->parent, (uintptr_t)cr_site(site)->address) : 0;

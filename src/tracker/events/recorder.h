@@ -33,6 +33,11 @@ void cr_on_resize_end(struct cr_thread *thread, const struct cr_resize *resize, 
 /* The whole call stack at start, usually a hook's caller, as an item of NODES whose own frame is the innermost; 0 if there is no
  * memory. Walks and looks up every time: for what is rare. */
 uint32_t cr_stack_here(struct cr_thread *thread, const struct cr_unwind_start *start);
+/* The same by the thread's memory of recent stacks, as an item of SITES, for calls that are as frequent as allocations. */
+uint32_t cr_site_here(struct cr_thread *thread, const struct cr_unwind_start *start);
+/* The same of the instruction that a signal interrupted, itself the innermost frame. */
+struct cr_os_registers;
+uint32_t cr_stack_of_registers(struct cr_thread *thread, const struct cr_os_registers *registers);
 /* The same of the call that made a block, from what its record has; 0: unknown. */
 uint32_t cr_stack_of_site(uint32_t site);
 

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "entry/hooks.h"
+#include "entry/placed.h"
 
 struct tuple {
     void (*replacement)(void);
@@ -35,8 +36,20 @@ bool cr_is_early(const void *block)
 
 void *cr_pass_malloc(size_t size) { return malloc(size); }
 void *cr_pass_calloc(size_t count, size_t size) { return calloc(count, size); }
-void *cr_pass_realloc(void *block, size_t size) { return realloc(block, size); }
-void cr_pass_free(void *block) { free(block); }
+
+void *cr_pass_realloc(void *block, size_t size)
+{
+    void *placed;
+    if (CR_UNLIKELY(cr_may_be_placed(block)) && cr_hooks_resize_unseen(block, size, &placed))
+        return placed;
+    return realloc(block, size);
+}
+
+void cr_pass_free(void *block)
+{
+    if (CR_LIKELY(!cr_may_be_placed(block)) || !cr_placed_free_unseen(block))
+        free(block);
+}
 
 /* ---- macOS's other functions ---- */
 
@@ -44,14 +57,25 @@ void cr_pass_free(void *block) { free(block); }
 CR_HOOK(void *, reallocf, (void *block, size_t size))
 {
     struct cr_thread *thread = cr_hook_enter();
-    if (CR_UNLIKELY(!thread))
-        return reallocf(block, size);
+    if (CR_UNLIKELY(!thread)) {
+        void *result = cr_pass_realloc(block, size);
+        if (!result && block)
+            cr_pass_free(block);
+        return result;
+    }
     if (!block) {
         block = reallocf(NULL, size);
         CR_FINISH(thread, block, size, CR_KIND_REALLOC);
         return block;
     }
     struct cr_unwind_start start = CR_UNWIND_START();
+    void *placed;
+    if (CR_UNLIKELY(cr_may_be_placed(block)) && cr_hooks_resize_placed(thread, block, size, &start, &placed)) {
+        if (!placed)
+            cr_hooks_free_placed(thread, block, "reallocf", &start);
+        cr_leave(thread);
+        return placed;
+    }
     struct cr_resize resize = {.index = cr_on_resize_begin(thread, block), .block = block};
     resize.result = reallocf(block, size);
     int saved = errno;

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "entry/hooks.h"
+#include "entry/placed.h"
 #include "events/recorder.h"
 
 /* ---- the real functions ---- */
@@ -73,6 +74,9 @@ void *cr_pass_calloc(size_t count, size_t size)
 
 void *cr_pass_realloc(void *block, size_t size)
 {
+    void *placed;
+    if (CR_UNLIKELY(cr_may_be_placed(block)) && cr_hooks_resize_unseen(block, size, &placed))
+        return placed;
     if (!cr_is_early(block))
         return CR_REAL(realloc) ? CR_CALL(realloc)(block, size) : early_alloc(size);
     void *result = cr_pass_malloc(size);
@@ -82,9 +86,14 @@ void *cr_pass_realloc(void *block, size_t size)
 
 void cr_pass_free(void *block)
 {
+    if (CR_UNLIKELY(cr_may_be_placed(block)) && cr_placed_free_unseen(block))
+        return;
     if (!cr_is_early(block) && CR_REAL(free))
         CR_CALL(free)(block);
 }
+
+/* Nothing in glibc goes past the hooks. */
+void cr_hooks_placed_start(void) {}
 
 /* ---- glibc's and C23's other functions ---- */
 
@@ -104,6 +113,8 @@ CR_HOOK(void *, memalign, (size_t align, size_t size))
     struct cr_thread *thread = cr_hook_enter();
     if (CR_UNLIKELY(!thread))
         return CR_REAL(memalign)(align, size);
+    if (cr_hooks_is_align(align))
+        CR_PLACE(thread, size, align, CR_KIND_ALIGNED);
     void *block = CR_CALL(memalign)(align, size);
     CR_FINISH(thread, block, size, CR_KIND_ALIGNED);
     return block;
@@ -114,6 +125,9 @@ CR_HOOK(void *, pvalloc, (size_t size))
     struct cr_thread *thread = cr_hook_enter();
     if (CR_UNLIKELY(!thread))
         return CR_REAL(pvalloc)(size);
+    size_t page = cr_os_page_bytes(), whole = (size + page - 1) & ~(page - 1);
+    if (whole >= size) /* the rest of its last page is the program's */
+        CR_PLACE(thread, whole, page, CR_KIND_ALIGNED);
     void *block = CR_CALL(pvalloc)(size);
     CR_FINISH(thread, block, size, CR_KIND_ALIGNED);
     return block;
@@ -121,6 +135,9 @@ CR_HOOK(void *, pvalloc, (size_t size))
 
 CR_HOOK(size_t, malloc_usable_size, (void *block))
 {
+    struct cr_placed_block placed;
+    if (CR_UNLIKELY(cr_may_be_placed(block)) && cr_placed_find(block, &placed))
+        return placed.size;
     return cr_is_early(block) ? early_size(block) : CR_REAL(malloc_usable_size)(block);
 }
 
@@ -260,6 +277,13 @@ NEW(_ZnamSt11align_val_tRKSt9nothrow_t, CR_KIND_NEW_ARRAY, (SIZE, ALIGN, NOTHROW
             return;                                                                                                    \
         }                                                                                                              \
         struct cr_thread *thread = block ? cr_hook_enter() : NULL;                                                     \
+        if (thread && CR_UNLIKELY(cr_may_be_placed(block))) {                                                          \
+            struct cr_unwind_start start = CR_UNWIND_START();                                                          \
+            if (cr_hooks_free_placed(thread, block, "operator delete", &start)) {                                      \
+                cr_leave(thread);                                                                                      \
+                return;                                                                                                \
+            }                                                                                                          \
+        }                                                                                                              \
         if (thread && !cr_on_delete(thread, block)) {                                                                  \
             cr_leave(thread);                                                                                          \
             thread = NULL;                                                                                             \

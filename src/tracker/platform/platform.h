@@ -30,6 +30,22 @@ void *cr_os_map_file(int fd, uint64_t offset, size_t bytes, void *at);
 /* Makes the file hold offset + bytes, the space really allocated on disk. May raise SIGXFSZ: the caller holds signals. */
 int cr_os_allocate(int fd, uint64_t offset, uint64_t bytes);
 
+/* ---- guarded memory: pages of reserved address space that are opened and closed one by one ---- */
+
+/* Whether closed pages can lie among open ones without costing a mapping each (Linux 6.13). As found by cr_os_guard_prepare; false
+ * before. */
+extern bool cr_os_guard_is_cheap;
+/* How many stretches of open pages a process may have where that costs mappings, its own left aside. */
+size_t cr_os_guard_most(void);
+/* Prepares the next piece of reserved address space; pieces follow each other. All pages are closed after it. 0 or -errno. */
+int cr_os_guard_prepare(void *pages, size_t bytes);
+/* Makes pages readable, writable and zeroed; makes them unreachable and gives their memory back. 0 or -errno; keep errno. Pages whose
+ * closing failed are unreachable, but must not be opened again. */
+int cr_os_guard_open(void *pages, size_t bytes);
+int cr_os_guard_close(void *pages, size_t bytes);
+/* Puts reserved address space in the place of pages. 0 or -errno. */
+int cr_os_map_closed(void *pages, size_t bytes);
+
 /* ---- signals ---- */
 
 struct cr_os_held {
@@ -70,6 +86,8 @@ uint64_t cr_os_thread_id(void); /* the system's number of the calling thread */
 extern const bool cr_os_starts_in_hook;
 /* The environment, not through getenv, which is the program's to interpose; NULL while it is not there yet. */
 char **cr_os_environment(void);
+/* Whether realloc to no size frees the block and returns NULL. */
+extern const bool cr_os_realloc_to_0_frees;
 /* Ends the process at once, without any handler. */
 _Noreturn void cr_os_exit_now(int status);
 /* Calls fn(status) at exit, after all handlers and destructors of the program and its libraries if called early enough; status

@@ -38,6 +38,8 @@ static_assert(sizeof(struct cr_record) == 32, "two to a cache line");
 enum cr_tag {
     CR_TAG_KIND = 0x0f,
     CR_TAG_RUNTIME = 0x10, /* belongs to the loader or a language runtime */
+    CR_TAG_PLACED =
+        0x80, /* lies where crunch has put it (events/placement.h): the allocator does not know its address */
 };
 
 static inline uint64_t cr_record_size(const struct cr_record *record) { return record->size_tag >> 8; }
@@ -52,6 +54,7 @@ struct cr_spares {
 
 struct cr_region {
     uint64_t number;
+    struct cr_extents *_Atomic extents; /* of state/extents.h; NULL while there are none */
     _Atomic uint32_t slot[CR_REGION_GRANULES];
 };
 
@@ -131,6 +134,13 @@ static inline uint32_t cr_block_take(uintptr_t address)
     if (CR_UNLIKELY(!slot || !atomic_load_explicit(slot, memory_order_relaxed)))
         return 0;
     return atomic_exchange_explicit(slot, 0, memory_order_acquire);
+}
+
+/* The record of the block at an address, which stays; 0: there is none. */
+static inline uint32_t cr_block_peek(uintptr_t address)
+{
+    _Atomic uint32_t *slot = cr_block_slot(address, false);
+    return slot ? atomic_load_explicit(slot, memory_order_acquire) : 0;
 }
 
 /* Calls visit for every live block. Other threads may go on: blocks that come or go meanwhile may be missed or seen. */

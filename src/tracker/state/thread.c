@@ -13,6 +13,7 @@
 _Atomic bool cr_active;
 struct cr_lock cr_threads_lock = CR_LOCK_INIT;
 uint32_t cr_threads_base;
+uint64_t cr_threads_until_placed = UINT64_MAX;
 
 static struct {
     struct cr_thread *idle;
@@ -36,6 +37,7 @@ static struct cr_thread *take_or_make(void)
         return NULL;
     thread->slot_item = item;
     thread->slot = cr_slot(item);
+    thread->until_placed = cr_threads_until_placed;
     thread->unwind = unwind;
     thread->memo = memo;
     thread->altstack = cr_arena_alloc(CR_ALTSTACK_BYTES, 4096);

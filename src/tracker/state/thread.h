@@ -40,6 +40,10 @@ struct cr_thread {
     uint32_t last_record; /* of the block it allocated last; 0: none yet */
     struct cr_leaves leaves;
     struct cr_trail trail;
+    uint64_t until_placed; /* allocations until the one that events/placement.h has a say in, that one included */
+    uint64_t random;       /* its random numbers; 0: none drawn yet */
+    uint64_t until_guarded;
+    struct cr_staged *staged;         /* freed blocks on their way into the quarantine (events/quarantine.h) */
     struct cr_unwind_start new_start; /* operator new: its caller, when `kind` is set */
     struct cr_spares spares;
     struct cr_thread *next; /* in the pool */
@@ -60,6 +64,8 @@ enum { CR_THREAD_NONE = 0, CR_THREAD_ENDING = 1, CR_THREAD_BUSY = 2 };
 /* Whether events are recorded. Set once by start-up, cleared once by the end or a failure. */
 extern _Atomic bool cr_active;
 extern struct cr_lock cr_threads_lock;
+/* until_placed of a new thread: set before the first one, UINT64_MAX unless blocks are placed. */
+extern uint64_t cr_threads_until_placed;
 /* Numbers up to this one are threads of the parent's that this process was forked from. */
 extern uint32_t cr_threads_base;
 

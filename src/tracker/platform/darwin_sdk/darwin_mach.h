@@ -6,10 +6,24 @@
 
 /* ---- malloc/malloc.h ---- */
 
+struct malloc_introspection_t;
 typedef struct _malloc_zone_t {
     void *reserved1, *reserved2;
     size_t (*size)(struct _malloc_zone_t *zone, const void *block);
-    void *cr_rest[16]; /* of which the tracker uses nothing */
+    void *(*malloc)(struct _malloc_zone_t *zone, size_t bytes);
+    void *(*calloc)(struct _malloc_zone_t *zone, size_t count, size_t bytes);
+    void *(*valloc)(struct _malloc_zone_t *zone, size_t bytes);
+    void (*free)(struct _malloc_zone_t *zone, void *block);
+    void *(*realloc)(struct _malloc_zone_t *zone, void *block, size_t bytes);
+    void (*destroy)(struct _malloc_zone_t *zone);
+    const char *zone_name;
+    unsigned (*batch_malloc)(struct _malloc_zone_t *zone, size_t bytes, void **results, unsigned count);
+    void (*batch_free)(struct _malloc_zone_t *zone, void **blocks, unsigned count);
+    struct malloc_introspection_t *introspect;
+    unsigned version;
+    void *(*memalign)(struct _malloc_zone_t *zone, size_t align, size_t bytes);
+    void (*free_definite_size)(struct _malloc_zone_t *zone, void *block, size_t bytes);
+    void *cr_rest[3]; /* of which the tracker uses nothing */
 } malloc_zone_t;
 void malloc_destroy_zone(malloc_zone_t *zone);
 void *malloc_zone_malloc(malloc_zone_t *zone, size_t bytes);
@@ -111,6 +125,35 @@ typedef uintptr_t vm_address_t, vm_size_t;
 typedef uint32_t vm_map_t, vm_map_read_t;
 kern_return_t vm_read_overwrite(vm_map_read_t task, vm_address_t from, vm_size_t bytes, vm_address_t to,
                                 vm_size_t *read);
+/* ---- malloc/malloc.h, what a zone of one's own needs ---- */
+
+typedef int boolean_t;
+typedef struct {
+    vm_address_t address;
+    vm_size_t size;
+} vm_range_t;
+typedef struct malloc_statistics_t {
+    unsigned blocks_in_use;
+    size_t size_in_use, max_size_in_use, size_allocated;
+} malloc_statistics_t;
+typedef kern_return_t memory_reader_t(task_t task, vm_address_t from, vm_size_t bytes, void **memory);
+typedef void vm_range_recorder_t(task_t task, void *context, unsigned type, vm_range_t *ranges, unsigned count);
+typedef struct malloc_introspection_t {
+    kern_return_t (*enumerator)(task_t task, void *context, unsigned types, vm_address_t zone, memory_reader_t reader,
+                                vm_range_recorder_t recorder);
+    size_t (*good_size)(malloc_zone_t *zone, size_t bytes);
+    boolean_t (*check)(malloc_zone_t *zone);
+    void (*print)(malloc_zone_t *zone, boolean_t verbose);
+    void (*log)(malloc_zone_t *zone, void *address);
+    void (*force_lock)(malloc_zone_t *zone);
+    void (*force_unlock)(malloc_zone_t *zone);
+    void (*statistics)(malloc_zone_t *zone, malloc_statistics_t *stats);
+    boolean_t (*zone_locked)(malloc_zone_t *zone);
+    void *cr_discharging[4]; /* of which the tracker uses nothing */
+    void (*reinit_lock)(malloc_zone_t *zone);
+} malloc_introspection_t;
+void malloc_zone_register(malloc_zone_t *zone);
+
 kern_return_t vm_deallocate(vm_map_t task, vm_address_t from, vm_size_t bytes);
 
 /* What is mapped: sharing modes, and the first of the facts about a region. */

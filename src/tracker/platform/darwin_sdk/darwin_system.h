@@ -83,6 +83,7 @@ pid_t waitpid(pid_t child, int *status, int options);
 #define MAP_FAILED ((void *)-1)
 void *mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset);
 int munmap(void *memory, size_t bytes);
+int mprotect(void *memory, size_t bytes, int protection);
 
 struct rlimit {
     uint64_t rlim_cur, rlim_max;
