@@ -9,7 +9,7 @@ import fcntl
 import os
 import signal
 from dataclasses import dataclass
-from typing import List, Mapping, Optional
+from typing import Callable, List, Mapping, Optional
 
 from report.errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, CrunchError
 from report.summary import End
@@ -20,6 +20,8 @@ TERMINALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTIN, sign
 WAITED_FOR = frozenset((signal.SIGCHLD, *PASSED_ON, *TERMINALS))
 IGNORED_BY_PYTHON = tuple(getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name))
 SI_KERNEL = 0x80
+LOOK_SECONDS = 0.2
+TICK = 0  # no signal's number
 
 
 @dataclass(frozen=True)
@@ -35,14 +37,15 @@ class Ended:
         return 128 + self.end.signal if self.end.signal else self.end.status or 0
 
 
-def run(path: str, arguments: List[str], environment: Mapping[str, str], stdin: Optional[int], stdout: Optional[int]) -> Ended:
-    """Runs the program to its end. CrunchError (126, 127) if it cannot be started."""
+def run(path: str, arguments: List[str], environment: Mapping[str, str], stdin: Optional[int], stdout: Optional[int],
+        look: Optional[Callable[[], None]] = None) -> Ended:
+    """Runs the program to its end. CrunchError (126, 127) if it cannot be started. `look` is called every now and then meanwhile."""
     child_was_ignored = signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, WAITED_FOR)
     try:
         started = _start(path, arguments, environment, (stdin, stdout), mask, child_was_ignored)
-        return _wait(started)
+        return _wait(started, look)
     finally:
         while signal.sigpending() & WAITED_FOR:
             signal.sigwait(WAITED_FOR)
@@ -116,13 +119,29 @@ def _is_text(path: str) -> bool:
         return False
 
 
-def _wait(child: int) -> Ended:
+def _wait(child: int, look: Optional[Callable[[], None]]) -> Ended:
+    next_signal = _next_signal if look is None else _next_signal_or_tick
+    if look is not None and not hasattr(signal, "sigtimedwait"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
+        signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS, LOOK_SECONDS)
+    try:
+        return _wait_with(child, next_signal, look or (lambda: None))
+    finally:
+        if next_signal is _next_signal_or_tick and not hasattr(signal, "sigtimedwait"):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            if signal.SIGALRM in signal.sigpending():
+                signal.sigwait({signal.SIGALRM})
+
+
+def _wait_with(child: int, next_signal: Callable[[], tuple], look: Callable[[], None]) -> Ended:
     while True:
         ended = _look(child)
         if ended:
             return ended
-        number, from_kernel = _next_signal()
-        if number in PASSED_ON and not (from_kernel and _reaches_all(number)):
+        number, from_kernel = next_signal()
+        if number == TICK:
+            look()
+        elif number in PASSED_ON and not (from_kernel and _reaches_all(number)):
             os.kill(child, number)
 
 
@@ -137,6 +156,15 @@ def _next_signal() -> tuple:
         return signal.sigwait(WAITED_FOR), False
     info = signal.sigwaitinfo(WAITED_FOR)
     return info.si_signo, info.si_code == SI_KERNEL
+
+
+def _next_signal_or_tick() -> tuple:
+    """The same, or TICK after a while; where a wait has no time limit (macOS) a timer's signal ends it."""
+    if not hasattr(signal, "sigtimedwait"):
+        number = signal.sigwait(WAITED_FOR | {signal.SIGALRM})
+        return (TICK if number == signal.SIGALRM else number), False
+    info = signal.sigtimedwait(WAITED_FOR, LOOK_SECONDS)
+    return (info.si_signo, info.si_code == SI_KERNEL) if info else (TICK, False)
 
 
 def _look(child: int) -> Optional[Ended]:

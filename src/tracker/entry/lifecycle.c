@@ -180,6 +180,7 @@ __attribute__((constructor)) static void construct(void)
     if (atomic_load(&cr_active)) {
         cr_os_at_exit(at_exit);
         cr_crash_start();
+        cr_wrong_free_by_address = cr_real_is_the_systems();
         cr_os_watch_modules();
         struct cr_thread *thread = cr_enter(); /* gives the main thread its alternate stack */
         if (thread)

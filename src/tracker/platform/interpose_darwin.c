@@ -33,10 +33,23 @@ bool cr_is_early(const void *block)
     return false;
 }
 
-void *cr_pass_malloc(size_t size) { return malloc(size); }
-void *cr_pass_calloc(size_t count, size_t size) { return calloc(count, size); }
-void *cr_pass_realloc(void *block, size_t size) { return realloc(block, size); }
-void cr_pass_free(void *block) { free(block); }
+/* Which blocks are live the system's malloc itself can be asked (cr_os_is_block), whoever provides it. */
+bool cr_real_is_the_systems(void) { return true; }
+
+void *cr_pass_malloc(size_t size) { return cr_passed(malloc(size)); }
+void *cr_pass_calloc(size_t count, size_t size) { return cr_passed(calloc(count, size)); }
+
+void *cr_pass_realloc(void *block, size_t size)
+{
+    cr_block_passed((uintptr_t)block, false);
+    return cr_passed(realloc(block, size));
+}
+
+void cr_pass_free(void *block)
+{
+    cr_block_passed((uintptr_t)block, false);
+    free(block);
+}
 
 /* ---- macOS's other functions ---- */
 
@@ -44,19 +57,25 @@ void cr_pass_free(void *block) { free(block); }
 CR_HOOK(void *, reallocf, (void *block, size_t size))
 {
     struct cr_thread *thread = cr_hook_enter();
-    if (CR_UNLIKELY(!thread))
-        return reallocf(block, size);
+    if (CR_UNLIKELY(!thread)) {
+        cr_block_passed((uintptr_t)block, false);
+        return cr_passed(reallocf(block, size));
+    }
     if (!block) {
         block = reallocf(NULL, size);
         CR_FINISH(thread, block, size, CR_KIND_REALLOC);
         return block;
     }
     struct cr_unwind_start start = CR_UNWIND_START();
-    struct cr_resize resize = {.index = cr_on_resize_begin(thread, block), .block = block};
+    struct cr_resize resize = {.index = cr_on_resize_begin(thread, block, start.pc), .block = block};
+    if (CR_UNLIKELY(!resize.index) && !cr_hooks_may_resize(thread, block, "reallocf", start.pc))
+        return NULL;
     resize.result = reallocf(block, size);
     int saved = errno;
     resize.size = resize.result ? size : 0; /* nothing of no size: the recorder's word for a block that is gone */
     resize.tag = cr_hooks_tag(thread, CR_KIND_REALLOC, &start);
+    if (CR_UNLIKELY(!resize.result))
+        cr_hooks_refused(thread, 1, size, resize.tag, "reallocf", &start);
     cr_on_resize_end(thread, &resize, &start);
     cr_leave(thread);
     errno = saved;

@@ -13,57 +13,84 @@ static unsigned kind_in(const malloc_zone_t *zone, unsigned kind)
     return zone == malloc_default_zone() ? kind : CR_KIND_ZONE;
 }
 
+/* A block is given to a zone that may not be its own, which would end the program: returns the one that is. Zones are asked, since one may
+ * stand for another, as the default one does. */
+static malloc_zone_t *right_zone(struct cr_thread *thread, const void *block, malloc_zone_t *zone, const char *function)
+{
+    uint32_t index = cr_block_index((uintptr_t)block);
+    const struct cr_record *record = cr_record(index);
+    bool zoned = index && (cr_record_tag(record) & CR_TAG_KIND) == CR_KIND_ZONE;
+    if (!index || (!zoned && zone == malloc_default_zone()))
+        return zone;
+    malloc_zone_t *owner = malloc_zone_from_ptr(block);
+    if (!owner || owner == zone || zone->size(zone, block))
+        return zone;
+    cr_wrong_zone(thread, record, (uintptr_t)zone, (uintptr_t)owner, function);
+    return owner;
+}
+
 CR_HOOK(void *, malloc_zone_malloc, (malloc_zone_t * zone, size_t size))
 {
     struct cr_thread *thread = cr_hook_enter();
+    if (CR_UNLIKELY(!thread))
+        return cr_passed(malloc_zone_malloc(zone, size));
     void *block = malloc_zone_malloc(zone, size);
-    if (CR_LIKELY(thread != NULL))
-        CR_FINISH(thread, block, size, kind_in(zone, CR_KIND_MALLOC));
+    CR_FINISH(thread, block, size, kind_in(zone, CR_KIND_MALLOC));
     return block;
 }
 
 CR_HOOK(void *, malloc_zone_calloc, (malloc_zone_t * zone, size_t count, size_t size))
 {
     struct cr_thread *thread = cr_hook_enter();
+    if (CR_UNLIKELY(!thread))
+        return cr_passed(malloc_zone_calloc(zone, count, size));
     void *block = malloc_zone_calloc(zone, count, size);
-    if (CR_LIKELY(thread != NULL))
-        CR_FINISH(thread, block, count * size, kind_in(zone, CR_KIND_CALLOC));
+    CR_FINISH_MANY(thread, block, count, size, kind_in(zone, CR_KIND_CALLOC));
     return block;
 }
 
 CR_HOOK(void *, malloc_zone_valloc, (malloc_zone_t * zone, size_t size))
 {
     struct cr_thread *thread = cr_hook_enter();
+    if (CR_UNLIKELY(!thread))
+        return cr_passed(malloc_zone_valloc(zone, size));
     void *block = malloc_zone_valloc(zone, size);
-    if (CR_LIKELY(thread != NULL))
-        CR_FINISH(thread, block, size, kind_in(zone, CR_KIND_ALIGNED));
+    CR_FINISH(thread, block, size, kind_in(zone, CR_KIND_ALIGNED));
     return block;
 }
 
 CR_HOOK(void *, malloc_zone_memalign, (malloc_zone_t * zone, size_t align, size_t size))
 {
     struct cr_thread *thread = cr_hook_enter();
+    if (CR_UNLIKELY(!thread))
+        return cr_passed(malloc_zone_memalign(zone, align, size));
     void *block = malloc_zone_memalign(zone, align, size);
-    if (CR_LIKELY(thread != NULL))
-        CR_FINISH(thread, block, size, kind_in(zone, CR_KIND_ALIGNED));
+    CR_FINISH(thread, block, size, kind_in(zone, CR_KIND_ALIGNED));
     return block;
 }
 
 CR_HOOK(void *, malloc_zone_realloc, (malloc_zone_t * zone, void *block, size_t size))
 {
     struct cr_thread *thread = cr_hook_enter();
-    if (CR_UNLIKELY(!thread))
-        return malloc_zone_realloc(zone, block, size);
+    if (CR_UNLIKELY(!thread)) {
+        cr_block_passed((uintptr_t)block, false);
+        return cr_passed(malloc_zone_realloc(zone, block, size));
+    }
     if (!block) {
         block = malloc_zone_realloc(zone, NULL, size);
         CR_FINISH(thread, block, size, kind_in(zone, CR_KIND_REALLOC));
         return block;
     }
     struct cr_unwind_start start = CR_UNWIND_START();
-    struct cr_resize resize = {.index = cr_on_resize_begin(thread, block), .block = block, .size = size};
+    zone = right_zone(thread, block, zone, __func__);
+    struct cr_resize resize = {.index = cr_on_resize_begin(thread, block, start.pc), .block = block, .size = size};
+    if (CR_UNLIKELY(!resize.index) && !cr_hooks_may_resize(thread, block, __func__, start.pc))
+        return NULL;
     resize.result = malloc_zone_realloc(zone, block, size);
     int saved = errno;
     resize.tag = cr_hooks_tag(thread, kind_in(zone, CR_KIND_REALLOC), &start);
+    if (CR_UNLIKELY(!resize.result))
+        cr_hooks_refused(thread, 1, size, resize.tag, __func__, &start);
     cr_on_resize_end(thread, &resize, &start);
     cr_leave(thread);
     errno = saved;
@@ -73,11 +100,15 @@ CR_HOOK(void *, malloc_zone_realloc, (malloc_zone_t * zone, void *block, size_t 
 CR_HOOK(void, malloc_zone_free, (malloc_zone_t * zone, void *block))
 {
     struct cr_thread *thread = cr_hook_enter();
-    if (CR_LIKELY(thread != NULL))
-        cr_on_free(thread, block);
-    malloc_zone_free(zone, block);
-    if (CR_LIKELY(thread != NULL))
-        cr_leave(thread);
+    if (CR_UNLIKELY(!thread)) {
+        cr_block_passed((uintptr_t)block, false);
+        malloc_zone_free(zone, block);
+        return;
+    }
+    zone = right_zone(thread, block, zone, __func__);
+    if (cr_on_free(thread, block, CR_CALLER()) || cr_hooks_may_free(thread, block, __func__, CR_CALLER()))
+        malloc_zone_free(zone, block);
+    cr_leave(thread);
 }
 
 /* ---- many at once ---- */
@@ -100,7 +131,7 @@ CR_HOOK(void, malloc_zone_batch_free, (malloc_zone_t * zone, void **blocks, unsi
 {
     struct cr_thread *thread = cr_hook_enter();
     for (unsigned i = 0; thread && i < count; i++)
-        cr_on_free(thread, blocks[i]);
+        cr_on_free(thread, blocks[i], CR_CALLER());
     malloc_zone_batch_free(zone, blocks, count); /* may overwrite the array */
     if (thread)
         cr_leave(thread);
@@ -117,7 +148,7 @@ static void free_if_inside(void *context, struct cr_record *record)
     void *block = (void *)(uintptr_t)atomic_load_explicit(&record->address, memory_order_relaxed);
     bool zoned = (cr_record_tag(record) & CR_TAG_KIND) == CR_KIND_ZONE;
     if (block && zoned && doomed->zone->size(doomed->zone, block)) /* 0: not a block of this zone */
-        cr_on_free(doomed->thread, block);
+        cr_on_free(doomed->thread, block, 0);
 }
 
 /* Every block of the zone ends: each live one of the kind "zone" is asked for, in one pass over the table, while the zone can still

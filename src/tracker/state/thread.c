@@ -16,6 +16,7 @@ uint32_t cr_threads_base;
 
 static struct {
     struct cr_thread *idle;
+    struct cr_thread *_Atomic last_made;
 } pool;
 
 static struct cr_thread *take_or_make(void)
@@ -31,14 +32,28 @@ static struct cr_thread *take_or_make(void)
     thread = cr_arena_alloc(sizeof *thread, 64);
     struct cr_unwind_state *unwind = cr_arena_alloc(sizeof *unwind, 64);
     struct cr_memo *memo = cr_arena_alloc(sizeof *memo, 64);
+    struct cr_history *history = cr_arena_alloc(sizeof *history, 64);
     uint32_t item = cr_recording_append(CR_SECTION_THREADS, NULL, 1);
-    if (!thread || !unwind || !memo || item == CR_NO_ITEM)
+    if (!thread || !unwind || !memo || !history || item == CR_NO_ITEM)
         return NULL;
     thread->slot_item = item;
     thread->slot = cr_slot(item);
     thread->unwind = unwind;
     thread->memo = memo;
+    thread->history = history;
+    thread->freed_mark = CR_SLOT_FREED | item;
     thread->altstack = cr_arena_alloc(CR_ALTSTACK_BYTES, 4096);
+    thread->made_before = atomic_load(&pool.last_made);
+    while (!atomic_compare_exchange_weak(&pool.last_made, &thread->made_before, thread))
+        ;
+    return thread;
+}
+
+const struct cr_thread *cr_thread_of_mark(uint32_t mark)
+{
+    const struct cr_thread *thread = atomic_load(&pool.last_made);
+    while (thread && thread->freed_mark != mark)
+        thread = thread->made_before;
     return thread;
 }
 
@@ -84,6 +99,7 @@ static void at_thread_end(void *value)
     cr_record_spill(&thread->spares);
     take_altstack_back(thread);
     thread->number = 0;
+    thread->freed_by = 0;
     cr_tls_set((void *)CR_THREAD_ENDING);
     put_back(thread);
 }
@@ -107,6 +123,7 @@ static struct cr_thread *attach(bool ending)
         thread->memo->stack_bytes = thread->unwind->stack_high - thread->unwind->stack_low;
         if (!ending) {
             thread->number = cr_threads_base + (uint32_t)atomic_fetch_add(&cr_recording->threads, 1) + 1;
+            thread->freed_by = cr_freed_by(thread->number);
             cr_tls_at_end(thread);
             lend_altstack(thread);
         }
@@ -137,6 +154,8 @@ void cr_threads_fork(uint64_t parent_threads)
     bool known = (uintptr_t)self > CR_THREAD_BUSY;
     cr_threads_base += (uint32_t)parent_threads;
     cr_recording->threads = known;
-    if (known)
-        self->number = cr_threads_base + 1;
+    if (!known)
+        return;
+    self->number = cr_threads_base + 1;
+    self->freed_by = cr_freed_by(self->number);
 }

@@ -122,6 +122,7 @@ int uname(struct utsname *facts);
 #define SIG_HOLD ((void (*)(int))5)
 #define SIG_ERR ((void (*)(int)) - 1)
 #define SIG_BLOCK 1
+#define SIG_UNBLOCK 2
 #define SIG_SETMASK 3
 #define SA_ONSTACK 0x0001
 #define SA_RESTART 0x0002
