@@ -208,9 +208,9 @@ zig_x86_64 = $(zig_cc) -target x86_64-macos.10.13
 zig_LDFLAGS := -Wl,--no-gc-sections
 
 DARWIN_SDK := src/tracker/platform/darwin_sdk
-DARWIN_HEADERS := assert.h crt_externs.h dlfcn.h errno.h fcntl.h libproc.h pthread.h signal.h stdio.h stdlib.h string.h \
+DARWIN_HEADERS := assert.h crt_externs.h dlfcn.h errno.h fcntl.h libproc.h pthread.h signal.h stdio.h setjmp.h stdlib.h string.h \
     time.h unistd.h mach-o/dyld.h mach-o/dyld_images.h mach-o/loader.h mach/mach.h mach/mach_time.h malloc/malloc.h \
-    sys/mman.h sys/resource.h sys/stat.h sys/types.h sys/ucontext.h sys/utsname.h
+    sys/file.h sys/mman.h sys/resource.h sys/stat.h sys/types.h sys/ucontext.h sys/utsname.h sys/wait.h
 clang_arm64 := clang -target arm64-apple-macos11.0
 clang_x86_64 := clang -target x86_64-apple-macos10.13
 clang_CFLAGS := -nostdlibinc -isystem build/darwin/sdk

@@ -2,9 +2,11 @@
 """crunch runs a program and tells what its heap did.
 
 Usage:
-  crunch [options] [--] <program> [<arguments>...]
-  crunch [options] --report <folder>
+  crunch [options] [--suppressions <file>]... [--] <program> [<arguments>...]
+  crunch [options] [--suppressions <file>]... --report <folder>
   crunch [options] --export <format> <folder>
+  crunch [options] --snapshot <process>
+  crunch --list
   crunch --help | --version
 
 Everything after the program's name belongs to the program. The exit status is the program's, 128 + n after signal n;
@@ -20,11 +22,27 @@ Options:
   --no-children         Do not record the program's child processes.
   --max-listed <n>      Remaining blocks named on the terminal [default: 20].
   --stacks <n>          Show n whole call stacks on the terminal, 0 for none; without it, 3 in short.
+  --check               Find writes around blocks and into freed ones, and mem* and str* calls that leave their block.
+  --quarantine <size>   With --check, freed blocks kept from being used again; 64M unless given.
+  --fill <byte>         With --check, what new blocks are filled with, or none; 0xcd unless given.
+  --guard=<n>           Put one block in n, plain --guard: each, against an unreachable page: wrong accesses fault.
+  --guard-below         With --guard, the unreachable page is before the block instead of behind it.
+  --suppressions <file>  Leave out the leaks and errors that this file means, in memcheck's or LSan's format; repeatable.
+  --print-suppressions  Print entries for the leaks and errors found, in memcheck's format.
+  --error-exitcode <n>  End with status n instead of the program's if there is an error or a definite leak.
   -q --quiet            Print nothing but crunch's own failures.
   --open                Open the report in the browser.
+  --editor <pattern>    Source lines in the report open by this address, such as vscode://file/{file}:{line}.
   --report <folder>     Make the report of a finished run again.
   --export <format>     Write a finished run's call stacks, as 'folded' or 'speedscope', to standard output or -o.
   --value <what>        Of the export: live, peak, bytes, allocations or temporary [default: live].
+  --snapshot-every <time>
+                        Take a snapshot every 10s, 5m …
+  --snapshot-at-peak    Take one at every peak that is 10 % above the last.
+  --snapshot-on <signal>
+                        Take one whenever the program gets this signal (USR1 …).
+  --snapshot <process>  Have a running program take one now; by number or folder.
+  --list                Show the programs that run under crunch.
   -h --help             Show this text.
   --version             Show the version.
 """
@@ -39,9 +57,11 @@ VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from launcher import folder, inject, options, program, progress, run, sites, terminal  # noqa: E402 (found through the line above)
+from launcher import (commands, crashes, folder, inject, live, options, program, progress, run, sites,  # noqa: E402 (found
+                      suppressed, terminal)  # through the line above)
+from report import findings  # noqa: E402
 from report import run as runs  # noqa: E402
-from report import summary  # noqa: E402
+from report import snapshots, summary, suppressions  # noqa: E402
 from report.errors import EXIT_FAILED, CrunchError  # noqa: E402
 from report.words import printable  # noqa: E402
 
@@ -52,6 +72,8 @@ def main(arguments: List[str]) -> int:
         chosen = parse(arguments)
         if chosen.export:
             return export(chosen)
+        if chosen.list or chosen.snapshot:
+            return asked(chosen)
         return remake(chosen) if chosen.report_folder else record(chosen)
     except CrunchError as error:
         say([f"crunch: {error.message}"])
@@ -68,14 +90,18 @@ def parse(arguments: List[str]) -> options.Options:
     """The command line; CrunchError if it is none."""
     docopt = needed("docopt")
     try:
-        return options.from_docopt(docopt.docopt(__doc__, arguments, version=f"crunch {VERSION}", options_first=True))
+        spelled = options.spelled_out(arguments, __doc__)
+        return options.from_docopt(docopt.docopt(__doc__, spelled, version=f"crunch {VERSION}", options_first=True))
     except docopt.DocoptExit:
         raise CrunchError("usage: crunch [options] [--] <program> [<arguments>...]; 'crunch --help' explains") from None
 
 
 def record(chosen: options.Options) -> int:
     """Runs the program under the tracker and reports."""
+    if chosen.no_report and chosen.takes_snapshots:
+        raise CrunchError("snapshots are kept in the output folder, and with --no-report there is none")
     library = inject.library(ROOT)
+    entries = read_suppressions(chosen)
     path = program.find(chosen.program or "", os.environ)
     program.check(path, os.environ)
     if not chosen.no_report:
@@ -84,38 +110,65 @@ def record(chosen: options.Options) -> int:
         (chosen.stdin, os.O_RDONLY), (chosen.stdout, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))]
     claimed = folder.temporary() if chosen.no_report else folder.claim(chosen.out)
     try:
-        with inject.preloadable(library) as name:
+        with inject.preloadable(library) as name, live.registered(claimed.path):
             limit = 0 if chosen.no_report else chosen.heap_limit
-            environment = inject.environment(os.environ, name, claimed.path, limit, chosen.children)
+            environment = inject.environment(os.environ, name, claimed.path, limit, chosen.children, chosen.checks,
+                                             chosen.snapshot_at_peak, chosen.snapshot_on)
             typed = path if path.startswith("./") else chosen.program or path
-            ended = run.run(path, [typed, *chosen.arguments], environment, *streams)
+            every = [run.Every(chosen.snapshot_every, lambda: commands.poke_all(claimed.path))] if chosen.snapshot_every else []
+            ended = run.run(path, [typed, *chosen.arguments], environment, *streams, every)
+        failed = False
         try:
-            report(chosen, claimed.path, ended)
+            failed = report(chosen, claimed.path, ended, entries)
         except CrunchError as error:  # the program has run, so its exit status stands
             say([f"crunch: {error.message}"])
     finally:
         claimed.give_back() if chosen.no_report else claimed.keep()
-    return ended.exit_status
+    return chosen.error_exitcode if failed and chosen.error_exitcode and not ended.end.signal else ended.exit_status
 
 
-def report(chosen: options.Options, path: Path, ended: run.Ended) -> None:
-    """Completes the run folder, prints the summary and writes the page."""
+def read_suppressions(chosen: options.Options) -> suppressions.Suppressions:
+    """The user's and crunch's own, before anything runs."""
+    return suppressions.read(chosen.suppressions, suppressions.RUNTIMES)
+
+
+def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppressions.Suppressions) -> bool:
+    """Completes the run folder, prints the summary and writes the page; returns whether the program was found to be wrong."""
     if not summary.complete(path, ended.end, ended.max_rss):
         say([f"crunch: {printable(chosen.program or '')} was not recorded: the tracker did not start in it"])
-        return
+        return False
+    for process in (path, *runs.children(path)):
+        snapshots.settle(process)
     with progress.bar(sys.stderr, chosen.quiet) as told:
-        started = runs.load(path, told)
+        started = runs.load(path, told, entries)
         last = runs.became(started) or started
-        failure = "" if chosen.no_report else written_page(started)
+        failure = "" if chosen.no_report else written_page(started, chosen.editor)
+        why, riddle = ([], "") if chosen.quiet else explained(last)
         shown, trouble = ([], "") if chosen.quiet else call_stacks(last, chosen)
+    taken = sum(len(snapshots.folders(process)) for process in (path, *runs.children(path)))
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
-                         chosen.max_listed, len(runs.children(path)), shown)
+                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, snapshots=taken)
     if not chosen.quiet:
         say(terminal.lines(started, last, kept))
-    if failure or trouble:
-        say([f"crunch: {failure or trouble}"])
+    print_suppressions(chosen, last)
+    if failure or riddle or trouble:
+        say([f"crunch: {failure or riddle or trouble}"])
     elif chosen.open and not chosen.no_report:
         show(path)
+    return last.findings.failed
+
+
+def print_suppressions(chosen: options.Options, recorded: runs.Run) -> None:
+    """Entries for what was found, if they are wanted; also where nothing else is to be printed."""
+    if chosen.print_suppressions:
+        say([entry.rstrip("\n") for entry in findings.printed(recorded)])
+
+
+def asked(chosen: options.Options) -> int:
+    """The commands about programs that run."""
+    for line in commands.listed() if chosen.list else [commands.snapshot(chosen.snapshot or "")]:
+        print(line)
+    return 0
 
 
 def remake(chosen: options.Options) -> int:
@@ -123,9 +176,11 @@ def remake(chosen: options.Options) -> int:
     path = Path(os.path.abspath(chosen.report_folder or ""))
     summary.complete(path)
     with progress.bar(sys.stderr, chosen.quiet) as told:
-        write_page(runs.load(path, told))
+        recorded = runs.load(path, told, read_suppressions(chosen))
+        write_page(recorded, chosen.editor)
     if not chosen.quiet:
-        say([f"crunch report written to {printable(str(path / 'report.html'))}"])
+        say([f"crunch report written to {printable(str(path / 'report.html'))}", *suppressed.lines(recorded)])
+    print_suppressions(chosen, recorded)
     if chosen.open:
         show(path)
     return 0
@@ -158,21 +213,29 @@ def call_stacks(recorded: runs.Run, chosen: options.Options) -> Tuple[List[str],
         return [], error.message
 
 
-def written_page(recorded: runs.Run) -> str:
+def explained(recorded: runs.Run) -> Tuple[List[str], str]:
+    """What the terminal says of a crash, and why it cannot."""
+    try:
+        return crashes.lines(recorded), ""
+    except CrunchError as error:
+        return [], error.message
+
+
+def written_page(recorded: runs.Run, editor: str) -> str:
     """Writes the page; returns why it could not, so that the summary is printed all the same."""
     try:
-        write_page(recorded)
+        write_page(recorded, editor)
         return ""
     except CrunchError as error:
         return error.message
 
 
-def write_page(recorded: runs.Run) -> None:
+def write_page(recorded: runs.Run, editor: str) -> None:
     """Writes report.html, for a run and its children."""
     needed("jinja2")
     from report import build
 
-    build.reports(recorded, ROOT / "templates", f"crunch {VERSION}")
+    build.reports(recorded, ROOT / "templates", f"crunch {VERSION}", editor)
 
 
 def show(path: Path) -> None:

@@ -1,227 +1,178 @@
-// The flame graph, root at the top. Nodes of the same function under the same callers are drawn as one: a `spot` is such a set of
-// nodes. Where it stands (measure, zoomed-in spot, search text) is in the address: #flame?by=peak&zoom=12&find=text
+// The flame graph. Its state: #flame?by=peak&up=1&merge=line&runtime=hide&focus=3&hide=4.5&find=text&zoom=1.2.3, where zoom is the path of
+// keys to the spot (see flame_tree.js), and focus and hide are names as numbers of texts.
 const FLAME_MEASURES = {
-  live: { label: "Still allocated", words: sizeWords }, peak: { label: "At the peak", words: sizeWords },
-  total: { label: "Bytes in all", words: sizeWords }, allocations: { label: "Allocations", words: (n) => plural(n, "allocation") },
+  live: { label: "Still allocated", words: sizeWords }, leaked: { label: "Leaked", words: sizeWords },
+  peak: { label: "At the peak", words: sizeWords }, total: { label: "Bytes in all", words: sizeWords },
+  allocations: { label: "Allocations", words: (n) => plural(n, "allocation") },
   temporary: { label: "Temporary", words: (n) => plural(n, "temporary allocation") },
 };
-const ROW_PIXELS = 20, LEAST_PIXELS = 1.5, TABLE_ROWS = 50;
+const TABLE_ROWS = 50;
 
-/** The spots directly inside of a spot, largest first. */
-function spotsInside(stacks, values, spot) {
-  const found = new Map();
-  for (const node of spot.nodes) {
-    for (let child = stacks.firstChild[node]; child; child = stacks.nextSibling[child]) {
-      if (!values[child]) continue;
-      const name = stacks.frames.name[stacks.frame[child]];
-      const known = found.get(name);
-      if (known) { known.nodes.push(child); known.value += values[child]; }
-      else found.set(name, { nodes: [child], value: values[child], name, outside: spot });
+const numbersOf = (text) => (text ? text.split(".").map(Number).filter((value) => Number.isInteger(value) && value >= 0) : []);
+
+function startFlame(page) {
+  const { stacks } = page, section = document.getElementById("flame"), graphBox = element("div", "flame-graph");
+  const say = element("p", "flame-say"), tools = element("div", "tools"), chips = element("p", "chips"), menu = element("div", "menu");
+  const table = flameTable();
+  let params = {}, graph = null, zoomed = null, marked = null, made = "";
+
+  const measures = Object.entries(FLAME_MEASURES).filter(([name]) => stacks.sites[name]).map(([name, { label }]) => [name, label]);
+  const snapshots = page.snapshots || [];
+  for (const { column, label } of snapshots) measures.push([column, label]);
+  const measure = () => FLAME_MEASURES[by()] || { words: sizeWords };
+  const sum = (values) => values.reduce((all, value) => all + Math.max(0, value), 0);
+  const defaultMeasure = () => (sum(stacks.sites.live) > 0 ? "live" : "total");
+  const by = () => (stacks.sites[params.by] ? params.by : defaultMeasure());
+  const go = (change, replace) => page.go("flame", { ...params, ...change }, replace);
+
+  const label = (spot) => (spot.outside ? graph.labels[spot.key] : "all");
+  const words = (spot) => {
+    const part = `${measure().words(spot.value)}, ${shareWords(spot.value, graph.root.value)}`;
+    return graph.before ? `${part}, before ${measure().words(spot.before)}` : part;
+  };
+  const describe = (spot) => `${shortName(label(spot), LONG_NAME)}: ${words(spot)}`;
+  const describeWhole = (spot) => {
+    if (!spot.outside || graph.joined) return describe(spot) + ".";
+    const where = whereOf(stacks, spot.nodes[0], true), others = spot.nodes.some((node) => whereOf(stacks, node, true) !== where);
+    return `${shortName(label(spot), LONG_NAME)}${where ? ` (${where}${others ? " and other lines" : ""})` : ""}: ${words(spot)}; ` +
+      `${measure().words(ownValue(graph, spot))} ${params.up ? "of it called from nowhere else" : "itself"}.`;
+  };
+  const foundWords = () => {
+    if (!marked) return "";
+    const inside = below(stacks, marked), value = graph.values.reduce((all, each, site) => all + (inside[stacks.sites.leaf[site]] ? Math.max(0, each) : 0), 0);
+    return ` Found: ${measure().words(value)}, ${shareWords(value, graph.root.value)}.`;
+  };
+  const zoomTo = (spot) => go({ zoom: pathOf(spot).join(".") });
+  const nameNumber = (spot) => stacks.frames.name[stacks.frame[spot.nodes[0]]];
+  const addTo = (list, spot) => go({ [list]: [...new Set([...numbersOf(params[list]), nameNumber(spot)])].join("."), zoom: "" });
+  const stackOfSpot = (spot) => pathOf(spot).map((key) => graph.labels[key]);
+  const actions = [
+    ["Zoom in", "Enter", (spot) => zoomTo(spot)], ["Only stacks with this function", "f", (spot) => addTo("focus", spot)],
+    ["Hide this function", "h", (spot) => addTo("hide", spot)],
+    ["Copy these frames", "c", (spot) => copyText((params.up ? stackOfSpot(spot) : stackOfSpot(spot).reverse()).join("\n") + "\n")],
+    ["Its call stacks", "s", (spot) => page.go("sites", { find: stacks.text[nameNumber(spot)] })],
+  ];
+
+  const bars = makeBars(graphBox, {
+    describe, press: zoomTo, tell: (spot) => { if (spot) say.textContent = describeWhole(spot) + (spot === zoomed ? foundWords() : ""); },
+    ask: (spot, x, y) => {
+      menu.replaceChildren(...actions.map(([text, key, act]) => {
+        const item = button("", text, () => { menu.hidden = true; act(spot); });
+        item.setAttribute("role", "menuitem");
+        item.append(element("kbd", "", key));
+        return item;
+      }));
+      menu.hidden = false;
+      menu.style.left = Math.max(0, Math.min(x, innerWidth - menu.offsetWidth - 8)) + "px";
+      menu.style.top = Math.max(0, Math.min(y, innerHeight - menu.offsetHeight - 8)) + "px";
+      menu.firstChild.focus();
+    },
+  });
+  menu.setAttribute("role", "menu");
+  menu.setAttribute("aria-label", "What to do with this function");
+  menu.hidden = true;
+  menu.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: "nextSibling", ArrowUp: "previousSibling" }[event.key];
+    if (step) { event.preventDefault(); document.activeElement[step]?.focus(); }
+    if (event.key === "Escape") { event.stopPropagation(); menu.hidden = true; graphBox.querySelector(".bar[tabindex='0']")?.focus(); }
+  });
+  document.addEventListener("pointerdown", (event) => { if (!menu.contains(event.target)) menu.hidden = true; });
+
+  const measureChoice = choice("Show", measures, (value) => go({ by: value }));
+  const beforeChoice = snapshots.length ? choice("Compared with", [["", "nothing"], ...measures.filter(([name]) => FLAME_MEASURES[name] !== undefined ? name === "live" || name === "peak" : true)],
+    (value) => go({ before: value })) : null;
+  const upChoice = choice("From", [["", "main downwards"], ["1", "the allocation upwards"]], (value) => go({ up: value, zoom: "" }));
+  const mergeChoice = choice("Bars are", [["", "functions"], ["line", "source lines"], ["file", "files"], ["module", "libraries"]],
+    (value) => go({ merge: value, zoom: "" }));
+  const runtime = element("label", "choice"), runtimeBox = element("input");
+  runtimeBox.type = "checkbox";
+  runtimeBox.addEventListener("change", () => go({ runtime: runtimeBox.checked ? "hide" : "", zoom: "" }));
+  runtime.append(runtimeBox, " Hide runtime frames");
+  const find = typed("Find in the flame graph", "Find a function, file or library", (text) => go({ find: text }, true));
+  tools.append(measureChoice, ...(beforeChoice ? [beforeChoice] : []), upChoice, mergeChoice, runtime, find);
+
+  const chip = (list, name, text) => button("chip", `${text} ${shortName(stacks.text[name] || "", SHORT_NAME)} ✕`, () =>
+    go({ [list]: numbersOf(params[list]).filter((each) => each !== name).join("."), zoom: "" }));
+  const update = () => {
+    const wanted = JSON.stringify([by(), params.before, params.up, params.merge, params.runtime, params.focus, params.hide]);
+    if (wanted !== made) {
+      made = wanted;
+      graph = makeGraph(stacks, stacks.sites[by()], { up: params.up === "1", merge: ["line", "file", "module"].includes(params.merge) ? params.merge : "function",
+        skipRuntime: params.runtime === "hide", focus: numbersOf(params.focus), hide: numbersOf(params.hide) }, stacks.sites[params.before]);
     }
-  }
-  return [...found.values()].sort((a, b) => b.value - a.value);
+    zoomed = spotAt(graph, numbersOf(params.zoom));
+    marked = params.find ? findFrames(stacks, params.find) : null;
+  };
+  const set = (label_, value) => { label_.select.value = value; };
+
+  graphBox.setAttribute("role", "tree");
+  graphBox.setAttribute("aria-label", "Flame graph");
+  say.setAttribute("role", "status");
+  section.append(tools, chips, graphBox, say, legend(), table.box, menu);
+  let width = 0;
+  new ResizeObserver(() => { if (graph && graphBox.clientWidth && graphBox.clientWidth !== width) { width = graphBox.clientWidth; bars.draw(graph, zoomed, marked); } }).observe(graphBox);
+  return {
+    show(given) {
+      params = given;
+      update();
+      set(measureChoice, by());
+      if (beforeChoice) set(beforeChoice, params.before || "");
+      set(upChoice, params.up || "");
+      set(mergeChoice, params.merge || "");
+      runtimeBox.checked = params.runtime === "hide";
+      if (document.activeElement !== find) find.value = params.find || "";
+      chips.replaceChildren(...numbersOf(params.focus).map((name) => chip("focus", name, "Only with")), ...numbersOf(params.hide).map((name) => chip("hide", name, "Without")));
+      section.classList.toggle("differential", Boolean(graph.before));
+      width = graphBox.clientWidth;
+      bars.draw(graph, zoomed, marked);
+      say.textContent = widthOf(graph.root) ? describeWhole(zoomed) + foundWords() : "";
+      table.update(graph, measure().words);
+    },
+    keys: {
+      "/": () => find.focus(), Escape: () => { if (zoomed.outside) zoomTo(zoomed.outside); }, Backspace: () => { if (zoomed.outside) zoomTo(zoomed.outside); },
+      u: () => go({ up: params.up ? "" : "1", zoom: "" }), r: () => go({ runtime: params.runtime ? "" : "hide", zoom: "" }),
+      ...Object.fromEntries(actions.slice(1).map(([, key, act]) => [key, () => { const spot = bars.current(); if (spot && spot.outside) act(spot); }])),
+    },
+    help: [["Arrow keys", "Move among the bars"], ["Enter", "Zoom in"], ["Esc", "Zoom out"], ["/", "Find"], ["f", "Only stacks with this function"], ["h", "Hide this function"],
+      ["u", "Upside down"], ["r", "Hide or show runtime frames"], ["c", "Copy these frames"], ["s", "Its call stacks"]],
+  };
 }
 
-/** The spot that holds a node, found from the root by the names of the node's callers; the root where it has no value. */
-function spotOf(stacks, values, node) {
-  let spot = { nodes: [0], value: values[0], name: -1, outside: null };
-  for (const next of stackOf(stacks, node).reverse()) {
-    const inside = spotsInside(stacks, values, spot).find((each) => each.name === stacks.frames.name[stacks.frame[next]]);
-    if (!inside) return spot;
-    spot = inside;
-  }
-  return spot;
+function legend() {
+  const line = element("p", "legend");
+  for (const [name, text] of [["own", "your code"], ["library", "libraries"], ["unnamed", "no name known"]]) line.append(element("span", "plain-colour " + name, text), " ");
+  for (const [name, text] of [["change2", "new"], ["change1", "grown"], ["change0", "about the same"], ["change-1", "shrunk"], ["change-2", "gone"]])
+    line.append(element("span", "change-colour " + name, text), " ");
+  line.append("Bars narrower than two pixels are left out; zoom in to see them.");
+  return line;
 }
 
-/** What to draw: spots with row, left edge and width, both as shares of the whole; the zoomed spot's callers in the rows above it. */
-function layOut(stacks, values, zoomed, least) {
-  const drawn = [], outer = [];
-  for (let spot = zoomed; spot; spot = spot.outside) outer.unshift(spot);
-  outer.forEach((spot, row) => drawn.push({ spot, row, left: 0, width: 1 }));
-  const waiting = [drawn[drawn.length - 1]];
-  while (waiting.length) {
-    const { spot, row, left, width } = waiting.pop();
-    let at = left;
-    for (const inside of spotsInside(stacks, values, spot)) {
-      const share = (width * inside.value) / spot.value;
-      if (share >= least) {
-        const place = { spot: inside, row: row + 1, left: at, width: share };
-        drawn.push(place);
-        waiting.push(place);
-      }
-      at += share;
-    }
+/** The graph as a table, filled when it is opened. */
+function flameTable() {
+  const box = element("details", "apart"), body = element("tbody"), more = element("p", "quiet"), table = element("table");
+  const head = element("thead"), line = element("tr");
+  let wanted = null;
+  for (const [text, name] of [["Function", ""], ["Itself", "number"], ["With all it calls", "number"]]) {
+    const cell = element("th", name, text);
+    cell.scope = "col";
+    line.append(cell);
   }
-  return drawn;
-}
-
-/** Functions by what they hold themselves, as [name, self, total]; a function below itself counts once. */
-function functionTable(stacks, self, values, zoomed) {
-  const rows = new Map(), depth = new Map(), names = stacks.frames.name;
-  const waiting = zoomed.nodes.slice();
-  while (waiting.length) {
-    const node = waiting.pop();
-    if (node < 0) { const name = names[stacks.frame[~node]]; depth.set(name, depth.get(name) - 1); continue; }
-    if (node) {
-      const name = names[stacks.frame[node]], row = rows.get(name) || [stacks.text[name], 0, 0];
-      row[1] += self[node];
-      if (!depth.get(name)) row[2] += values[node];
-      depth.set(name, (depth.get(name) || 0) + 1);
-      rows.set(name, row);
-      waiting.push(~node);
-    }
-    for (let child = stacks.firstChild[node]; child; child = stacks.nextSibling[child]) if (values[child]) waiting.push(child);
-  }
-  return [...rows.values()].sort((a, b) => b[1] - a[1] || b[2] - a[2]);
-}
-
-function startFlame(stacks) {
-  const section = document.getElementById("flame"), graph = document.getElementById("flame-graph");
-  if (!graph) return;
-  const say = document.getElementById("flame-say"), box = document.getElementById("flame-find"), table = document.getElementById("flame-table");
-  const buttons = [...document.querySelectorAll("#flame-measures button")];
-  const cache = {};
-  let by = "live", zoomed = null, self = null, values = null, marks = null, drawn = [];
-
-  const measure = () => FLAME_MEASURES[by];
-  const spotName = (spot) => (spot.outside ? stacks.text[spot.name] : "all");
-  const describe = (spot) => {
-    const where = spot.outside ? whereOf(stacks, spot.nodes[0], true) : "";
-    return `${shortName(spotName(spot), LONG_NAME)}${where ? ` (${where}${spot.nodes.some((node) => whereOf(stacks, node, true) !== where) ? " and other lines" : ""})` : ""}: ` +
-      `${measure().words(spot.value)}, ${shareWords(spot.value, values[0])}`;
-  };
-  const found = () => {
-    if (!marks) return "";
-    const inside = spread(stacks, marks);
-    return ` Found: ${measure().words(self.reduce((sum, value, node) => sum + (inside[node] ? value : 0), 0))}, ` +
-      `${shareWords(self.reduce((sum, value, node) => sum + (inside[node] ? value : 0), 0), values[0])}.`;
-  };
-
-  const load = (hash) => {
-    const wanted = new URLSearchParams(hash.startsWith("#flame?") ? hash.slice(7) : "");
-    by = FLAME_MEASURES[wanted.get("by")] ? wanted.get("by") : totalOf("live") ? "live" : "total";
-    self = (cache[by] ||= selfValues(stacks, by));
-    values = totals(stacks, self);
-    const node = Number(wanted.get("zoom")) || 0;
-    zoomed = spotOf(stacks, values, node > 0 && node < stacks.count ? node : 0);
-    box.value = wanted.get("find") || "";
-    search();
-  };
-  const totalOf = (column) => stacks.sites[column].reduce((sum, value) => sum + value, 0);
-  const search = () => { marks = box.value.trim() ? findNodes(stacks, box.value.trim()) : null; draw(); };
-
-  const address = () => {
-    const parts = { by };
-    if (zoomed.outside) parts.zoom = zoomed.nodes[0];
-    if (box.value) parts.find = box.value;
-    return "#flame?" + new URLSearchParams(parts);
-  };
-  const go = (change, replace) => {
-    change();
-    history[replace ? "replaceState" : "pushState"](null, "", address());
-  };
-  const zoomTo = (spot, focus) => go(() => { zoomed = spot; draw(); if (focus) focusOn(drawn.find((place) => place.spot === spot)); });
-
-  const bar = (place) => {
-    const { spot, row, left, width } = place, made = element("div", "bar");
-    const flags = spot.outside ? flagsOf(stacks, spot.nodes[0]) : 0;
-    made.classList.add(!spot.outside ? "root" : flags & OWN ? "own" : flags & UNNAMED ? "unnamed" : "library");
-    if (row < drawn.zoomRow) made.classList.add("outer");
-    if (marks && spot.nodes.some((node) => marks[node])) made.classList.add("match");
-    made.style.left = 100 * left + "%";
-    made.style.width = 100 * width + "%";
-    made.style.top = row * ROW_PIXELS + "px";
-    made.setAttribute("role", "treeitem");
-    made.setAttribute("aria-level", String(row + 1));
-    made.setAttribute("aria-label", describe(spot));
-    made.tabIndex = -1;
-    if (width * graph.clientWidth > 24) made.textContent = shortName(spotName(spot), 120);
-    place.bar = made;
-    made.place = place;
-    return made;
-  };
-
-  const draw = () => {
-    drawn = values[0] ? layOut(stacks, values, zoomed, LEAST_PIXELS / Math.max(graph.clientWidth, 300)) : [];
-    drawn.zoomRow = drawn.findIndex((place) => place.spot === zoomed);
-    const rows = drawn.reduce((most, place) => Math.max(most, place.row), 0) + 1;
-    const canvas = element("div", "rows");
-    canvas.setAttribute("role", "presentation");
-    canvas.style.height = rows * ROW_PIXELS + "px";
-    canvas.append(...drawn.map(bar));
-    graph.replaceChildren(values[0] ? canvas : element("p", "quiet", "Nothing to show: this is 0 everywhere."));
-    if (drawn.length) drawn[drawn.zoomRow].bar.tabIndex = 0;
-    for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.measure === by));
-    say.textContent = values[0] ? describe(zoomed) + "." + found() : "";
-    if (table.open) fillTable();
-  };
-
-  const fillTable = () => {
-    const rows = functionTable(stacks, self, values, zoomed), body = table.querySelector("tbody");
-    body.replaceChildren(...rows.slice(0, TABLE_ROWS).map(([name, own, total]) => {
-      const row = element("tr");
-      const cell = element("td", "place");
-      cell.append(functionName(name, LONG_NAME));
-      row.append(cell, element("td", "size", measure().words(own)),
-        element("td", "size", `${measure().words(total)}, ${shareWords(total, values[0])}`));
+  head.append(line);
+  table.append(head, body);
+  const scroll = element("div", "scroll");
+  scroll.append(table);
+  box.append(element("summary", "", "The same as a table"), scroll, more);
+  const fill = () => {
+    if (!box.open || !wanted) return;
+    const { graph, words } = wanted, rows = functionTable(graph);
+    body.replaceChildren(...rows.slice(0, TABLE_ROWS).map(([label, own, all]) => {
+      const row = element("tr"), cell = element("td");
+      cell.append(functionName(label, LONG_NAME));
+      row.append(cell, element("td", "number", words(own)), element("td", "number", `${words(all)}, ${shareWords(all, graph.root.value)}`));
       return row;
     }));
-    table.querySelector(".more").textContent = rows.length > TABLE_ROWS ? `The ${TABLE_ROWS} functions with most of their own, of ${rows.length.toLocaleString("en")}.` : "";
+    more.textContent = rows.length > TABLE_ROWS ? `The ${TABLE_ROWS} with most of their own, of ${number(rows.length)}.` : "";
   };
-
-  const focusOn = (place) => {
-    if (!place) return;
-    graph.querySelector(".bar[tabindex='0']")?.setAttribute("tabindex", "-1");
-    place.bar.tabIndex = 0;
-    place.bar.focus();
-  };
-  const beside = (place, step) => {
-    const row = drawn.filter((other) => other.row === place.row).sort((a, b) => a.left - b.left);
-    return row[row.indexOf(place) + step];
-  };
-  const keys = {
-    ArrowUp: (place) => focusOn(drawn.find((other) => other.spot === place.spot.outside)),
-    ArrowDown: (place) => focusOn(drawn.find((other) => other.spot.outside === place.spot && other.row > place.row)),
-    ArrowLeft: (place) => focusOn(beside(place, -1)),
-    ArrowRight: (place) => focusOn(beside(place, 1)),
-    Enter: (place) => zoomTo(place.spot, true),
-    " ": (place) => zoomTo(place.spot, true),
-    Escape: () => { if (zoomed.outside) zoomTo(zoomed.outside, true); },
-    Backspace: () => { if (zoomed.outside) zoomTo(zoomed.outside, true); },
-    "/": () => box.focus(),
-  };
-
-  graph.addEventListener("click", (event) => { const hit = event.target.closest(".bar"); if (hit) zoomTo(hit.place.spot, true); });
-  graph.addEventListener("keydown", (event) => {
-    const hit = event.target.closest(".bar");
-    if (!hit || !keys[event.key] || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    keys[event.key](hit.place);
-  });
-  for (const kind of ["mouseover", "focusin"]) {
-    graph.addEventListener(kind, (event) => { const hit = event.target.closest(".bar"); if (hit) say.textContent = describe(hit.place.spot); });
-  }
-  graph.addEventListener("mouseleave", () => { say.textContent = values[0] ? describe(zoomed) + "." + found() : ""; });
-  for (const button of buttons) {
-    button.addEventListener("click", () => go(() => {
-      const node = zoomed.outside ? zoomed.nodes[0] : 0;
-      by = button.dataset.measure;
-      self = (cache[by] ||= selfValues(stacks, by));
-      values = totals(stacks, self);
-      zoomed = spotOf(stacks, values, node);
-      draw();
-    }));
-  }
-  let waiting = 0;
-  box.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(() => go(search, true), 150); });
-  table.addEventListener("toggle", () => { if (table.open) fillTable(); });
-  window.addEventListener("hashchange", () => {
-    const linked = location.hash.startsWith("#flame?");
-    if (linked || !location.hash) load(location.hash);
-    if (linked) section.scrollIntoView();
-  });
-  let width = graph.clientWidth;
-  window.addEventListener("resize", () => { if (graph.clientWidth !== width) { width = graph.clientWidth; draw(); } });
-  load(location.hash);
-  if (location.hash.startsWith("#flame?")) section.scrollIntoView();
+  box.addEventListener("toggle", fill);
+  return { box, update(graph, words) { wanted = { graph, words }; fill(); } };
 }

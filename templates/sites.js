@@ -1,116 +1,107 @@
-// The table of call stacks: sorting, filtering, and a stack's frames. A site's number is its place in the data.
-const FIRST_SITES = 20, MORE_SITES = 100, FIRST_FRAMES = 40;
+// The view of sites: every call stack that allocated, sorted and filtered, and beside it the one that was opened.
+// Its state: #sites?sort=peak&down=0&find=text&site=12
+const FIRST_FRAMES = 40;
 const SITE_COLUMNS = ["live", "peak", "total", "allocations", "temporary", "lifetime"];
+const SITE_LABELS = { live: "Live", peak: "At peak", total: "In all", allocations: "Allocations", temporary: "Temporary", lifetime: "Mean life" };
+const SITE_WORDS = {
+  live: sizeWords, peak: sizeWords, total: sizeWords, allocations: number, temporary: number, lifetime: (ns) => (ns ? timeWords(ns) : "–"),
+};
 
-/** '→ called ← caller ← its caller': what the labelled function called on the way to the leaf, and who called it, up to main. */
-function aroundOf(stacks, leaf, label) {
-  const nodes = stackOf(stacks, leaf), at = nodes.indexOf(label);
-  const names = nodes.map((node) => nameOf(stacks, node)), main = names.indexOf("main", at);
-  const called = at > 0 ? "→ " + shortName(names[at - 1], SHORT_NAME) + " " : "";
-  const callers = names.slice(at + 1, main < 0 ? at + 3 : Math.min(at + 3, main + 1));
-  return called + callers.map((name) => "← " + shortName(name, SHORT_NAME)).join(" ");
+/** The columns of numbers that a run has, with how they are written: what a package adds to a site appears here. */
+function siteColumns(stacks) {
+  return SITE_COLUMNS.filter((name) => stacks.sites[name]);
 }
 
-function startSites(stacks) {
-  const table = document.getElementById("sites-table");
-  if (!table) return;
-  const body = table.tBodies[0], more = document.getElementById("sites-more"), box = document.getElementById("sites-filter");
-  const { sites } = stacks;
-  let chosen = [], shown = 0, column = "live", down = true;
+function startSites(page) {
+  const { stacks } = page, { sites } = stacks, all = Uint32Array.from(sites.leaf, (_, site) => site);
+  const section = document.getElementById("sites"), split = element("div", "split"), detail = element("aside", "beside");
+  const say = element("p", "quiet");
+  say.setAttribute("role", "status");
+  const box = typed("Filter the call stacks", "Only stacks with this function, file or library", (text) => page.go("sites", { ...state(), find: text }, true));
+  let params = {};
+  const state = () => ({ ...params });
 
-  const siteRow = (site) => {
-    const row = element("tr"), place = element("td", "place"), label = sites.label[site];
-    row.id = "site-" + site;
-    const button = element("button");
-    button.type = "button";
-    button.setAttribute("aria-expanded", "false");
-    button.append(functionName(label ? nameOf(stacks, label) : "unknown", SHORT_NAME));
-    place.append(button);
-    if (label) place.append(" ", element("span", "where", whereOf(stacks, label)));
-    if (sites.flags[site] & RUNTIME) place.append(" ", element("span", "tag", "runtime"));
-    const around = aroundOf(stacks, sites.leaf[site], label);
-    if (around) place.append(element("span", "callers", around));
-    const cell = (name, text, note) => {
-      const made = element("td", "size " + name, text);
-      if (note) made.append(element("span", "blocks-note", note));
-      return made;
-    };
-    row.append(place,
-      cell("live", sizeWords(sites.live[site]), plural(sites.liveBlocks[site], "block")),
-      cell("peak", sizeWords(sites.peak[site]), plural(sites.peakBlocks[site], "block")),
-      cell("total", sizeWords(sites.total[site])), cell("allocations", sites.allocations[site].toLocaleString("en")),
-      cell("temporary", sites.temporary[site].toLocaleString("en")), cell("lifetime", sites.lifetime[site] ? timeWords(sites.lifetime[site]) : "–"));
-    row.addEventListener("click", (event) => { if (!event.target.closest("a") && !String(getSelection())) toggle(row, site); });
-    return row;
+  const placeCell = (cell, site) => {
+    const label = sites.label[site], line = element("span", "line");
+    line.append(functionName(label ? nameOf(stacks, label) : "unknown", SHORT_NAME));
+    if (label) line.append(" ", element("span", "where", whereOf(stacks, label)));
+    if (sites.flags[site] & RUNTIME) line.append(" ", element("span", "tag", "runtime"));
+    cell.append(line, element("span", "callers", aroundOf(stacks, sites.leaf[site], label)));
+  };
+  const grid = makeGrid({
+    id: "sites", label: "Call stacks that allocated", rowPixels: 46,
+    columns: [{ key: "place", label: "Allocated by", width: "minmax(16rem, 1fr)", narrow: "minmax(8rem, 1fr)", sort: false, fill: placeCell },
+      ...siteColumns(stacks).map((key) => ({ key, label: SITE_LABELS[key], width: "7rem", narrow: key === "live" || key === "peak" ? "5.5rem" : "",
+        number: true, fill: (cell, site) => {
+          const value = sites[key][site], blocks = { live: sites.liveBlocks, peak: sites.peakBlocks }[key];
+          if (!value) { cell.append(element("span", "zero", "–")); return; }
+          cell.append(SITE_WORDS[key](value));
+          if (blocks) cell.append(element("span", "below", plural(blocks[site], "block")));
+        } }))],
+    sorted: (key) => page.go("sites", { ...state(), sort: key, down: (params.sort || "live") === key && params.down !== "0" ? "0" : "" }),
+    opened: (site) => page.go("sites", { ...state(), site }),
+    moved: (site) => { if (params.site !== undefined) page.go("sites", { ...state(), site }, true); },
+  });
+
+  const summary = (chosen) => {
+    const live = chosen.reduce((sum, site) => sum + sites.live[site], 0), filtered = chosen.length < all.length;
+    return `${filtered ? `${number(chosen.length)} of ` : ""}${plural(all.length, "call stack")}, ${sizeWords(live)} still allocated` +
+      (filtered ? ` (${shareWords(live, all.reduce((sum, site) => sum + sites.live[site], 0))})` : "") + ".";
   };
 
-  const detailRow = (site) => {
-    const row = element("tr", "detail"), cell = element("td"), flame = element("a", "", "Show in the flame graph");
-    cell.colSpan = 7;
-    flame.href = "#flame?by=" + (FLAME_MEASURES[column] ? column : "total") + "&zoom=" + (stacks.parent[sites.leaf[site]] || sites.leaf[site]);
-    cell.append(stackList(stacks, sites.leaf[site], FIRST_FRAMES), flame);
-    row.append(cell);
-    return row;
+  let listed = "";
+  const list = () => {
+    const wanted = JSON.stringify([params.sort, params.down, params.find, units.base]);
+    if (wanted === listed) return;
+    listed = wanted;
+    const text = (params.find || "").trim(), inside = text && below(stacks, findFrames(stacks, text));
+    const chosen = inside ? all.filter((site) => inside[sites.leaf[site]]) : all;
+    const key = sites[params.sort] && SITE_WORDS[params.sort] ? params.sort : "live", down = params.down !== "0";
+    grid.show(orderBy(chosen, sites[key], down), { key, down });
+    say.textContent = summary(chosen);
   };
 
-  const toggle = (row, site) => {
-    const button = row.querySelector("button"), open = button.getAttribute("aria-expanded") === "true";
-    button.setAttribute("aria-expanded", String(!open));
-    if (open) row.nextSibling.remove();
-    else row.after(detailRow(site));
-    history.replaceState(null, "", open ? location.pathname + location.search : "#site-" + site);
+  const open = () => {
+    const site = params.site === undefined ? -1 : Number(params.site), there = Number.isInteger(site) && site >= 0 && site < all.length;
+    split.classList.toggle("open", there);
+    if (!there) { detail.replaceChildren(); return; }
+    detail.replaceChildren(...siteDetail(page, site, () => { page.go("sites", { ...state(), site: "" }); grid.grid.focus(); }));
+    if (!grid.activate(site) && params.find) page.go("sites", { ...state(), find: "" }, true);
   };
 
-  const showMore = (count) => {
-    body.append(...chosen.slice(shown, shown + count).map(siteRow));
-    shown = Math.min(shown + count, chosen.length);
-    const words = `Shown: ${shown.toLocaleString("en")} of ${plural(chosen.length, "call stack")}`;
-    const filtered = box.value ? `, ${sizeWords(chosen.reduce((sum, site) => sum + sites.live[site], 0))} still allocated` : "";
-    more.textContent = words + filtered + ". ";
-    if (shown === chosen.length) return;
-    const button = element("button", "plain", `Show ${Math.min(MORE_SITES, chosen.length - shown)} more`);
-    button.type = "button";
-    button.addEventListener("click", () => {
-      showMore(MORE_SITES);
-      more.querySelector("button")?.focus();
-    });
-    more.append(button);
+  section.querySelector(".without-script")?.remove();
+  const tools = element("div", "tools");
+  tools.append(box);
+  detail.setAttribute("aria-label", "The opened call stack");
+  split.append(grid.box, detail);
+  section.append(tools, say, split);
+  return {
+    show(given) {
+      params = given;
+      if (document.activeElement !== box) box.value = params.find || "";
+      list();
+      open();
+      grid.draw();
+    },
+    keys: { "/": () => box.focus(), Escape: () => { if (params.site !== undefined) page.go("sites", { ...state(), site: "" }); } },
+    help: [["/", "Filter"], ["↑ ↓", "Next stack"], ["Enter", "Open it"], ["Esc", "Close it"]],
   };
+}
 
-  const refresh = () => {
-    const found = box.value.trim() ? spread(stacks, findNodes(stacks, box.value.trim())) : null;
-    chosen = sites.leaf.map((_, site) => site).filter((site) => !found || found[sites.leaf[site]]);
-    const values = sites[column];
-    chosen.sort((a, b) => (down ? values[b] - values[a] : values[a] - values[b]) || a - b);
-    shown = 0;
-    body.replaceChildren();
-    showMore(FIRST_SITES);
-  };
-
-  const openLinked = () => {
-    const match = /^#site-(\d+)$/.exec(location.hash), site = match ? Number(match[1]) : -1;
-    if (site < 0 || site >= sites.leaf.length) return;
-    if (!chosen.includes(site)) { box.value = ""; refresh(); }
-    const index = chosen.indexOf(site);
-    if (index >= shown) showMore(index + 1 - shown);
-    const row = document.getElementById("site-" + site);
-    if (row.querySelector("button").getAttribute("aria-expanded") === "false") toggle(row, site);
-    row.scrollIntoView({ block: "center" });
-  };
-
-  for (const button of table.tHead.querySelectorAll("button")) {
-    button.addEventListener("click", () => {
-      const heading = button.closest("th");
-      down = button.dataset.column !== column || !down;
-      column = button.dataset.column;
-      for (const other of heading.parentNode.children) other.removeAttribute("aria-sort");
-      heading.setAttribute("aria-sort", down ? "descending" : "ascending");
-      refresh();
-    });
-  }
-  let waiting = 0;
-  box.addEventListener("input", () => { clearTimeout(waiting); waiting = setTimeout(refresh, 120); });
-  refresh();
-  openLinked();
-  window.addEventListener("hashchange", openLinked);
+/** Everything known of one call stack. */
+function siteDetail(page, site, closed) {
+  const { stacks } = page, { sites } = stacks, label = sites.label[site], leaf = sites.leaf[site];
+  const title = element("h3");
+  title.append(functionName(label ? nameOf(stacks, label) : "An unknown call stack", LONG_NAME), " ", label ? whereElement(stacks, label, true) : "");
+  const rows = siteColumns(stacks).map((key) => {
+    const blocks = { live: sites.liveBlocks, peak: sites.peakBlocks }[key];
+    return [SITE_LABELS[key], SITE_WORDS[key](sites[key][site]) + (blocks ? ` in ${plural(blocks[site], "block")}` : "")];
+  });
+  const ways = element("p", "ways"), names = stackOf(stacks, leaf).reverse().map((node) => stacks.frames.name[stacks.frame[node]]);
+  const keys = mergeKeys(stacks, "function");
+  const path = stackOf(stacks, stacks.parent[leaf] || leaf).reverse().map((node) => keys.keyOf[stacks.frame[node]]);
+  ways.append(link(formatHash("flame", { by: sites.live[site] > 0 ? "live" : "total", zoom: path.join(".") }), "Show in the flame graph"));
+  if (sites.liveBlocks[site] > 0 && page.has("blocks")) ways.append(" ", link(formatHash("blocks", { site }), `Its ${plural(sites.liveBlocks[site], "block")}`));
+  const close = button("close", "Close", closed);
+  return [close, title, ways, factList(rows), element("h4", "", `Stack, ${plural(names.length, "frame")}`), stackList(stacks, leaf, FIRST_FRAMES)];
 }

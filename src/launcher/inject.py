@@ -6,8 +6,9 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Iterator, Mapping
+from typing import Dict, Iterator, Mapping, Optional
 
+from launcher.options import Checks
 from report.errors import CrunchError
 
 MACOS = sys.platform == "darwin"
@@ -42,16 +43,32 @@ def preloadable(path: Path) -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def environment(old: Mapping[str, str], name: str, run_folder: Path, heap_limit: int, children: bool) -> Dict[str, str]:
+def environment(old: Mapping[str, str], name: str, run_folder: Path, heap_limit: int, children: bool,
+                checks: Checks, snapshot_at_peak: bool = False, snapshot_on: int = 0) -> Dict[str, str]:
     """The program's environment: `old` with the tracker first in the loader's list, and this run's settings."""
     new = dict(old)
     new[VARIABLE] = ":".join([name] + _others(old.get(VARIABLE, ""), name))
     new["CRUNCH_OUT"] = str(run_folder)
     new["CRUNCH_HEAP_LIMIT"] = str(heap_limit)
-    new.pop("CRUNCH_CHILDREN", None)
+    for variable in ("CRUNCH_CHILDREN", "CRUNCH_SNAPSHOT_AT_PEAK", "CRUNCH_SNAPSHOT_ON"):
+        new.pop(variable, None)
     if not children:
         new["CRUNCH_CHILDREN"] = "0"
+    for key, value in _checks(checks).items():
+        new.pop(key, None)
+        if value is not None:
+            new[key] = str(value)
+    if snapshot_at_peak:
+        new["CRUNCH_SNAPSHOT_AT_PEAK"] = "1"
+    if snapshot_on:
+        new["CRUNCH_SNAPSHOT_ON"] = str(snapshot_on)
     return new
+
+
+def _checks(checks: Checks) -> Dict[str, Optional[int]]:
+    """Variables of the checks; None: not to be set."""
+    return {"CRUNCH_CHECK": 1 if checks.check else None, "CRUNCH_QUARANTINE": checks.quarantine, "CRUNCH_FILL": checks.fill,
+            "CRUNCH_GUARD": checks.guard or None, "CRUNCH_GUARD_BELOW": 1 if checks.guard_below else None}
 
 
 def _others(libraries: str, name: str) -> list:

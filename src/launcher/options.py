@@ -1,13 +1,28 @@
 """The command line as values; every mistake in it is one sentence."""
 
 import re
+import signal
 from dataclasses import dataclass
 from typing import Any, List, Mapping, Optional
 
 from report.errors import CrunchError
 from report.words import printable
 
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+SHORTEST_SECONDS, LONGEST_SECONDS = 0.01, 1e8
+SNAPSHOT_SIGNALS = ("USR1", "USR2", "HUP", "INT", "QUIT", "TERM", "ALRM", "VTALRM", "PROF")
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What the tracker does with blocks to find wrong accesses."""
+
+    check: bool = False
+    quarantine: Optional[int] = None  # bytes; None: the tracker's default
+    fill: Optional[int] = None  # the byte; 256: none; None: the tracker's default
+    guard: int = 0  # one block in so many; 0: none
+    guard_below: bool = False
 
 
 @dataclass(frozen=True)
@@ -29,8 +44,22 @@ class Options:
     children: bool
     max_listed: int
     stacks: Optional[int]  # whole call stacks on the terminal; None: the usual few, shortened
+    checks: Checks
+    suppressions: List[str]  # files, each once
+    print_suppressions: bool
+    error_exitcode: int  # 0: the exit status is the program's, whatever was found
     quiet: bool
     open: bool
+    editor: str  # pattern of links to source lines; empty: none
+    snapshot: Optional[str]  # --snapshot: the process or run folder to ask
+    snapshot_every: float  # seconds; 0: not
+    snapshot_at_peak: bool
+    snapshot_on: int  # the number of a signal; 0: none
+    list: bool
+
+    @property
+    def takes_snapshots(self) -> bool:
+        return bool(self.snapshot_every or self.snapshot_at_peak or self.snapshot_on)
 
 
 def from_docopt(values: Mapping[str, Any]) -> Options:
@@ -52,9 +81,71 @@ def from_docopt(values: Mapping[str, Any]) -> Options:
         children=not values["--no-children"],
         max_listed=number(values["--max-listed"], "--max-listed"),
         stacks=None if values["--stacks"] is None else number(values["--stacks"], "--stacks"),
+        checks=checks(values),
+        suppressions=list(dict.fromkeys(values["--suppressions"])),  # docopt gives some of them more than once
+        print_suppressions=values["--print-suppressions"],
+        error_exitcode=exit_status(values["--error-exitcode"], "--error-exitcode") if values["--error-exitcode"] is not None else 0,
         quiet=values["--quiet"],
         open=values["--open"],
+        snapshot=values["--snapshot"],
+        snapshot_every=0.0 if values["--snapshot-every"] is None else seconds(values["--snapshot-every"], "--snapshot-every"),
+        snapshot_at_peak=values["--snapshot-at-peak"],
+        snapshot_on=0 if values["--snapshot-on"] is None else signal_number(values["--snapshot-on"], "--snapshot-on"),
+        list=values["--list"],
+        editor=editor(values["--editor"] or ""),
     )
+
+
+def spelled_out(arguments: List[str], usage: str) -> List[str]:
+    """`--guard` alone, as `--guard=1`: docopt knows options with a value and without, none with either.
+
+    Only among crunch's own options, which end where one does not begin with a dash."""
+    valued = set(re.findall(r"^  (?:-\w )?(-[-\w]+) <", usage, re.MULTILINE))
+    spelled, at = list(arguments), 0
+    while at < len(spelled) and spelled[at].startswith("-") and spelled[at] != "--":
+        if spelled[at] == "--guard":
+            spelled[at] = "--guard=1"
+        at += 2 if spelled[at] in valued else 1
+    return spelled
+
+
+def checks(values: Mapping[str, Any]) -> Checks:
+    """--check, --guard and what goes with them."""
+    for option in ("--quarantine", "--fill"):
+        if values[option] is not None and not values["--check"]:
+            raise CrunchError(f"{option} goes with --check")
+    guard = values["--guard"]
+    if values["--guard-below"] and guard is None:
+        raise CrunchError("--guard-below goes with --guard")
+    every = 0 if guard is None else number(guard, "--guard")
+    if guard is not None and every == 0:
+        raise CrunchError("--guard takes a number from 1 on: one block in so many is guarded")
+    return Checks(
+        check=values["--check"],
+        quarantine=None if values["--quarantine"] is None else size(values["--quarantine"], "--quarantine"),
+        fill=None if values["--fill"] is None else byte(values["--fill"], "--fill"),
+        guard=every,
+        guard_below=values["--guard-below"],
+    )
+
+
+def byte(text: str, option: str) -> int:
+    """A byte from '0xcd' or '205'; 256 for 'none'."""
+    if text == "none":
+        return 256
+    match = re.fullmatch(r"0[xX]([0-9a-fA-F]{1,2})|(\d{1,3})", text, re.ASCII)
+    value = (int(match[1], 16) if match[1] else int(match[2])) if match else 256
+    if value > 255:
+        raise CrunchError(f"{option} takes a byte like 0xcd or 205, or none, not '{printable(text)}'")
+    return value
+
+
+def editor(pattern: str) -> str:
+    """A pattern of links to source lines; CrunchError if links like that cannot open a file, or run code."""
+    scheme = re.match(r"[a-z][a-z0-9+.-]*(?=:)", pattern.lower())
+    if pattern and (not scheme or "{file}" not in pattern or scheme[0] in ("javascript", "data", "vbscript", "blob")):
+        raise CrunchError(f"--editor {printable(pattern)} is no address with {{file}} in it, such as vscode://file/{{file}}:{{line}}")
+    return pattern
 
 
 def size(text: str, option: str) -> int:
@@ -64,6 +155,32 @@ def size(text: str, option: str) -> int:
     if not 0 <= value < 2**63:
         raise CrunchError(f"{option} takes a size like 64k, 256M or 1G, not '{printable(text)}'")
     return value
+
+
+def seconds(text: str, option: str) -> float:
+    """Seconds from '10', '0.5s', '200ms', '5m', '1h'."""
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)?", text, re.ASCII)
+    value = float(match[1]) * SECONDS[match[2] or "s"] if match else 0.0
+    if not SHORTEST_SECONDS <= value <= LONGEST_SECONDS:
+        raise CrunchError(f"{option} takes a time like 200ms, 10s, 5m or 1h, at least 10ms, not '{printable(text)}'")
+    return value
+
+
+def signal_number(text: str, option: str) -> int:
+    """The number of a signal that ends a program unless it is handled, from 'USR1', 'SIGUSR1' or its number."""
+    word = text.upper()
+    for name in SNAPSHOT_SIGNALS:
+        if word in (name, f"SIG{name}", str(int(getattr(signal, f"SIG{name}")))):
+            return int(getattr(signal, f"SIG{name}"))
+    raise CrunchError(f"{option} takes one of {', '.join(SNAPSHOT_SIGNALS)}, not '{printable(text)}'")
+
+
+def exit_status(text: str, option: str) -> int:
+    """A status that tells a failure."""
+    status = int(text) if re.fullmatch(r"\d{1,3}", text, re.ASCII) else 0
+    if not 1 <= status <= 255:
+        raise CrunchError(f"{option} takes an exit status from 1 to 255, not '{printable(text)}'")
+    return status
 
 
 def number(text: str, option: str) -> int:

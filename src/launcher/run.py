@@ -8,8 +8,9 @@ import errno
 import fcntl
 import os
 import signal
+import time
 from dataclasses import dataclass
-from typing import Callable, List, Mapping, Optional
+from typing import Callable, List, Mapping, Optional, Sequence
 
 from report.errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, CrunchError
 from report.summary import End
@@ -17,11 +18,10 @@ from report.words import printable
 
 PASSED_ON = (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 TERMINALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU)
-WAITED_FOR = frozenset((signal.SIGCHLD, *PASSED_ON, *TERMINALS))
+WAITED_FOR = frozenset((signal.SIGCHLD, signal.SIGALRM, *PASSED_ON, *TERMINALS))
 IGNORED_BY_PYTHON = tuple(getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name))
 SI_KERNEL = 0x80
-LOOK_SECONDS = 0.2
-TICK = 0  # no signal's number
+EARLY_SECONDS = 0.02  # a timer's signal may come a little before the clock says so
 
 
 @dataclass(frozen=True)
@@ -37,16 +37,28 @@ class Ended:
         return 128 + self.end.signal if self.end.signal else self.end.status or 0
 
 
+@dataclass(frozen=True)
+class Every:
+    """What is to be done again and again while the program runs."""
+
+    seconds: float
+    do: Callable[[], None]
+
+
 def run(path: str, arguments: List[str], environment: Mapping[str, str], stdin: Optional[int], stdout: Optional[int],
-        look: Optional[Callable[[], None]] = None) -> Ended:
-    """Runs the program to its end. CrunchError (126, 127) if it cannot be started. `look` is called every now and then meanwhile."""
+        every: Sequence[Every] = ()) -> Ended:
+    """Runs the program to its end. CrunchError (126, 127) if it cannot be started."""
     child_was_ignored = signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, WAITED_FOR)
     try:
         started = _start(path, arguments, environment, (stdin, stdout), mask, child_was_ignored)
-        return _wait(started, look)
+        if every:
+            shortest = min(job.seconds for job in every)
+            signal.setitimer(signal.ITIMER_REAL, shortest, shortest)
+        return _wait(started, every)
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         while signal.sigpending() & WAITED_FOR:
             signal.sigwait(WAITED_FOR)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -119,30 +131,25 @@ def _is_text(path: str) -> bool:
         return False
 
 
-def _wait(child: int, look: Optional[Callable[[], None]]) -> Ended:
-    next_signal = _next_signal if look is None else _next_signal_or_tick
-    if look is not None and not hasattr(signal, "sigtimedwait"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGALRM})
-        signal.setitimer(signal.ITIMER_REAL, LOOK_SECONDS, LOOK_SECONDS)
-    try:
-        return _wait_with(child, next_signal, look or (lambda: None))
-    finally:
-        if next_signal is _next_signal_or_tick and not hasattr(signal, "sigtimedwait"):
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            if signal.SIGALRM in signal.sigpending():
-                signal.sigwait({signal.SIGALRM})
-
-
-def _wait_with(child: int, next_signal: Callable[[], tuple], look: Callable[[], None]) -> Ended:
+def _wait(child: int, every: Sequence[Every]) -> Ended:
+    due = [time.monotonic() + job.seconds for job in every]
     while True:
         ended = _look(child)
         if ended:
             return ended
-        number, from_kernel = next_signal()
-        if number == TICK:
-            look()
-        elif number in PASSED_ON and not (from_kernel and _reaches_all(number)):
+        number, from_kernel = _next_signal()
+        if number == signal.SIGALRM:
+            _do_what_is_due(every, due)
+        if number in PASSED_ON and not (from_kernel and _reaches_all(number)):
             os.kill(child, number)
+
+
+def _do_what_is_due(every: Sequence[Every], due: List[float]) -> None:
+    for at, job in enumerate(every):
+        now = time.monotonic()
+        if now >= due[at] - EARLY_SECONDS:
+            due[at] = now + job.seconds
+            job.do()
 
 
 def _reaches_all(number: int) -> bool:
@@ -156,15 +163,6 @@ def _next_signal() -> tuple:
         return signal.sigwait(WAITED_FOR), False
     info = signal.sigwaitinfo(WAITED_FOR)
     return info.si_signo, info.si_code == SI_KERNEL
-
-
-def _next_signal_or_tick() -> tuple:
-    """The same, or TICK after a while; where a wait has no time limit (macOS) a timer's signal ends it."""
-    if not hasattr(signal, "sigtimedwait"):
-        number = signal.sigwait(WAITED_FOR | {signal.SIGALRM})
-        return (TICK if number == signal.SIGALRM else number), False
-    info = signal.sigtimedwait(WAITED_FOR, LOOK_SECONDS)
-    return (info.si_signo, info.si_code == SI_KERNEL) if info else (TICK, False)
 
 
 def _look(child: int) -> Optional[Ended]:

@@ -20,13 +20,16 @@ class Kept:
     max_listed: int
     children: int
     stacks: Sequence[str] = ()  # what sites.lines has to say
+    suppressed: Sequence[str] = ()  # and suppressed.lines
+    crash: Sequence[str] = ()  # what crashes.lines has to say
+    snapshots: int = 0
 
 
 def lines(started: Run, ended: Run, kept: Kept) -> List[str]:
     """The whole text. `ended` is `started`, unless exec replaced the program on the way."""
-    groups = [_end(ended), _crash_info(ended) if kept.report else [], _notes(started, ended),
+    groups = [[*_end(ended), *kept.crash], _crash_info(ended) if kept.report else [], _notes(started, ended),
               ["=== crunch ===", *_remaining(ended, kept)], _files(ended, kept) if kept.report else [],
-              list(kept.stacks)]
+              list(kept.stacks), list(kept.suppressed)]
     text: List[str] = []
     for group in filter(None, groups):
         text += ([""] if text else []) + group
@@ -96,6 +99,8 @@ def _files(run: Run, kept: Kept) -> List[str]:
     if kept.children:
         noun = "child process" if kept.children == 1 else "child processes"
         text.append(f"{kept.children:,} {noun} recorded in {printable(str(kept.folder / 'children'))}")
+    if kept.snapshots:
+        text.append(f"{plural(kept.snapshots, 'snapshot')} in {printable(str(kept.folder / 'snapshots'))}")
     page = kept.folder / "report.html"
     if page.exists():
         text.append(f"crunch report written to {printable(str(page))}")

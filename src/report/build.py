@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from typing import Callable, List, Optional, Tuple
 
-from . import model, render, summary
+from . import crash, model, render, summary
 from . import run as runs
 from .errors import CrunchError
 from .model import ChildList
@@ -20,26 +20,30 @@ PAGE = "report.html"
 PARENT = f"../../{PAGE}"
 
 
-def reports(run: Run, templates: Path, version: str) -> None:
-    """Writes report.html in the run's folder and in its children; CrunchError if its own files are damaged."""
+def reports(run: Run, templates: Path, version: str, editor: str = "") -> None:
+    """Writes report.html in the run's folder and in its children, and names into their `fatal`; CrunchError if its own files are damaged.
+
+    `editor`: pattern of links to source lines; empty: there are none."""
     folder = run.folder
-    parent = PARENT if folder.parent.name == "children" else ""
+    parent = PARENT if folder.parent.name in ("children", "snapshots") else ""
     successor = runs.became(run)
     followed = successor.folder if successor and successor is not run else None
 
     def write_child(child: Run) -> None:
-        _write(child.folder, model.page(child, version, parent=PARENT), templates)
+        _write(child.folder, model.page(child, version, parent=PARENT, editor=editor), templates)
+        crash.annotate(child)
 
-    children = _children(folder, followed, write_child)
-    _write(folder, model.page(run, version, children, parent, _link(followed) if followed else ""), templates)
+    children = _children(run, followed, write_child)
+    _write(folder, model.page(run, version, children, parent, _link(followed) if followed else "", editor), templates)
+    crash.annotate(run)
 
 
-def _children(folder: Path, followed: Optional[Path], write: Callable[[Run], None]) -> Optional[ChildList]:
+def _children(parent: Run, followed: Optional[Path], write: Callable[[Run], None]) -> Optional[ChildList]:
     """The table of children, after the pages it links to are written; `followed` gets one in any case."""
-    folders = runs.children(folder)
+    folders = runs.children(parent.folder)
     if not folders:
         return None
-    read = [(child, *_read(child)) for child in folders[:READ_CHILDREN]]
+    read = [(child, *_read(child, parent)) for child in folders[:READ_CHILDREN]]
     read.sort(key=lambda entry: (entry[0] != followed, -entry[1].remaining_bytes if entry[1] else 1))
     rows = []
     for number, (child, run, state) in enumerate(read):
@@ -54,10 +58,10 @@ def _children(folder: Path, followed: Optional[Path], write: Callable[[Run], Non
     return ChildList(len(folders), rows, _notes(len(folders), len(read), min(len(read), RENDERED_CHILDREN)))
 
 
-def _read(child: Path) -> Tuple[Optional[Run], str]:
+def _read(child: Path, parent: Run) -> Tuple[Optional[Run], str]:
     """A child's run; else None, and why in words."""
     try:
-        return (runs.load(child), "") if summary.complete(child) else (None, "still running")
+        return (runs.load(child, suppressions=parent.suppressions), "") if summary.complete(child) else (None, "still running")
     except CrunchError as error:
         return None, error.message
 

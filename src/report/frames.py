@@ -14,6 +14,7 @@ CLOSED_BY = {"(": ")", "<": ">"}
 PARTS = re.compile(r"(operator(?:\(\)|<=>|<<=?|>>=?|->\*?|[<>]=?)|\(anonymous namespace\)|->|[()<>])")  # names and brackets
 RUST_LIBRARY = "/rustlib/src/rust/library/"
 STANDARD_NAME = re.compile(r"(?:[\w ]+[&*]* )?<?(?:std|__gnu_cxx)::")
+RUNTIME_MODULE = re.compile(r"(lib(c|m|pthread|stdc\+\+|gcc_s|c\+\+|c\+\+abi|dl|rt|System|dyld|system_\w+|objc)|ld-linux[-\w]*|dyld)[-.\d]*(so|dylib|tbd|$)")
 STANDARD_RUST_NAME = re.compile(r"[<&]*(?:dyn )?(?:alloc|core)::")  # names that a C++ program may use, too
 
 
@@ -27,6 +28,13 @@ def is_own(frame: Frame, program: str) -> bool:
     return not frame.module.startswith(SYSTEM) or (frame.module == program and frame.line > 0)
 
 
+def is_runtime(frame: Frame) -> bool:
+    """Whether a frame belongs to what every program of its language stands on: C library, loader, C++ or Rust library."""
+    if is_starter(frame) or STANDARD_NAME.match(frame.name) or RUST_LIBRARY in frame.file or STANDARD_RUST_NAME.match(frame.name):
+        return True
+    return RUNTIME_MODULE.match(os.path.basename(frame.module)) is not None
+
+
 def is_main(frame: Frame) -> bool:
     """Whether what lies outside of a frame is only how programs start."""
     return re.fullmatch(r"main|\w+::main", frame.name) is not None
@@ -34,7 +42,8 @@ def is_main(frame: Frame) -> bool:
 
 def is_starter(frame: Frame) -> bool:
     """Whether a frame, and all outside of it, is only how programs and threads start."""
-    return frame.name in ("__libc_start_call_main", "__libc_start_main", "_start", "start_thread", "_pthread_start", "start")
+    return frame.name in ("__libc_start_call_main", "__libc_start_main", "_start", "start_thread", "_pthread_start", "start", "clone", "clone3",
+                          "thread_start")
 
 
 def where(frame: Frame, folder: str = "") -> str:
@@ -58,11 +67,20 @@ def shortened(name: str, width: int) -> str:
     """A C++ or Rust name in at most `width` characters: without its parameters, then without template arguments, then cut."""
     if len(name) <= width:
         return name
-    for opening, closing, instead in (("(", ")", ""), ("<", ">", "<…>")):
-        name = re.sub(r" const$", "", _without(name, opening, closing, instead))
-        if len(name) <= width:
-            return name
-    return name[:width - 1] + "…"
+    for shorter in (without_parameters(name), without_parameters(without_templates(name, "<…>"))):
+        if len(shorter) <= width:
+            return shorter
+    return shorter[:width - 1] + "…"
+
+
+def without_parameters(name: str) -> str:
+    """'ns::f<int>' of 'ns::f<int>(char) const'."""
+    return re.sub(r" const$", "", _without(name, "(", ")", ""))
+
+
+def without_templates(name: str, instead: str = "") -> str:
+    """'ns::f(char)' of 'ns::f<int>(char)'."""
+    return _without(name, "<", ">", instead)
 
 
 def _without(name: str, opening: str, closing: str, instead: str) -> str:

@@ -28,6 +28,7 @@ class Group:
     blocks: int
     stacks: int  # how many places
     frames: List[Frame]  # innermost first
+    leaf: int = 0  # the node of the last stack in it
 
 
 def largest(stacks: Stacks, tree: Tree, measure: Measure, count: int, depth: int) -> List[Group]:
@@ -49,7 +50,7 @@ def largest(stacks: Stacks, tree: Tree, measure: Measure, count: int, depth: int
         total[2] += 1
         leaves[key] = leaf
     best = sorted(sums, key=lambda key: -sums[key][0])[:count]
-    return [Group(*sums[key], _frames(tree, leaves[key], depth)) for key in best]
+    return [Group(*sums[key], _frames(tree, leaves[key], depth), leaves[key]) for key in best]
 
 
 def _frames(tree: Tree, leaf: int, depth: int) -> List[Frame]:

@@ -2,20 +2,21 @@
 
 import datetime
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Optional, Sequence, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
-from . import contents, reader, stack_view
-from .contents import Contents
-from .reader import Block
+from . import block_view, error_view, overview, reader, stack_view, suppression_view
+from .block_view import BlockView
+from .error_view import ErrorView
+from .overview import Step, Worst
 from .run import Run
 from .stack_view import StackView
+from .suppression_view import SuppressionView
 from .words import plural, printable, seconds, size
 
-PAGE_ROWS = 10_000
-RUNTIME_ROWS = 200
-FATAL_NAMES = {"signal": "Signal", "number": "Number", "code": "Code", "cause": "Cause", "address": "Address",
+FATAL_NAMES = {"signal": "Signal", "number": "Number", "code": "Code", "cause": "Cause", "explanation": "Why", "access": "Access",
+               "instruction": "Instruction", "address": "Address",
                "sender": "Sent by process", "pid": "Process", "thread": "Thread"}
 META_NAMES = {"exe": "Program", "cwd": "Working folder", "system": "System", "release": "System release", "machine": "Machine",
               "tracker": "Tracker"}
@@ -37,41 +38,7 @@ class Card:
     label: str
     value: str
     note: str = ""
-
-
-@dataclass(frozen=True)
-class Row:
-    """One block."""
-
-    address: str
-    size: int
-    size_words: str
-    time_ns: int
-    time_words: str
-    thread: int
-    kind: str
-    inherited: bool
-    has_file: bool
-    bytes: Optional[str]  # base64; None: the page holds none of it
-    site: int  # number of its call stack in the page; -1: not there
-
-
-@dataclass(frozen=True)
-class BlockList:
-    """The program's remaining blocks, largest first, and the runtime's own apart."""
-
-    total: int
-    total_words: str
-    rows: List[Row]
-    runtime_total: int
-    runtime_words: str
-    runtime_rows: List[Row]
-    notes: List[str]
-    missing: str = ""  # why there is no list
-
-    @property
-    def shown_all(self) -> bool:
-        return len(self.rows) == self.total
+    bytes: Optional[int] = None  # where it is a size, so that the page can write it in other units
 
 
 @dataclass(frozen=True)
@@ -105,6 +72,17 @@ class ChildList:
 
 
 @dataclass(frozen=True)
+class View:
+    """An entry of the navigation. badge: how many there are of what it shows; script: it shows nothing without a script."""
+
+    name: str
+    label: str
+    badge: str = ""
+    tone: str = ""
+    script: bool = False
+
+
+@dataclass(frozen=True)
 class Page:
     """Everything the template needs."""
 
@@ -112,30 +90,52 @@ class Page:
     subtitle: str
     version: str
     verdict: Verdict
+    views: List[View]
     cards: List[Card]
+    worst: Worst
+    steps: List[Step]
     notes: List[str]
     fatal: Optional[FatalView]
-    blocks: BlockList
+    blocks: BlockView
     about: List[Tuple[str, str]]
+    facts: Dict[str, Any]  # for the scripts
     children: Optional[ChildList] = None
     parent: str = ""  # link to the page of the process that started this one
     successor: str = ""  # link to the page of what exec made of this process
-    contents: Optional[Contents] = field(default=None, compare=False)
     stacks: Optional[StackView] = None
+    errors: Optional[ErrorView] = None
+    suppressions: Optional[SuppressionView] = None
 
 
-def page(run: Run, version: str, children: Optional[ChildList] = None, parent: str = "", successor: str = "") -> Page:
-    """The view of one run."""
-    shown = run.blocks.largest(PAGE_ROWS) if run.blocks else []
-    own = run.blocks.runtime(RUNTIME_ROWS) if run.blocks else []
-    kept = contents.select(run.folder, shown + own)
+def page(run: Run, version: str, children: Optional[ChildList] = None, parent: str = "", successor: str = "", editor: str = "") -> Page:
+    """The view of one run; `editor` is the pattern of links to source lines, if there are to be any."""
     stacks = stack_view.view(run)
-    sites = stacks.page_site if stacks else []
+    blocks = block_view.view(run, stacks.page_site if stacks else [])
+    said = verdict(run)
+    errors = error_view.view(run, editor)
     return Page(
-        title=printable(run.name), subtitle=command(run), version=version,
-        verdict=verdict(run), cards=cards(run), notes=notes(run), fatal=fatal(run),
-        blocks=block_list(run, shown, own, kept, sites), about=about(run),
-        children=children, parent=parent, successor=successor, contents=kept, stacks=stacks)
+        title=printable(run.name), subtitle=command(run), version=version, verdict=said,
+        views=views(run, said, errors, stacks, blocks, children), cards=cards(run), worst=overview.worst(run, stacks),
+        steps=overview.steps(run, stacks), notes=notes(run), fatal=fatal(run), blocks=blocks, about=about(run),
+        facts={"folder": run.cwd, "editor": editor, "kinds": reader.KINDS, "wall": run.stats["wall_seconds"] or 0},
+        children=children, parent=parent, successor=successor, stacks=stacks,
+        errors=errors, suppressions=suppression_view.view(run, with_unused=not parent))
+
+
+def views(run: Run, said: Verdict, errors: Optional[ErrorView], stacks: Optional[StackView], blocks: BlockView,
+          children: Optional[ChildList]) -> List[View]:
+    """The navigation: what there is something to show of."""
+    found = [View("overview", "Overview")]
+    if run.fatal is not None:
+        found.append(View("crash", "Crash" if said.tone == "bad" else "End", "", said.tone))
+    if errors:
+        found.append(View("errors", "Errors", f"{errors.total:,}", "bad"))
+    if stacks and stacks.total:
+        found += [View("flame", "Flame graph", script=True), View("sites", "Sites", f"{stacks.total:,}")]
+    found.append(View("blocks", "Blocks", f"{blocks.total:,}"))
+    if children:
+        found.append(View("processes", "Processes", f"{children.total:,}"))
+    return found + [View("about", "About")]
 
 
 def command(run: Run) -> str:
@@ -144,25 +144,45 @@ def command(run: Run) -> str:
 
 
 def verdict(run: Run) -> Verdict:
-    """Says in words whether the run went well."""
-    remaining = f"{plural(run.remaining_blocks, 'heap block')} of {size(run.remaining_bytes)} in all"
-    was = "was" if run.remaining_blocks == 1 else "were"
-    if run.remaining_blocks == 1:
-        remaining = f"1 heap block of {size(run.remaining_bytes)}"
-    left = f"{remaining} {was} still allocated." if run.remaining_blocks else "no heap block was still allocated."
+    """Says in words whether the run went well: the worst thing first, the others behind it."""
+    left, how = _remaining(run), _ending(run)
+    errors = run.findings.problems
     if run.crashed:
         line = printable(run.fatal.line) if run.fatal else str(run.signal)
-        return Verdict("bad", f"Crashed: {line}", f"At that moment, {left}")
+        return Verdict("bad", f"Crashed: {line}", " ".join(filter(None, [_errors(run), f"At that moment, {left}"])))
+    if errors:
+        return Verdict("bad", f"{plural(len(errors), 'error')}: {errors[0].headline}", f"{how} {_upper(left)}")
     if run.signal:
         return Verdict("warn", _upper(printable(run.ended_by())), _upper(left))
+    if run.end == "snapshot":
+        return Verdict("good", "Snapshot of the running program", f"At that moment, {left}")
     if run.end == "exec":
         return Verdict("warn", "Replaced itself with another program", f"At that moment, {left}")
-    how = f"The program ended with {printable(run.end).replace('exit', 'exit status')}."
-    if run.end == "unknown":
-        how = "How the program ended is not known."
     if run.remaining_blocks:
-        return Verdict("warn", f"{remaining} {was} never freed", how)
+        return Verdict("warn", left.replace("were still allocated.", "were never freed").replace("was still allocated.", "was never freed"), how)
     return Verdict("good", "Every heap block was freed", how)
+
+
+def _remaining(run: Run) -> str:
+    if not run.remaining_blocks:
+        return "no heap block was still allocated."
+    if run.remaining_blocks == 1:
+        return f"1 heap block of {size(run.remaining_bytes)} was still allocated."
+    return f"{plural(run.remaining_blocks, 'heap block')} of {size(run.remaining_bytes)} in all were still allocated."
+
+
+def _ending(run: Run) -> str:
+    if run.end == "unknown":
+        return "How the program ended is not known."
+    if run.signal:
+        return f"{_upper(printable(run.ended_by()))}."
+    return f"The program ended with {printable(run.end).replace('exit', 'exit status')}."
+
+
+def _errors(run: Run) -> str:
+    """The errors before a crash; empty where there were none."""
+    found = run.findings.problems
+    return f"Before that, {plural(len(found), 'error')}: {found[0].headline}." if found else ""
 
 
 def _upper(text: str) -> str:
@@ -173,12 +193,12 @@ def cards(run: Run) -> List[Card]:
     """The totals."""
     wall = run.stats["wall_seconds"]
     return [
-        Card("Remaining", size(run.remaining_bytes), plural(run.remaining_blocks, "block")),
-        Card("Peak", size(run.count("peak_bytes")), plural(run.count("peak_blocks"), "block") + " at that moment"),
-        Card("Allocated in all", size(run.count("bytes_allocated")), plural(run.count("allocations"), "allocation")),
-        Card("Freed", size(run.count("bytes_freed")), plural(run.count("frees"), "free")),
+        Card("Remaining", size(run.remaining_bytes), plural(run.remaining_blocks, "block"), run.remaining_bytes),
+        Card("Peak", size(run.count("peak_bytes")), plural(run.count("peak_blocks"), "block") + " at that moment", run.count("peak_bytes")),
+        Card("Allocated in all", size(run.count("bytes_allocated")), plural(run.count("allocations"), "allocation"), run.count("bytes_allocated")),
+        Card("Freed", size(run.count("bytes_freed")), plural(run.count("frees"), "free"), run.count("bytes_freed")),
         Card("Reallocations", f"{run.count('reallocations'):,}", "blocks changed in size"),
-        Card("Resident at most", size(run.count("max_rss")) if run.count("max_rss") else "unknown", "memory of the whole process"),
+        Card("Resident at most", "unknown", "memory of the whole process", run.count("max_rss") or None),
         Card("Threads", f"{run.count('threads'):,}", "that used the heap"),
         Card("Duration", seconds(wall) if isinstance(wall, float) else "unknown", "wall clock"),
     ]
@@ -203,43 +223,8 @@ def fatal(run: Run) -> Optional[FatalView]:
     if run.fatal is None:
         return None
     return FatalView(printable(run.fatal.line), [
-        (printable(FATAL_NAMES.get(key, key)), printable(value)) for key, value in run.fatal.values.items()])
-
-
-def block_list(run: Run, shown: List[Block], own: List[Block], kept: Contents, sites: Sequence[int]) -> BlockList:
-    """The tables of blocks, with what is left out of them in words."""
-    missing = ""
-    if run.blocks is None:
-        missing = "The program ended in a way that left no time to list its blocks and to keep their contents."
-    return BlockList(
-        total=run.remaining_blocks, total_words=size(run.remaining_bytes),
-        rows=[_row(block, kept, sites) for block in shown],
-        runtime_total=run.count("runtime_blocks"), runtime_words=size(run.count("runtime_bytes")),
-        runtime_rows=[_row(block, kept, sites) for block in own],
-        notes=_left_out(run, len(shown), kept) if run.blocks else [], missing=missing)
-
-
-def _left_out(run: Run, shown: int, kept: Contents) -> List[str]:
-    found = []
-    if shown < run.remaining_blocks:
-        found.append(f"The page lists the {shown:,} largest of {run.remaining_blocks:,} blocks; the file 'blocks' in the run "
-                     f"folder holds every one.")
-    if kept.cut:
-        found.append(f"Of {plural(kept.cut, 'larger block')} the page holds the first {size(kept.limit)}; the files under "
-                     f"'heap' hold all bytes that were kept.")
-    left_out = run.count("heap_left_out_files")
-    if left_out:
-        found.append(f"The contents of {plural(left_out, 'block')} ({size(run.count('heap_left_out_bytes'))}) were not kept: "
-                     f"see --no-heap, --heap-limit and its limit of 10,000 files.")
-    return found
-
-
-def _row(block: Block, kept: Contents, sites: Sequence[int]) -> Row:
-    return Row(
-        address=f"0x{block.address:x}", size=block.size, size_words=size(block.size), time_ns=block.time_ns,
-        time_words=seconds(block.time_ns / 1e9), thread=block.thread, kind=reader.KINDS[block.kind],
-        inherited=bool(block.flags & reader.BLOCK_INHERITED), has_file=bool(block.flags & reader.BLOCK_CONTENTS),
-        bytes=kept.by_address.get(block.address), site=sites[block.site] if block.site < len(sites) else -1)
+        (printable(FATAL_NAMES.get(key, key)), printable(value)) for key, value in run.fatal.values.items()
+        if key != "explained_by"])
 
 
 def about(run: Run) -> List[Tuple[str, str]]:

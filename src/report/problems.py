@@ -2,14 +2,16 @@
 
 import struct
 from dataclasses import dataclass
-from typing import Callable, Dict, List, Tuple
+from typing import TYPE_CHECKING, Callable, Dict, List, Tuple
 
 from . import reader
 from .errors import CrunchError
 from .reader import Recording
-from .run import Run
 from .symbols import Frame
 from .words import plural, seconds
+
+if TYPE_CHECKING:
+    from .run import Run
 
 ERROR = struct.Struct("<8I9Q24s32s32sBB6x")
 READS, WRITES, SKIPPED, BLOCK = 1, 2, 4, 8
@@ -64,7 +66,7 @@ class Problem:
     error: Error
 
 
-def read(run: Run) -> List[Problem]:
+def read(run: "Run") -> List[Problem]:
     """The errors of a run, in the order they were found; CrunchError if they make no sense."""
     if run.recording is None or run.stacks is None:
         return []
@@ -79,7 +81,7 @@ def read(run: Run) -> List[Problem]:
     return [_problem(error, frames) for error in found]
 
 
-def left_out(run: Run) -> str:
+def left_out(run: "Run") -> str:
     """How many errors are counted and not kept, as a sentence; empty: none."""
     more = run.recording.errors_left_out if run.recording else 0
     return f"{plural(more, 'more error')} {LEFT_OUT}" if more else ""

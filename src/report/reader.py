@@ -22,17 +22,22 @@ MAX_CHUNKS = 280
 META, THREADS, SITES, EXTRAS, NODES, PCS, MODULES, STRINGS, ERRORS = range(9)
 ITEM_BYTES = (1, 128, 64, 16, 8, 8, 80, 1, 200)  # by section
 RUNNING, EXITED, SIGNALLED, EXECED = 0, 1, 2, 3
-FORKED, CHILD, STOPPED = 1, 2, 4
+FORKED, CHILD, STOPPED, SNAPSHOT = 1, 2, 4, 8
 BLOCK_RUNTIME, BLOCK_INHERITED, BLOCK_CONTENTS = 1, 2, 4
 KINDS = ("malloc", "calloc", "realloc", "aligned", "new", "new[]", "zone")
 
 HEADER = struct.Struct("<8sIIQIIII" + "QQQQQQQ" + "QQ" + "qq" + "QQ" + "qq" + "QQQQQQ" + "256sI4xQQ112x")
+SNAPSHOTS = struct.Struct("<6IQ2q")
+SNAPSHOTS_AT = HEADER.size - SNAPSHOTS.size
 SECTION = struct.Struct("<I4xQ")
 CHUNK = struct.Struct("<I4xQQ")
 SLOT = struct.Struct("<6Q4q48x")
 BLOCKS_HEADER = struct.Struct("<8sIIQQ32x")
 BLOCK = struct.Struct("<QQQIIBB6x")
+BLOCK_FIELDS = {"address": (0, "Q"), "size": (8, "Q"), "time_ns": (16, "Q"), "site": (24, "I"), "thread": (28, "I"), "kind": (32, "B"),
+                "flags": (33, "B")}  # where they lie in a record, and how: see struct
 UNFINISHED = 2**64 - 1
+REPEATED = frozenset(("block", "register", "frame", "frames_left_out", "frames_missing", "module", "note", "thread_stack"))
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,21 @@ class Slot:
     handed_blocks: int
     high_bytes: int
     high_blocks: int
+
+
+@dataclass(frozen=True)
+class Snapshots:
+    """What a process says about its snapshots (struct cr_snapshots)."""
+
+    wanted: int
+    answered: int
+    taken: int
+    dropped: int
+    writing: int
+    signal: int
+    longest_pause_ns: int
+    heap_bytes_left: int
+    heap_files_left: int
 
 
 @dataclass(frozen=True)
@@ -97,6 +117,7 @@ class Recording:
     peak_epoch: int
     errors: int  # of the program's, repetitions included
     errors_left_out: int  # of these, those of which nothing more is kept
+    snapshots: Snapshots
     sections: Tuple[Section, ...] = field(repr=False)
     slots: Tuple[Slot, ...]
     facts: Dict[str, str]
@@ -125,7 +146,8 @@ class Fatal:
     """The file `fatal`: its first line, and its key value lines."""
 
     line: str
-    values: Dict[str, str] = field(default_factory=dict)
+    values: Dict[str, str] = field(default_factory=dict)  # of keys that stand alone
+    details: List[Tuple[str, str]] = field(default_factory=list)  # all lines in order, those whose keys repeat themselves too
 
 
 StatValue = Union[int, float, str, None]
@@ -149,7 +171,8 @@ def read_recording(folder: Path) -> Optional[Recording]:
     slots = tuple(Slot(*values) for values in SLOT.iter_unpack(sections[THREADS].read()) if any(values))
     facts, arguments = _facts(sections[META].read())
     text = os.fsdecode(message.split(b"\0")[0])
-    return Recording(state, end_detail, flags, pid, ppid, *rest, text, peak_epoch, errors, errors_left_out, sections, slots,
+    return Recording(state, end_detail, flags, pid, ppid, *rest, text, peak_epoch, errors, errors_left_out,
+                     Snapshots(*SNAPSHOTS.unpack_from(data, SNAPSHOTS_AT)), sections, slots,
                      facts, arguments)
 
 
@@ -217,23 +240,23 @@ class Blocks:
             raise CrunchError(f"{self.path} is damaged: its block {number} is of an unknown kind")
         return block
 
-    def _column(self, word: int) -> "memoryview":
-        """One of the five 64-bit words of every record."""
-        start = BLOCKS_HEADER.size
-        words = memoryview(self._data)[start:start + self._count * BLOCK.size].cast("Q")
-        return words[word::BLOCK.size // 8]
+    def column(self, name: str) -> "memoryview":
+        """One field of every record, by its name in BLOCK_FIELDS."""
+        offset, code = BLOCK_FIELDS[name]
+        width = struct.calcsize(code)
+        records = memoryview(self._data)[BLOCKS_HEADER.size:BLOCKS_HEADER.size + self._count * BLOCK.size]
+        return records.cast(code)[offset // width::BLOCK.size // width]
 
     def _runtime_numbers(self) -> List[int]:
         if self._runtime is None:
-            bit = BLOCK_RUNTIME << 8  # the last word holds kind and flags
-            self._runtime = [number for number, word in enumerate(self._column(4)) if word & bit]
+            self._runtime = [number for number, flags in enumerate(self.column("flags")) if flags & BLOCK_RUNTIME]
         return self._runtime
 
     def largest(self, limit: int) -> List[Block]:
         """The program's own blocks, largest first, at most `limit`; a second call for fewer costs nothing."""
         if limit > len(self._largest):
             runtime = frozenset(self._runtime_numbers())
-            top = heapq.nlargest(limit + len(runtime), zip(self._column(1), range(0, -self._count, -1)))
+            top = heapq.nlargest(limit + len(runtime), zip(self.column("size"), range(0, -self._count, -1)))
             self._largest = [self[-number] for _, number in top if -number not in runtime]
         return self._largest[:limit]
 
@@ -288,18 +311,23 @@ def read_fatal(folder: Path) -> Optional[Fatal]:
     lines = os.fsdecode(bytes(data)).splitlines()
     if not lines or not lines[0].strip():
         raise CrunchError(f"{path} is damaged: it is empty")
-    return Fatal(lines[0], dict(_key_value(line) for line in lines[1:] if line.strip()))
+    details = [_key_value(line) for line in lines[1:] if line.strip()]
+    return Fatal(lines[0], {key: value for key, value in details if key not in REPEATED}, details)
 
 
-def read_contents(folder: Path, block: Block, limit: int) -> Optional[bytes]:
-    """The first `limit` bytes of a block's contents; None where they were not kept."""
-    if not block.flags & BLOCK_CONTENTS:
-        return None
+def read_pairs(path: Path) -> Optional[Dict[str, str]]:
+    """Reads a file of `key value` lines."""
+    data = _bytes_of(path)
+    return None if data is None else dict(_key_value(line) for line in os.fsdecode(bytes(data)).splitlines())
+
+
+def read_contents(folder: Path, address: int, limit: int) -> bytes:
+    """The first `limit` bytes of a block's contents; nothing where its file is gone."""
     try:
-        with open(folder / "heap" / f"0x{block.address:x}", "rb") as file:
-            return file.read(min(limit, block.size))
+        with open(folder / "heap" / f"0x{address:x}", "rb") as file:
+            return file.read(limit)
     except OSError:
-        return None
+        return b""
 
 
 def alive(pid: int) -> bool:

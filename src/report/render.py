@@ -4,16 +4,18 @@ import base64
 import hashlib
 import json
 from pathlib import Path
-from typing import List
+from typing import Any, Dict, List, Tuple
 
 import jinja2
 from markupsafe import Markup
 
-from .model import Page, Row
+from .model import Page
+from .pack import Pack
+from .words import size
 
-STYLES = ("report.css", "stacks.css")
-SCRIPTS = ("stacks.js", "sites.js", "flame.js", "report.js")  # the last one starts them all
-FIRST_ROWS = 50  # in the HTML itself; the script makes the others when they are asked for
+STYLES = ("base.css", "frame.css", "overview.css", "table.css", "flame.css", "sites.css", "errors.css", "blocks.css", "print.css")
+SCRIPTS = ("element.js", "format.js", "data.js", "order.js", "stacks.js", "flame_tree.js", "bytes.js", "hash.js", "grid.js", "sites.js",
+           "flame.js", "flame_bars.js", "blocks.js", "block.js", "help.js", "report.js")  # the last one starts them all
 
 
 def html(page: Page, templates: Path) -> str:
@@ -21,29 +23,32 @@ def html(page: Page, templates: Path) -> str:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(str(templates)), autoescape=True, undefined=jinja2.StrictUndefined,
         trim_blocks=True, lstrip_blocks=True)
-    style, script = ("".join((templates / name).read_text("utf-8") for name in names) for names in (STYLES, SCRIPTS))
+    environment.filters["size_words"] = size
+    style = "".join((templates / name).read_text("utf-8") for name in STYLES)
+    script = '"use strict";\n' + "".join((templates / name).read_text("utf-8") for name in SCRIPTS)
     policy = (f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
               f"base-uri 'none'; form-action 'none'")
+    found = packs(page)
     return environment.get_template("report.html").render(
-        page=page, first_rows=FIRST_ROWS, policy=policy, style=Markup(style), script=Markup(script),
-        data=Markup(script_json(data(page))))
+        page=page, policy=policy, style=Markup(style), script=Markup(script), data=Markup(script_json(data(page, found))),
+        packs=[(name, Markup(pack.base64())) for name, pack in found])
 
 
-def data(page: Page) -> dict:
-    """What the script works on."""
-    return {"first": FIRST_ROWS, "blocks": _rows(page.blocks.rows), "runtime": _rows(page.blocks.runtime_rows),
-            "stacks": page.stacks.data if page.stacks else None}
+def packs(page: Page) -> List[Tuple[str, Pack]]:
+    """The columns that the scripts work on, by name."""
+    found = [("stacks", page.stacks.pack if page.stacks else None), ("blocks", page.blocks.blocks), ("contents", page.blocks.contents)]
+    return [(name, pack) for name, pack in found if pack is not None]
+
+
+def data(page: Page, found: List[Tuple[str, Pack]]) -> Dict[str, Any]:
+    """What the scripts know besides."""
+    return {"packs": {name: pack.directory for name, pack in found}, "facts": page.facts}
 
 
 def script_json(value: object) -> str:
     """JSON that cannot end the script element it stands in."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=True)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-def _rows(rows: List[Row]) -> List[list]:
-    return [[row.address, row.size, row.size_words, row.time_ns, row.time_words, row.thread, row.kind,
-             int(row.inherited), int(row.has_file), row.bytes, row.site] for row in rows]
 
 
 def _hash(text: str) -> str:

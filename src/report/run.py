@@ -1,15 +1,18 @@
 """A run as a whole: the files of one run folder together, its children, and what exec made of it."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Dict, List, Optional
 
-from . import reader, stacks, summary, tree
+from . import crash, findings, reader, stacks, summary, tree
+from .crash import Crash
 from .errors import CrunchError
+from .findings import Findings
 from .reader import Blocks, Fatal, Recording, StatValue
 from .stacks import Stacks
+from .suppressions import Suppressions
 from .symbols import Progress, Symbols
 from .tree import Tree
 from .words import printable
@@ -26,6 +29,7 @@ class Run:
     recording: Optional[Recording]  # None where the disk could not hold it
     fatal: Optional[Fatal]
     progress: Optional[Progress] = None  # told how far the search for names is
+    suppressions: Suppressions = field(default_factory=Suppressions)  # shared by all runs that are read with them
 
     @cached_property
     def blocks(self) -> Optional[Blocks]:
@@ -55,6 +59,16 @@ class Run:
     def tree(self) -> Optional[Tree]:
         """The stacks as a tree of named frames, made when asked for, which may take a while; None without a recording."""
         return tree.build(self.stacks, self.symbols, self.program, self.progress) if self.stacks else None
+
+    @cached_property
+    def crash(self) -> Optional[Crash]:
+        """Why the program crashed, with names, found when asked for; None if it did not crash or nobody saw it."""
+        return crash.read(self)
+
+    @cached_property
+    def findings(self) -> Findings:
+        """What is wrong with the run, found when asked for; asks the symbol tools where there is anything."""
+        return findings.find(self, self.suppressions)
 
     @property
     def program(self) -> str:
@@ -115,14 +129,14 @@ class Run:
         return f"ended by {self.signal}{by}"
 
 
-def load(folder: Path, progress: Optional[Progress] = None) -> Run:
+def load(folder: Path, progress: Optional[Progress] = None, suppressions: Optional[Suppressions] = None) -> Run:
     """Reads a run folder that is complete; CrunchError if it is not, or is damaged."""
     stats = reader.read_stats(folder)
     if stats is None:
         if not (folder / reader.MARKER).exists() and not (folder / "recording").exists():
             raise CrunchError(f"{folder} is no run folder of crunch")
         raise CrunchError(f"{folder} is not complete: its program still runs, or was never recorded")
-    return Run(folder, stats, reader.read_recording(folder), reader.read_fatal(folder), progress)
+    return Run(folder, stats, reader.read_recording(folder), reader.read_fatal(folder), progress, suppressions or Suppressions())
 
 
 def children(folder: Path) -> List[Path]:
@@ -141,7 +155,7 @@ def became(run: Run) -> Optional[Run]:
     for folder in reversed(children(run.folder)):
         if folder.name.split(".")[0] == str(run.count("pid")):
             summary.complete(folder)
-            last = load(folder) if (folder / "stats").exists() else None
+            last = load(folder, suppressions=run.suppressions) if (folder / "stats").exists() else None
             if last and last.end != "exec":
                 return last
     return None

@@ -1,9 +1,10 @@
 """The call stacks as the page shows them: a few rows for people without a script, and all of them as compact data."""
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Tuple
 
 from . import frames
+from .pack import Pack
 from .run import Run
 from .stacks import REASONS, Place, Stacks
 from .symbols import Frame
@@ -14,8 +15,10 @@ PAGE_SITES = 100_000
 FIRST_SITES = 20
 NAME_COLUMNS = 60
 LINES_IN_PAGE = 200  # of a stack in the HTML itself
-INLINED, UNNAMED, OWN = 1, 2, 4  # flags of a frame
+INLINED, UNNAMED, OWN, RUNTIME_FRAME = 1, 2, 4, 8  # flags of a frame
 RUNTIME = 1  # flag of a site
+COLUMNS = (("live", "own_bytes"), ("liveBlocks", "own_blocks"), ("peak", "peak_bytes"), ("peakBlocks", "peak_blocks"), ("total", "bytes"),
+           ("allocations", "allocations"), ("temporary", "temporary"), ("lifetime", "mean_lifetime_ns"))  # the page's name, Place's
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,9 @@ class StackView:
     total: int
     rows: List[SiteRow]
     notes: List[str]
-    data: Dict[str, Any]
+    pack: Pack
     page_site: List[int]  # by item of SITES; -1: not in the page
+    number_of: Dict[int, int]  # the same by the tree's node of its innermost frame
 
 
 def view(run: Run) -> Optional[StackView]:
@@ -56,7 +60,8 @@ def view(run: Run) -> Optional[StackView]:
     shown = used[:PAGE_SITES]
     return StackView(
         total=len(used), rows=[_row(run, tree, stacks.places[number], tree.leaves[number]) for number in shown[:FIRST_SITES]],
-        notes=_notes(run, stacks, used), data=_data(stacks, tree, shown, run), page_site=_page_sites(stacks, shown))
+        notes=_notes(run, stacks, used), pack=_pack(stacks, tree, shown, run), page_site=_page_sites(stacks, shown),
+        number_of={tree.leaves[number]: position for position, number in enumerate(shown)})
 
 
 def _rank(place: Place) -> Tuple[int, int, int]:
@@ -95,8 +100,8 @@ def _page_sites(stacks: Stacks, shown: List[int]) -> List[int]:
     return [by_place[place] for place in stacks.place_of]
 
 
-def _data(stacks: Stacks, tree: Tree, shown: List[int], run: Run) -> Dict[str, Any]:
-    """Columns. A node's parent is given as how far it lies back; texts are indexes into `text`."""
+def _pack(stacks: Stacks, tree: Tree, shown: List[int], run: Run) -> Pack:
+    """A node's parent is given as how far it lies back, beginning with node 1; texts are indexes into `text`; 0 is the empty text."""
     text: Dict[str, int] = {"": 0}
 
     def index(value: str) -> int:
@@ -105,21 +110,24 @@ def _data(stacks: Stacks, tree: Tree, shown: List[int], run: Run) -> Dict[str, A
     nodes = _kept_nodes(tree, shown)
     number = {node: position for position, node in enumerate(nodes)}
     places = [stacks.places[place] for place in shown]
-    columns = {key: [getattr(place, attribute) for place in places] for key, attribute in (
-        ("live", "own_bytes"), ("liveBlocks", "own_blocks"), ("peak", "peak_bytes"), ("peakBlocks", "peak_blocks"),
-        ("total", "bytes"), ("allocations", "allocations"), ("temporary", "temporary"), ("lifetime", "mean_lifetime_ns"))}
-    return {
-        "frames": {
-            "name": [index(frame.name) for frame in tree.frames], "file": [index(frame.file) for frame in tree.frames],
-            "line": [frame.line for frame in tree.frames], "module": [index(frame.module) for frame in tree.frames],
-            "flags": [_flags(frame, run.program) for frame in tree.frames]},
-        "tree": {
-            "back": [number[node] - number[tree.parents[node]] for node in nodes[1:]],
-            "frame": [tree.frame_of[node] for node in nodes[1:]]},
-        "sites": {"leaf": [number[tree.leaves[place]] for place in shown],
-                  "label": [number[tree.label(tree.leaves[place])] for place in shown],
-                  "flags": [RUNTIME if place.is_runtime else 0 for place in places], **columns},
-        "text": list(text), "folder": run.cwd}
+    used = sorted({tree.frame_of[node] for node in nodes[1:]})
+    frame_number = {frame: position for position, frame in enumerate(used)}
+    kept = [tree.frames[frame] for frame in used]
+    pack = Pack()
+    pack.numbers("frame.name", [index(frame.name) for frame in kept], delta=True)
+    pack.numbers("frame.file", [index(frame.file) for frame in kept])
+    pack.numbers("frame.line", [frame.line for frame in kept])
+    pack.numbers("frame.module", [index(frame.module) for frame in kept])
+    pack.numbers("frame.flags", [_flags(frame, run.program) for frame in kept])
+    pack.numbers("node.back", [number[node] - number[tree.parents[node]] for node in nodes[1:]])
+    pack.numbers("node.frame", [frame_number[tree.frame_of[node]] for node in nodes[1:]])
+    pack.numbers("site.leaf", [number[tree.leaves[place]] for place in shown], delta=True)
+    pack.numbers("site.label", [number[tree.label(tree.leaves[place])] for place in shown], delta=True)
+    pack.numbers("site.flags", [RUNTIME if place.is_runtime else 0 for place in places])
+    for name, attribute in COLUMNS:
+        pack.numbers("site." + name, [getattr(place, attribute) for place in places])
+    pack.texts("text", text)
+    return pack
 
 
 def _kept_nodes(tree: Tree, shown: List[int]) -> List[int]:
@@ -134,7 +142,9 @@ def _kept_nodes(tree: Tree, shown: List[int]) -> List[int]:
 
 
 def _flags(frame: Frame, program: str) -> int:
-    return INLINED * frame.inlined | UNNAMED * (not frame.known) | OWN * frames.is_own(frame, program)
+    own = frames.is_own(frame, program)
+    runtime = not own and frames.is_runtime(frame)
+    return INLINED * frame.inlined | UNNAMED * (not frame.known) | OWN * own | RUNTIME_FRAME * runtime
 
 
 def about(run: Run) -> List[Tuple[str, str]]:

@@ -14,11 +14,13 @@ from typing import Callable, Dict, FrozenSet, Iterable, List, Optional, Pattern,
 from .errors import CrunchError
 from .words import printable
 
+RUNTIMES = Path(__file__).with_name("runtimes.supp")  # what the C and C++ runtimes are known to leave
 MOST_BYTES = 16 << 20
 DEFINITE, POSSIBLE, INDIRECT, REACHABLE = LEAK_KINDS = ("definite", "possible", "indirect", "reachable")
 FREE, ADDRESS, OVERLAP, FISHY = "Free", "Addr", "Overlap", "FishyValue"  # errors as memcheck calls them
 MEMCHECK_KIND = re.compile(r"(Addr|Value)\d{1,3}|[A-Z][A-Za-z]*")
 WITH_DETAIL = ("Param", "User", FISHY)  # the line after the kind is no frame
+SYMBOL_VERSION = re.compile(r"@@?[A-Z][\w.]*$")  # memcheck has 'memcpy@@GLIBC_2.14', nobody else the version
 MANGLED = re.compile(r"(fun:)_?_[ZR]")
 
 
@@ -34,7 +36,7 @@ class StackFrame:
 
 @dataclass
 class Suppression:
-    """One entry; `records` and `bytes` count what it has suppressed."""
+    """One entry."""
 
     name: str
     path: str
@@ -43,8 +45,7 @@ class Suppression:
     patterns: Tuple[str, ...]  # 'fun:…', 'obj:…', 'src:…', '...'; LSan: one 'leak:…'
     theirs: bool = False  # of other tools only, or of a kind of error that crunch does not look for: it cannot match
     built_in: bool = False
-    records: int = 0
-    bytes: int = 0
+    used: bool = False  # it has matched
 
     @property
     def place(self) -> str:
@@ -67,23 +68,22 @@ class Suppressions:
 
     entries: List[Suppression] = field(default_factory=list)
 
-    def find(self, kind: str, frames: Callable[[], Sequence[Sequence[StackFrame]]], size: int = 0) -> Optional[Suppression]:
-        """The first entry that matches a record of `kind`, which counts for it; `frames` gives its stack, in every way it may be seen."""
+    def find(self, kind: str, frames: Callable[[], Sequence[Sequence[StackFrame]]]) -> Optional[Suppression]:
+        """The first entry that matches a record of `kind`, used from now on; `frames` gives its stack, in every way it may be seen."""
         stacks: Optional[Sequence[Sequence[StackFrame]]] = None
         for entry in self.entries:
             if kind not in entry.kinds:
                 continue
             stacks = frames() if stacks is None else stacks
             if any(entry.matches(kind, stack) for stack in stacks):
-                entry.records += 1
-                entry.bytes += size
+                entry.used = True
                 return entry
         return None
 
     @property
     def unused(self) -> List[Suppression]:
         """The user's entries that could have matched and did not."""
-        return [entry for entry in self.entries if not (entry.records or entry.theirs or entry.built_in)]
+        return [entry for entry in self.entries if not (entry.used or entry.theirs or entry.built_in)]
 
     @property
     def want_mangled(self) -> bool:
@@ -229,9 +229,9 @@ def _stack(patterns: Sequence[str], frames: Sequence[StackFrame]) -> bool:
 @lru_cache(maxsize=1 << 16)
 def _frame(pattern: str, frame: StackFrame) -> bool:
     kind, _, text = pattern.partition(":")
-    wanted = _glob(text)
     if kind == "fun":
-        return any(map(wanted.fullmatch, frame.names))
+        return any(map(_glob(SYMBOL_VERSION.sub("", text)).fullmatch, frame.names))
+    wanted = _glob(text)
     if kind == "obj":
         return any(map(wanted.fullmatch, frame.objects)) or (text == "*" and not frame.objects)
     return any(map(wanted.fullmatch, _sources(frame)))

@@ -34,13 +34,14 @@ class LlvmSymbolizer:
 
     name = "llvm-symbolizer"
 
-    def __init__(self) -> None:
+    def __init__(self, demangle: bool = True) -> None:
+        self._names = "--demangle" if demangle else "--no-demangle"
         self._started: Optional["subprocess.Popen[bytes]"] = None
 
     def _process(self) -> "subprocess.Popen[bytes]":
         """Started when first needed: with all names in the cache there is no need."""
         path = _llvm_path()
-        self._started = self._started or (_start([path, "--output-style=JSON", "--inlines", "--demangle"]) if path else None)
+        self._started = self._started or (_start([path, "--output-style=JSON", "--inlines", self._names]) if path else None)
         if self._started is None:
             raise ToolFailed
         return self._started
@@ -82,9 +83,12 @@ class Addr2line:
 
     name = "addr2line"
 
+    def __init__(self, demangle: bool = True) -> None:
+        self._names = ["-C"] if demangle else []
+
     def ask(self, path: str, module: Module, addresses: Sequence[int]) -> Iterator[Answer]:
         """As LlvmSymbolizer.ask."""
-        text = _run([self.name, "-i", "-f", "-C", "-a", "-e", os.path.abspath(path)], (f"0x{address:x}" for address in addresses))
+        text = _run([self.name, "-i", "-f", *self._names, "-a", "-e", os.path.abspath(path)], (f"0x{address:x}" for address in addresses))
         yield from addr2line_answers(text, addresses)
 
 
@@ -110,9 +114,12 @@ def _is_address(text: str, address: int) -> bool:
 
 
 class Atos:
-    """macOS: a process for each file; knows dSYM bundles and the system's libraries."""
+    """macOS: a process for each file; knows dSYM bundles and the system's libraries. Demangles always."""
 
     name = "atos"
+
+    def __init__(self, demangle: bool = True) -> None:
+        del demangle
 
     def ask(self, path: str, module: Module, addresses: Sequence[int]) -> Iterator[Answer]:
         """As LlvmSymbolizer.ask."""
@@ -188,9 +195,9 @@ def _run(command: List[str], lines: Iterator[str]) -> str:
 class Tools:
     """The tools of this machine, best first; one that fails is not asked again."""
 
-    def __init__(self) -> None:
+    def __init__(self, demangle: bool = True) -> None:
         kinds = [Atos, LlvmSymbolizer] if sys.platform == "darwin" else [LlvmSymbolizer, Addr2line]
-        self._tools = [kind() for kind in kinds if (_llvm_path() if kind is LlvmSymbolizer else shutil.which(kind.name))]
+        self._tools = [kind(demangle) for kind in kinds if (_llvm_path() if kind is LlvmSymbolizer else shutil.which(kind.name))]
 
     @property
     def name(self) -> str:
@@ -211,6 +218,6 @@ class Tools:
 
 
 @lru_cache(maxsize=None)
-def tools() -> Tools:
+def tools(demangle: bool = True) -> Tools:
     """Shared by all that this run of crunch has to name."""
-    return Tools()
+    return Tools(demangle)

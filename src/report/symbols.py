@@ -9,7 +9,7 @@ import stat
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Callable, Dict, Iterable, List, Optional, Tuple
+from typing import Callable, Dict, FrozenSet, Iterable, List, Optional, Tuple
 
 from . import binary, symbol_cache
 from .perf_map import PerfMap
@@ -69,6 +69,26 @@ class Symbols:
         if pc not in self._frames:
             self.resolve([pc])
         return self._frames[pc]
+
+    def mangled(self, wanted: Iterable[Frame]) -> Dict[Frame, FrozenSet[str]]:
+        """Of C++ and Rust functions among these frames, the names as the linker has them; asks the tools, nothing is kept."""
+        missing = {frame for frame in wanted if frame.known and not frame.name.replace("_", "").isalnum()}
+        by_module: Dict[int, Dict[int, Tuple[Frame, ...]]] = {}
+        for pc, frames in self._frames.items():
+            if not missing.isdisjoint(frames):
+                missing.difference_update(frames)
+                number = self._stacks.pc_modules[pc]
+                by_module.setdefault(number, {})[self._offset(pc, self._stacks.modules[number])] = frames
+        found: Dict[Frame, FrozenSet[str]] = {}
+        for number, asked in by_module.items():
+            module = self._stacks.modules[number]
+            path = os.path.join(self._folder, module.path)
+            if number and why_not(path, module, self._start_ns) is None:
+                ask = self._ask or tools(demangle=False)
+                for frames, answer in zip(asked.values(), ask.ask(path, module, list(asked))):
+                    for frame, (name, *_) in zip(frames, answer):
+                        found[frame] = found.get(frame, frozenset()) | {printable(name)}
+        return found
 
     def _offset(self, pc: int, module: Module) -> int:
         """Where the call is, in the addresses of the module's symbol table."""

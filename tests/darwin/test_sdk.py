@@ -16,6 +16,7 @@ SDK = ROOT / "src/tracker/platform/darwin_sdk"
 TARGETS = {"x86_64": ("x86_64-macos.10.13", "x86_64-apple-macos10.13"),
            "arm64": ("aarch64-macos.11.0", "arm64-apple-macos11.0")}
 STRUCTS = {
+    "malloc_statistics_t": ("blocks_in_use", "size_allocated"), "vm_range_t": ("address", "size"),
     "struct timespec": ("tv_sec", "tv_nsec"),
     "struct timeval": ("tv_sec", "tv_usec"),
     "struct stat": ("st_dev", "st_mode", "st_ino", "st_uid", "st_size", "st_blocks"),
@@ -35,23 +36,26 @@ STRUCTS = {
     "struct segment_command_64": ("cmd", "cmdsize", "segname", "vmaddr", "vmsize"),
     "struct task_dyld_info": ("all_image_info_addr",),
     "struct mach_task_basic_info": ("resident_size", "resident_size_max"),
+    "struct vm_region_submap_info_64": ("protection", "offset", "user_tag", "external_pager", "share_mode", "is_submap"),
+    "struct thread_identifier_info": ("thread_id",), "thread_act_array_t": (), "thread_state_t": (), "thread_info_t": (),
     "mach_timebase_info_data_t": ("numer", "denom"),
     "ucontext_t": ("uc_sigmask", "uc_stack", "uc_link", "uc_mcontext"),
     "mach_msg_type_number_t": (), "task_info_t": (), "kern_return_t": (),
     "pthread_mutex_t": (), "pthread_attr_t": (), "pthread_once_t": (), "pthread_mutexattr_t": (),
-    "pthread_t": (), "pthread_key_t": (), "sigset_t": (), "off_t": (), "mode_t": (), "time_t": (), "ssize_t": (),
+    "pthread_t": (), "sigjmp_buf": (), "pthread_key_t": (), "sigset_t": (), "off_t": (), "mode_t": (), "time_t": (), "ssize_t": (),
 }
 CONTEXT = "__typeof__(*((ucontext_t *)0)->uc_mcontext)"
 BEGUN = {  # of these the headers declare no more than the tracker uses
-    "malloc_zone_t": ("size",),
+    "malloc_zone_t": ("size", "malloc", "realloc", "zone_name", "batch_malloc", "introspect", "version", "memalign", "free_definite_size"),
+    "malloc_introspection_t": ("enumerator", "good_size", "force_lock", "statistics", "zone_locked", "reinit_lock"),
     "struct dyld_all_image_infos": ("version", "infoArray", "dyldImageLoadAddress"),
     "FILE": ("_p", "_bf._base", "_bf._size"),
     CONTEXT: ("__es",),
 }
 EXCEPTION = {"x86_64": ("__es.__trapno", "__es.__err"), "arm64": ("__es.__far", "__es.__esr")}
-REAL = ("assert crt_externs dlfcn errno fcntl libproc pthread signal stdio stdlib string time unistd mach-o/dyld "
-        "mach-o/dyld_images mach-o/loader mach/mach mach/mach_time malloc/malloc sys/mman sys/resource sys/stat sys/time "
-        "sys/types sys/ucontext sys/utsname").split()
+REAL = ("assert crt_externs dlfcn errno fcntl libproc pthread setjmp signal stdio stdlib string time unistd mach-o/dyld "
+        "mach-o/dyld_images mach-o/loader mach/mach mach/mach_time malloc/malloc sys/file sys/mman sys/resource sys/stat "
+        "sys/time sys/types sys/ucontext sys/utsname sys/wait").split()
 
 pytestmark = [
     pytest.mark.skipif(not importlib.util.find_spec("ziglang"), reason="zig is not here"),

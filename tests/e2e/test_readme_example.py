@@ -6,6 +6,11 @@ from harness import crunch, target
 
 EXPECTED = """\
 crunch: SIGSEGV illegal access: address 0x{fault}
+  a write to an address 16777205 bytes after a live block of 10 bytes, where nothing is mapped
+  in
+    main (example.c:7)
+  the block 0x{block} was allocated in
+    main (example.c:6)
 
 writing crash info...
 crash info written to {out}/fatal
@@ -31,7 +36,7 @@ def test_example(tmp_path):
     result, run = crunch(None, "a.out", cwd=tmp_path)
 
     assert result.status == 139 and result.stdout == b""
-    fault, block = re.findall(r"0x([0-9a-f]+)", result.said)
+    fault, block, _ = re.findall(r"0x([0-9a-f]+)", result.said)
     assert result.said == EXPECTED.format(fault=fault, block=block, out=tmp_path / "crunch_out") + CALL_STACKS
     assert int(fault, 16) - int(block, 16) == 0xffffff
     assert run.heap_files == [f"0x{block}"]

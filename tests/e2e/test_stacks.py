@@ -106,6 +106,13 @@ at the peak of 98.2 KiB, by call stack
 """
 
 
+def test_stacks_from_the_loader_are_whole(folder):
+    """What libraries' initialisers allocate: the loader's first instructions have no unwind table, and nothing is outside of them."""
+    recorded = crunch(folder, target("hello"))[1]
+    found = runs.load(recorded.path).stacks
+    assert any(place.runtime_bytes > 4096 for place in found.places) and found.cut_short() == {}
+
+
 @pytest.mark.parametrize("options, words", [(["--stacks", "0"], []), (["--stacks", "1"], ["_start"]), (["--stacks", "1", "-n"], ["_start"])])
 def test_whole_stacks_or_none_on_demand(folder, options, words):
     result = crunch(folder, target("call_tree"), options=options)[0]

@@ -15,3 +15,38 @@ def own_cache(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("cache")
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    import browser
+
+    with browser.playwright.sync_playwright() as running:
+        started = running.chromium.launch(executable_path=browser.CHROMIUM, args=browser.OPTIONS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def visit(chromium):
+    """Opens a run folder's page; afterwards it must have caused neither errors nor requests."""
+    import browser
+
+    contexts, troubles = [], []
+
+    def start(folder, hash_="", view="", editor="", **options):
+        address = browser.write(folder, editor=editor)
+        context = chromium.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: troubles.append(message.text))
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("dialog", lambda dialog: (troubles.append("dialog"), dialog.dismiss()))
+        page.on("request", lambda request: troubles.append(request.url) if not request.url.startswith("file:") else None)
+        page.goto(address + hash_)
+        return browser.ready(page, view or hash_.lstrip("#").split("?")[0] or "overview")
+
+    yield start
+    for context in contexts:
+        context.close()
+    assert troubles == []

@@ -17,6 +17,8 @@ import pytest
 
 import folders
 from conftest import ROOT
+from report import problems
+from test_problems import error
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="finds its stand-in for the tracker through /proc")
 UNRECORDED = "crunch: sh was not recorded: the tracker did not start in it\n"
@@ -57,11 +59,18 @@ def program(path, text):
     (["no-such-program"], 127, "neither in PATH"),
     (["/"], 126, "is a directory"),
     (["--heap-limit", "lots", "true"], 125, "--heap-limit takes a size"),
+    (["--snapshot-every", "1ms", "true"], 125, "--snapshot-every takes a time like"),
+    (["--snapshot-on", "KILL", "true"], 125, "--snapshot-on takes one of USR1"),
+    (["-n", "--snapshot-at-peak", "true"], 125, "snapshots are kept in the output folder"),
+    (["--snapshot", "/nowhere"], 125, "in /nowhere no program is recorded right now"),
     (["--max-listed", "-1", "true"], 125, "--max-listed takes a number"),
     (["--no-such-option", "true"], 125, "usage:"),
     ([], 125, "usage:"),
     (["-i", "/no/such/file", "true"], 125, "cannot be opened"),
     (["--report", "/"], 125, "no run folder"),
+    (["--suppressions", "/no/such/file", "touch", "ran"], 125, "the suppressions /no/such/file cannot be read"),
+    (["--error-exitcode", "0", "true"], 125, "--error-exitcode takes an exit status from 1 to 255"),
+    (["--error-exitcode", "256", "true"], 125, "--error-exitcode takes an exit status from 1 to 255"),
     (["--help"], 0, None), (["--version"], 0, None),
 ])
 def test_exit_statuses(run, arguments, status, words):
@@ -82,6 +91,31 @@ def test_a_whole_run(run, tmp_path):
     assert done.stderr == (f"=== crunch ===\n1 remaining heap allocations\n  0x7f00 : 10 bytes\n\n"
                            f"crunch report written to {out}/report.html\n")
     assert "0x7f00" in (out / "report.html").read_text() and [entry.name for entry in out.parent.iterdir()] == ["crunch_out"]
+
+
+ALL_FREES = "{\nall\nMemcheck:Free\nfun:free\n}\n"
+
+
+@pytest.mark.parametrize("options, end, status", [
+    ([], "exit 4", 4), (["--error-exitcode", "9"], "exit 4", 9), (["--error-exitcode", "9"], "exit 0", 9),
+    (["--error-exitcode", "9", "--suppressions", "all.supp"], "exit 4", 4), (["--error-exitcode", "9"], "kill -9 $$", 137)])
+def test_the_exit_status_may_tell_of_errors(run, tmp_path, options, end, status):
+    wrong_free = folders.CallStacks(nodes=[(0, 16)], pcs=[(0x1008, 0)], errors=[error(problems.DOUBLE_FREE, stack=16)])
+    folder = folders.run_folder(tmp_path / "given", call_stacks=wrong_free)
+    (tmp_path / "work" / "all.supp").write_text(ALL_FREES)
+    done = run(*options, "sh", "-c", RECORDED.format(folder=folder) + end)
+    assert done.returncode == status, done.stderr
+    assert ("suppressed: 1 error" in done.stderr) == ("--suppressions" in options)
+
+
+def test_entries_are_printed_alone_when_all_else_is_quiet(run, tmp_path):
+    wrong_free = folders.CallStacks(nodes=[(0, 16)], pcs=[(0x1008, 0)], errors=[error(problems.DOUBLE_FREE, stack=16)])
+    folder = folders.run_folder(tmp_path / "given", call_stacks=wrong_free)
+    done = run("-q", "--print-suppressions", "sh", "-c", RECORDED.format(folder=folder))
+    assert done.stderr.splitlines()[2:] == ["   Memcheck:Free", "   fun:free", "   obj:*", "}"]
+    (tmp_path / "work" / "printed.supp").write_text(done.stderr)
+    again = run("--suppressions", "printed.supp", "--report", str(folder))
+    assert again.returncode == 0 and again.stderr.splitlines()[1:] == ["suppressed: 1 error"]
 
 
 def test_without_a_report_nothing_is_touched(run, tmp_path):

@@ -35,7 +35,7 @@ def test_what_is_written_is_read(tmp_path):
     assert [block.address for block in blocks.largest(10)] == [0x9000, 0x7F00]
     assert [block.address for block in blocks.largest(1)] == [0x9000]
     assert [block.size for block in blocks.runtime(10)] == [99]
-    assert reader.read_contents(folder, blocks.largest(2)[1], 4) == b"0123"
+    assert reader.read_contents(folder, blocks.largest(2)[1].address, 4) == b"0123"
     assert reader.read_stats(folder)["live_blocks"] == 3
 
 
@@ -108,10 +108,11 @@ def test_the_layout_is_the_headers(tmp_path):
     if not compiler:
         pytest.skip("no C compiler")
     names = [name for name in folders.DEFAULTS]
-    members = {"max_rss": "max_rss_bytes"}
+    members = {"max_rss": "max_rss_bytes", "heap_bytes_left": "heap_left.bytes_left", "heap_files_left": "heap_left.files_left"}
     source = tmp_path / "layout.c"
     source.write_text('#include "format.h"\n#include <stddef.h>\n#include <stdio.h>\nint main(void) {\n' + "".join(
         f'printf("%zu ", offsetof(struct cr_header, {members.get(name, name)}));\n' for name in names) +
+        'printf("%zu ", offsetof(struct cr_header, snapshots));\n'
         'printf("%zu %zu", offsetof(struct cr_header, sections), sizeof(struct cr_chunk)); return 0; }\n')
     program = tmp_path / "layout"
     subprocess.run([compiler, "-std=c11", "-I", str(ROOT / "src/tracker/base"), "-o", str(program), str(source)], check=True)
@@ -123,4 +124,4 @@ def test_the_layout_is_the_headers(tmp_path):
             ours.append(position)
         position += struct.calcsize("<" + item)
     ours = ours[5:5 + len(names)]  # magic, version, header_bytes, file_bytes, chunk_count come first
-    assert ours + [reader.HEADER.size, reader.CHUNK.size] == offsets
+    assert ours + [reader.SNAPSHOTS_AT, reader.HEADER.size, reader.CHUNK.size] == offsets

@@ -44,13 +44,18 @@ def call_in(path, function):
     return int(body[at + 1].split(":")[0], 16)
 
 
-def one(path, address, build_id=None, tools=None, start_ns=1 << 62, module_path=None):
-    """The frames of one return address in a file."""
+def symbols_of(path, address, build_id=None, tools=None, start_ns=1 << 62, module_path=None):
+    """Names of one return address in a file, which is pc 16."""
     identity = next(iter(binary.build_ids(path)), "") if build_id is None else build_id
     module = Module(START, START + (1 << 30), START, 1, 0, str(module_path or path), identity)
     stacks = Stacks([0] * 16, list(range(16)), [0] * 16 + [START + address], [0] * 16 + [1],
                     [Module(0, 0, 0, 0, 0, "", ""), module], [], [])
-    found = symbols.Symbols(stacks, 1 << 22, start_ns, str(path.parent), tools)
+    return symbols.Symbols(stacks, 1 << 22, start_ns, str(path.parent), tools)
+
+
+def one(path, address, *others, **more):
+    """The frames of one return address in a file."""
+    found = symbols_of(path, address, *others, **more)
     return found.frames(16), found.troubles
 
 
@@ -78,6 +83,18 @@ def test_templates_are_demangled(program, kind):
     path = program()
     found, _ = one(path, call_in(path, "_ZN3BoxIiE4fillEi"), tools=tools_of(kind))
     assert shown(found)[-1] == ("Box<int>::fill(int)", "prog.cpp", 3, False)
+
+
+@pytest.mark.parametrize("kind", [LlvmSymbolizer, Addr2line])
+def test_names_as_the_linker_has_them(program, monkeypatch, kind):
+    path = program()
+    plain = tools_of(kind)
+    plain._tools = [kind(demangle=False)]
+    monkeypatch.setattr(symbols, "tools", lambda demangle=True: tools_of(kind) if demangle else plain)
+    found = symbols_of(path, call_in(path, "_ZN3BoxIiE4fillEi"))
+    fill = found.frames(16)[-1]
+    assert found.mangled([fill]) == {fill: frozenset(("_ZN3BoxIiE4fillEi",))}
+    assert found.mangled([one(path, call_in(path, "outer"))[0][-1]]) == {}, "a C function has one name"
 
 
 @pytest.mark.parametrize("kind", [LlvmSymbolizer, Addr2line])

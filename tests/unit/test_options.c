@@ -36,6 +36,23 @@ int main(void)
     set("relative", NULL, NULL);
     ok(!cr_options.out[0], "a relative folder is none");
 
+    set("/tmp/out", NULL, NULL);
+    ok(!cr_options.check && !cr_options.guard_every && !cr_options.guard_below && cr_options.fill == 0xcd &&
+           cr_options.quarantine == (uint64_t)64 << 20,
+       "nothing is checked unless asked for");
+    setenv("CRUNCH_CHECK", "1", 1);
+    setenv("CRUNCH_QUARANTINE", "5000", 1);
+    setenv("CRUNCH_FILL", "171", 1);
+    setenv("CRUNCH_GUARD", "1000", 1);
+    setenv("CRUNCH_GUARD_BELOW", "1", 1);
+    cr_options_read();
+    ok(cr_options.check && cr_options.quarantine == 5000 && cr_options.fill == 171 && cr_options.guard_every == 1000 &&
+           cr_options.guard_below,
+       "checks that are asked for");
+    setenv("CRUNCH_FILL", "256", 1);
+    cr_options_read();
+    ok(cr_options.fill == CR_FILL_NOTHING, "new blocks are left as they are");
+
     static char path[CR_PATH_BYTES + 10];
     memset(path, 'x', sizeof path - 1);
     path[0] = '/';

@@ -22,7 +22,7 @@ static __attribute__((noinline)) void alloc(struct cr_thread *thread, void *bloc
 static __attribute__((noinline)) bool resize(struct cr_thread *thread, void *block, void *result, size_t size)
 {
     struct cr_unwind_start start = CR_UNWIND_START();
-    struct cr_resize step = {cr_on_resize_begin(thread, block, 0), block, result, size, CR_KIND_REALLOC};
+    struct cr_resize step = {cr_on_resize_begin(thread, block, "realloc", 0), block, result, size, CR_KIND_REALLOC};
     cr_on_resize_end(thread, &step, &start);
     return step.index != 0;
 }

@@ -68,7 +68,7 @@ static bool is_in_the_file_at_once(void)
     cr_recording_hand_in(slot);
     return read_file(tracker_path("recording"), &header, &seen) && !memcmp(header.magic, CR_RECORDING_MAGIC, 8) &&
            header.version == CR_FORMAT_VERSION && header.pid == (uint64_t)getpid() && header.state == CR_RUN_RUNNING &&
-           header.shared_bytes == 4242 && header.heap_bytes_left == 1000 && seen.allocations == 41 &&
+           header.shared_bytes == 4242 && header.heap_left.bytes_left == 1000 && seen.allocations == 41 &&
            seen.bytes_allocated == 4242 && !stat(tracker_path("recording"), &status) &&
            (uint64_t)status.st_size >= header.file_bytes;
 }
@@ -295,7 +295,7 @@ static bool peaks_of_several_threads_count_in_steps(void)
            !rises_to(slot, step + 2);
 }
 
-static struct cr_header budget;
+static struct cr_budget budget;
 
 static void *claim(void *argument)
 {
@@ -308,18 +308,18 @@ static void *claim(void *argument)
 static void test_budget(void)
 {
     int claimed[THREADS] = {0}, all = 0;
-    budget.heap_bytes_left = 1234;
-    budget.heap_files_left = 1000000;
+    budget.bytes_left = 1234;
+    budget.files_left = 1000000;
     threads_run(THREADS, claim, claimed, sizeof *claimed);
     for (int i = 0; i < THREADS; i++)
         all += claimed[i];
-    ok(all <= 123 && all >= 123 - THREADS && budget.heap_bytes_left == 1234 - 10 * all,
+    ok(all <= 123 && all >= 123 - THREADS && budget.bytes_left == 1234 - 10 * all,
        "claims never take more bytes than there are");
-    budget.heap_bytes_left = 1000;
-    budget.heap_files_left = 2;
+    budget.bytes_left = 1000;
+    budget.files_left = 2;
     ok(cr_recording_claim(&budget, 1000) && cr_recording_claim(&budget, 0),
        "the last byte may be claimed, and an empty file");
-    ok(!cr_recording_claim(&budget, 0) && budget.heap_files_left == 0, "no more files than there are");
+    ok(!cr_recording_claim(&budget, 0) && budget.files_left == 0, "no more files than there are");
 }
 
 /* ---- fork ---- */

@@ -33,8 +33,8 @@ static void reached(struct stacks *stacks, const struct cr_unwind_start *start)
         cr_on_alloc(act->thread, act->block, act->size, CR_KIND_MALLOC, start);
         return;
     }
-    struct cr_resize resize = {cr_on_resize_begin(act->thread, act->block, 0), act->block, act->block, act->size,
-                               CR_KIND_REALLOC};
+    struct cr_resize resize = {cr_on_resize_begin(act->thread, act->block, "realloc", 0), act->block, act->block,
+                               act->size, CR_KIND_REALLOC};
     cr_on_resize_end(act->thread, &resize, start);
 }
 

@@ -57,8 +57,28 @@ enum cr_run_flags {
     CR_RUN_FORKED = 1u << 0, /* a child of fork: its heap began as a copy of its parent's */
     CR_RUN_CHILD = 1u << 1,  /* the folder is children/PID of another run folder */
     CR_RUN_STOPPED =
-        1u << 2 /* tracking turned itself off before the end (out of memory); the counters stand still since */
+        1u << 2, /* tracking turned itself off before the end (out of memory); the counters stand still since */
+    CR_RUN_SNAPSHOT = 1u << 3, /* the folder is snapshots/N of another: the process went on after end_ns */
 };
+
+/* What may still be kept of block contents. */
+struct cr_budget {
+    _Atomic int64_t bytes_left;
+    _Atomic int64_t files_left;
+};
+
+/* Snapshots of a process. Who wants one raises `wanted` and sends `signal` to the process. */
+struct cr_snapshots {
+    _Atomic uint32_t wanted;   /* by whoever asks from outside */
+    _Atomic uint32_t answered; /* the value of `wanted` when the last one was taken or given up */
+    _Atomic uint32_t taken;    /* the number of the last one; its folder is there when it is complete */
+    _Atomic uint32_t dropped;  /* of these, those that could not be written */
+    _Atomic uint32_t writing;  /* 1 while one is being written; at most one is */
+    _Atomic uint32_t signal;   /* 0: the process cannot be asked */
+    _Atomic uint64_t longest_pause_ns;
+    struct cr_budget heap; /* for the contents in all snapshots of the process and its children together */
+};
+static_assert(sizeof(struct cr_snapshots) == 48, "");
 
 struct cr_header {
     char magic[8];
@@ -85,8 +105,7 @@ struct cr_header {
     _Atomic uint64_t peak_bytes;
     _Atomic uint64_t peak_blocks; /* live blocks at the moment of peak_bytes */
     /* What may still be kept of block contents, by this process and all its children together. */
-    _Atomic int64_t heap_bytes_left;
-    _Atomic int64_t heap_files_left;
+    struct cr_budget heap_left;
     /* Written at the end, with the blocks file. */
     uint64_t runtime_bytes; /* live blocks that are the C and C++ runtimes' own */
     uint64_t runtime_blocks;
@@ -101,7 +120,8 @@ struct cr_header {
     /* Errors of the program's, repetitions included; raised after the item of ERRORS is there. Of these, those without an item. */
     _Atomic uint64_t errors;
     _Atomic uint64_t errors_left_out;
-    uint64_t reserved[14];
+    uint64_t reserved[8];
+    struct cr_snapshots snapshots;
     struct cr_section sections[CR_SECTIONS];
     struct cr_chunk chunks[CR_MAX_CHUNKS];
 };

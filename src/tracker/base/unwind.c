@@ -7,6 +7,7 @@
 
 #include "base/unwind_step.h"
 
+#include "platform/platform.h"
 #include "platform/unwind_platform.h"
 
 #include <stdatomic.h>
@@ -279,6 +280,20 @@ static void start_walk(struct cr_unwind_walk *walk, const struct cr_unwind_state
     memory->high = on_stack ? state->stack_high : (memory->low | CR_UNWIND_PAGE_MASK) + 1;
 }
 
+/* Walks, and keeps what was found. */
+static struct cr_unwind_stack capture(struct cr_unwind_state *state, struct cr_unwind_walk *walk)
+{
+    uint32_t joined;
+    uint32_t walked = walk_out(state, walk, &joined);
+    uint32_t fresh = 0;
+    if (walked > 0)
+        fresh = keep(state, walk, walked, joined);
+    else
+        state->frames = joined + 1;
+    return (struct cr_unwind_stack){
+        .frames = state->frames, .fresh = fresh, .truncated = state->dropped > 0, .end = state->end};
+}
+
 struct cr_unwind_stack cr_unwind_capture_at(struct cr_unwind_state *state, uintptr_t pc, uintptr_t sp, uintptr_t fp)
 {
     if (state->busy) {
@@ -294,16 +309,24 @@ struct cr_unwind_stack cr_unwind_capture_at(struct cr_unwind_state *state, uintp
     }
     struct cr_unwind_walk walk;
     start_walk(&walk, state, pc, sp, fp);
-    uint32_t joined;
-    uint32_t walked = walk_out(state, &walk, &joined);
-    uint32_t fresh = 0;
-    if (walked > 0)
-        fresh = keep(state, &walk, walked, joined);
-    else
-        state->frames = joined + 1;
-    struct cr_unwind_stack stack = {
-        .frames = state->frames, .fresh = fresh, .truncated = state->dropped > 0, .end = state->end};
+    struct cr_unwind_stack stack = capture(state, &walk);
     atomic_signal_fence(memory_order_seq_cst);
     state->busy = false;
+    return stack;
+}
+
+struct cr_unwind_stack cr_unwind_capture_registers(struct cr_unwind_state *state,
+                                                   const struct cr_os_registers *registers)
+{
+    struct cr_unwind_walk walk;
+    state->joinable = 0;
+    start_walk(&walk, state, registers->pc, registers->sp, registers->fp);
+    walk.memory.live = registers->sp;
+    walk.memory.low = walk.memory.high = (registers->sp + 7) & ~(uintptr_t)7; /* nothing is proven readable yet */
+    cr_unwind_start_exact(&walk, registers);
+    struct cr_unwind_stack stack = capture(state, &walk);
+    if (stack.frames && state->pc[stack.frames - 1] == registers->pc)
+        state->pc[stack.frames - 1]++;
+    state->joinable = 0;
     return stack;
 }

@@ -95,6 +95,13 @@ static inline struct cr_unwind_stack cr_unwind_capture(struct cr_unwind_state *s
 /* The same with start's parts in registers: reading them from memory that was written just before costs 4 ns. */
 struct cr_unwind_stack cr_unwind_capture_at(struct cr_unwind_state *state, uintptr_t pc, uintptr_t sp, uintptr_t fp);
 
+/* The same for a stack that was interrupted: the calling thread's, with the registers that a signal's handler was given, or another's that
+ * is stopped (platform.h). Nothing is trusted, sp may be wild. The state is one of its own, with the bounds of that stack or none.
+ * pc[frames-1] is registers->pc + 1, so that, as for all frames, 1 is to be subtracted. */
+struct cr_os_registers;
+struct cr_unwind_stack cr_unwind_capture_registers(struct cr_unwind_state *state,
+                                                   const struct cr_os_registers *registers);
+
 /* Forgets everything known about code. To be called after a module was unloaded, before its addresses can be called again as
  * another's (right after dlclose is early enough); takes about 20 us. */
 void cr_unwind_flush(void);

@@ -78,6 +78,38 @@
     /* allocates with a lock of the thread's held that a thread's first allocation needs (platform/modules_linux.c) */ \
     X(LINUX, int, pthread_getattr_np, (pthread_t thread, pthread_attr_t * attributes))                                 \
                                                                                                                        \
+    /* waits that end with EINTR after any signal handler, also crunch's own (platform/interpose_waits_linux.c) */     \
+    X(LINUX, int, poll, (struct pollfd * fds, nfds_t count, int timeout))                                              \
+    X(LINUX, int, __poll_chk, (struct pollfd * fds, nfds_t count, int timeout, size_t bytes))                          \
+    X(LINUX, int, ppoll, (struct pollfd * fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask))    \
+    X(LINUX, int, __ppoll_chk,                                                                                         \
+      (struct pollfd * fds, nfds_t count, const struct timespec *timeout, const sigset_t *mask, size_t bytes))         \
+    X(LINUX, int, select, (int count, fd_set *readable, fd_set *writable, fd_set *special, struct timeval *timeout))   \
+    X(LINUX, int, pselect,                                                                                             \
+      (int count, fd_set *readable, fd_set *writable, fd_set *special, const struct timespec *timeout,                 \
+       const sigset_t *mask))                                                                                          \
+    X(LINUX, int, epoll_wait, (int fd, struct epoll_event *events, int most, int timeout))                             \
+    X(LINUX, int, epoll_pwait, (int fd, struct epoll_event *events, int most, int timeout, const sigset_t *mask))      \
+    X(LINUX, int, epoll_pwait2,                                                                                        \
+      (int fd, struct epoll_event *events, int most, const struct timespec *timeout, const sigset_t *mask))            \
+    X(LINUX, int, nanosleep, (const struct timespec *time, struct timespec *left))                                     \
+    X(LINUX, int, clock_nanosleep, (clockid_t clock, int flags, const struct timespec *time, struct timespec *left))   \
+    X(LINUX, unsigned, sleep, (unsigned seconds))                                                                      \
+    X(LINUX, int, usleep, (useconds_t us))                                                                             \
+    X(LINUX, int, thrd_sleep, (const struct timespec *time, struct timespec *left))                                    \
+    X(LINUX, int, pause, (void))                                                                                       \
+    X(LINUX, int, sigsuspend, (const sigset_t *mask))                                                                  \
+    X(LINUX, int, sigwaitinfo, (const sigset_t *set, siginfo_t *info))                                                 \
+    X(LINUX, int, sigtimedwait, (const sigset_t *set, siginfo_t *info, const struct timespec *timeout))                \
+    X(LINUX, int, sigwait, (const sigset_t *set, int *number))                                                         \
+    X(LINUX, int, sem_wait, (sem_t * semaphore))                                                                       \
+    X(LINUX, int, sem_timedwait, (sem_t * semaphore, const struct timespec *end))                                      \
+    X(LINUX, int, sem_clockwait, (sem_t * semaphore, clockid_t clock, const struct timespec *end))                     \
+    X(LINUX, int, semop, (int set, struct sembuf *operations, size_t count))                                           \
+    X(LINUX, int, semtimedop, (int set, struct sembuf *operations, size_t count, const struct timespec *timeout))      \
+    X(LINUX, int, msgsnd, (int queue, const void *message, size_t size, int flags))                                    \
+    X(LINUX, ssize_t, msgrcv, (int queue, void *message, size_t size, long type, int flags))                           \
+                                                                                                                       \
     /* ends of the process image that run no exit handlers */                                                          \
     X(BOTH, void, _exit, (int status))                                                                                 \
     X(BOTH, void, _Exit, (int status))                                                                                 \

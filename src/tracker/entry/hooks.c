@@ -6,6 +6,8 @@
 
 #include <errno.h>
 
+#include "entry/placed.h"
+
 struct cr_real cr_real;
 
 /* Until start-up is complete every address is suspected, and looked up. */
@@ -50,6 +52,7 @@ CR_HOOK(void *, malloc, (size_t size))
     struct cr_thread *thread = cr_hook_enter();
     if (CR_UNLIKELY(!thread))
         return cr_pass_malloc(size);
+    CR_PLACE(thread, size, 16, CR_KIND_MALLOC);
     void *block = CR_CALL(malloc)(size);
     CR_FINISH(thread, block, size, CR_KIND_MALLOC);
     return block;
@@ -60,6 +63,9 @@ CR_HOOK(void *, calloc, (size_t count, size_t size))
     struct cr_thread *thread = cr_hook_enter();
     if (CR_UNLIKELY(!thread))
         return cr_pass_calloc(count, size);
+    size_t bytes;
+    if (CR_LIKELY(!__builtin_mul_overflow(count, size, &bytes)))
+        CR_PLACE(thread, bytes, 16, CR_KIND_CALLOC);
     void *block = CR_CALL(calloc)(count, size);
     CR_FINISH_MANY(thread, block, count, size, CR_KIND_CALLOC);
     return block;
@@ -71,6 +77,11 @@ CR_HOOK(void, free, (void *block))
     if (CR_UNLIKELY(!thread)) {
         cr_pass_free(block);
         return;
+    }
+    if (CR_UNLIKELY(cr_may_be_placed(block))) {
+        struct cr_unwind_start start = CR_UNWIND_START();
+        if (cr_hooks_free_placed(thread, block, "free", NULL, &start))
+            block = NULL;
     }
     if (CR_LIKELY(cr_on_free(thread, block, CR_CALLER())))
         CR_CALL(free)(block);
@@ -95,8 +106,17 @@ void *cr_hooks_resize(void *block, size_t size, const char *function, struct cr_
     struct cr_thread *thread = cr_hook_enter();
     if (CR_UNLIKELY(!thread))
         return cr_pass_realloc(block, size);
+    void *placed;
+    if (CR_UNLIKELY(cr_may_be_placed(block)) && block &&
+        cr_hooks_resize_placed(thread, block, size, function, start, &placed)) {
+        cr_leave(thread);
+        return placed;
+    }
+    if (CR_UNLIKELY(!block && !--thread->until_placed) &&
+        (placed = cr_hooks_place(thread, size, 16, CR_KIND_REALLOC, start)))
+        return placed;
     struct cr_resize resize = {
-        .index = block ? cr_on_resize_begin(thread, block, start->pc) : 0, .block = block, .size = size};
+        .index = block ? cr_on_resize_begin(thread, block, function, start->pc) : 0, .block = block, .size = size};
     if (CR_UNLIKELY(block && !resize.index) && !cr_hooks_may_resize(thread, block, function, start->pc))
         return NULL;
     resize.result = resize.index || !block ? CR_CALL(realloc)(block, size) : cr_pass_realloc(block, size);
@@ -128,6 +148,14 @@ CR_HOOK(int, posix_memalign, (void **result, size_t align, size_t size))
             cr_passed(*result);
         return error;
     }
+    if (CR_UNLIKELY(!--thread->until_placed) && cr_hooks_is_align(align)) {
+        struct cr_unwind_start start = CR_UNWIND_START();
+        void *placed = cr_hooks_place(thread, size, align, CR_KIND_ALIGNED, &start);
+        if (placed) {
+            *result = placed;
+            return 0;
+        }
+    }
     int error = CR_CALL(posix_memalign)(result, align, size);
     void *block = error ? NULL : *result;
     CR_FINISH(thread, block, size, CR_KIND_ALIGNED);
@@ -139,6 +167,8 @@ CR_HOOK(void *, aligned_alloc, (size_t align, size_t size))
     struct cr_thread *thread = cr_hook_enter();
     if (CR_UNLIKELY(!thread))
         return cr_passed(CR_REAL(aligned_alloc)(align, size));
+    if (cr_hooks_is_align(align))
+        CR_PLACE(thread, size, align, CR_KIND_ALIGNED);
     void *block = CR_CALL(aligned_alloc)(align, size);
     CR_FINISH(thread, block, size, CR_KIND_ALIGNED);
     return block;
@@ -149,6 +179,7 @@ CR_HOOK(void *, valloc, (size_t size))
     struct cr_thread *thread = cr_hook_enter();
     if (CR_UNLIKELY(!thread))
         return cr_passed(CR_REAL(valloc)(size));
+    CR_PLACE(thread, size, cr_os_page_bytes(), CR_KIND_ALIGNED);
     void *block = CR_CALL(valloc)(size);
     CR_FINISH(thread, block, size, CR_KIND_ALIGNED);
     return block;

@@ -10,20 +10,16 @@
 #include "base/fmt.h"
 #include "entry/crash.h"
 #include "entry/hooks.h"
+#include "entry/placed.h"
 #include "events/errors.h"
+#include "events/locks.h"
 #include "events/run_folder.h"
-#include "services/arena.h"
+#include "events/snapshot.h"
 #include "services/options.h"
 #include "services/recording.h"
-#include "state/call_tree.h"
-#include "state/modules.h"
 #include "base/banned.h"
 
 /* ---- fork ---- */
-
-static struct cr_lock *const locks[] = {&cr_errors_lock, &cr_threads_lock, &cr_regions_lock,   &cr_records_lock,
-                                        &cr_tree_lock,   &cr_modules_lock, &cr_recording_lock, &cr_arena_lock};
-#define LOCKS (sizeof locks / sizeof *locks)
 
 /* The state of the thread that forks. Other fork handlers, a library's or libSystem's own, may allocate while the locks are held:
  * the thread is busy meanwhile, and they go unrecorded. */
@@ -45,13 +41,14 @@ static bool is_nested(void) { return !is_holder() || (nested && nested--); }
 
 static void before_fork(void)
 {
+    if (cr_snapshot_forks)
+        return;
     if (within()) {
         nested += is_holder();
         cr_lifecycle_forks();
         return;
     }
-    for (size_t i = 0; i < LOCKS; i++)
-        cr_lock(locks[i]);
+    cr_locks_take();
     atomic_store(&holder, &errno);
     forking = cr_tls_get();
     cr_tls_set((void *)CR_THREAD_BUSY);
@@ -60,16 +57,19 @@ static void before_fork(void)
 
 static void after_fork_in_parent(void)
 {
+    if (cr_snapshot_forks)
+        return;
     if (is_nested())
         return;
     cr_tls_set(forking);
     atomic_store(&holder, NULL);
-    for (size_t i = LOCKS; i-- > 0;)
-        cr_unlock(locks[i]);
+    cr_locks_give();
 }
 
 static void after_fork_in_child(void)
 {
+    if (cr_snapshot_forks)
+        return;
     if (!is_nested()) {
         cr_tls_set(forking);
         atomic_store(&holder, NULL);
@@ -82,8 +82,7 @@ void cr_lifecycle_forks(void) { cr_recording_before_fork(); }
 void cr_lifecycle_forked(void)
 {
     int saved = errno;
-    for (size_t i = 0; i < LOCKS; i++)
-        cr_lock_renew(locks[i]);
+    cr_locks_renew();
     if (atomic_load(&cr_active))
         cr_run_folder_fork();
     errno = saved;
@@ -120,6 +119,8 @@ static bool start(void)
         return false;
     int error = cr_run_folder_start();
     if (!error)
+        cr_placement_start(&cr_hooks_heap);
+    if (!error)
         error = cr_threads_start();
     if (error) {
         if (error != -ENOENT)
@@ -145,7 +146,7 @@ struct cr_thread *cr_lifecycle_enter_first(void)
 
 static void end_with(int status)
 {
-    struct cr_end end = {CR_RUN_EXITED, status, NULL};
+    struct cr_end end = {CR_RUN_EXITED, status, NULL, NULL};
     cr_run_folder_write(&end);
 }
 
@@ -160,7 +161,7 @@ void cr_lifecycle_ends(int status) { end_with(status); }
 bool cr_lifecycle_execs(void)
 {
     int saved = errno;
-    struct cr_end end = {CR_RUN_EXECED, 0, NULL};
+    struct cr_end end = {CR_RUN_EXECED, 0, NULL, NULL};
     bool wrote = cr_run_folder_write(&end);
     errno = saved;
     return wrote;
@@ -179,9 +180,12 @@ __attribute__((constructor)) static void construct(void)
     start();
     if (atomic_load(&cr_active)) {
         cr_os_at_exit(at_exit);
+        cr_snapshot_start();
         cr_crash_start();
         cr_wrong_free_by_address = cr_real_is_the_systems();
         cr_os_watch_modules();
+        if (cr_placed.bytes)
+            cr_hooks_placed_start();
         struct cr_thread *thread = cr_enter(); /* gives the main thread its alternate stack */
         if (thread)
             cr_leave(thread);

@@ -16,16 +16,16 @@ CR_HOOK(int, sigaction, (int number, const struct sigaction *action, struct siga
         before = cr_crash_replaced(number);
     if (old)
         *old = before;
-    if (to_default)
-        cr_crash_rearm(number);
+    if (action)
+        cr_crash_changed(number, to_default);
     return 0;
 }
 
 /* What all functions of signal()'s shape do around the real one. */
 static cr_signal_handler disguise(int number, cr_signal_handler handler, cr_signal_handler before)
 {
-    if (before != SIG_ERR && handler == SIG_DFL)
-        cr_crash_rearm(number);
+    if (before != SIG_ERR)
+        cr_crash_changed(number, handler == SIG_DFL);
     return cr_crash_is_function(before) ? SIG_DFL : before;
 }
 

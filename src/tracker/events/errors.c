@@ -43,13 +43,16 @@ static const char *const words[CR_ERROR_KINDS] = {
 
 static struct cr_error *item(uint32_t i) { return CR_SECTION_ITEM(struct cr_error, CR_SECTION_ERRORS, i); }
 
+/* Errors that are found at the end have happened somewhere else: they are told apart by where their block came from. */
+static uint32_t origin(const struct cr_error *error) { return error->stack ? error->stack : error->allocated; }
+
 /* The table's entry of an error: the one that has it, or the empty one where it would stand. */
 static _Atomic uint16_t *place(const struct cr_error *error)
 {
-    for (uint32_t i = cr_tree_hash(error->kind, error->stack);; i++) {
+    for (uint32_t i = cr_tree_hash(error->kind, origin(error));; i++) {
         _Atomic uint16_t *entry = &table[i & (TABLE_ENTRIES - 1)];
         uint16_t found = atomic_load_explicit(entry, memory_order_acquire);
-        if (!found || (item(found - 1u)->kind == error->kind && item(found - 1u)->stack == error->stack))
+        if (!found || (item(found - 1u)->kind == error->kind && origin(item(found - 1u)) == origin(error)))
             return entry;
     }
 }

@@ -7,6 +7,7 @@
 
 #include "base/fmt.h"
 #include "events/errors.h"
+#include "events/fault.h"
 #include "events/signal_words.h"
 #include "platform/platform.h"
 #include "services/options.h"
@@ -52,16 +53,12 @@ static void pair(struct cr_text *text, const char *key, int64_t value)
     cr_text_char(text, '\n');
 }
 
-static void write_fatal(const char *folder, const siginfo_t *info)
+/* The facts that the signal itself brings. */
+static void write_signal(struct cr_writer *writer, const struct cr_signal *signal, const siginfo_t *info)
 {
-    const struct cr_signal *signal = cr_signal_find(info->si_signo);
-    const char *path = cr_final_path(folder, "fatal");
-    char bytes[1024];
+    char bytes[512];
     struct cr_text text = CR_TEXT(bytes);
-    if (!signal || !path)
-        return;
-    headline(&text, signal, info);
-    cr_text_string(&text, "\nsignal ");
+    cr_text_string(&text, "signal ");
     cr_text_string(&text, signal->name);
     cr_text_char(&text, '\n');
     pair(&text, "number", info->si_signo);
@@ -78,13 +75,64 @@ static void write_fatal(const char *folder, const siginfo_t *info)
         pair(&text, "sender", info->si_pid);
     pair(&text, "pid", getpid());
     pair(&text, "thread", (int64_t)cr_os_thread_id());
+    cr_writer_string(writer, bytes);
+}
 
+/* fault NULL: the short form. */
+static int write_fatal_to(const char *path, const struct cr_end *end, const struct cr_fault *fault,
+                          const struct cr_os_stop *others)
+{
+    const struct cr_signal *signal = cr_signal_find(end->signal->si_signo);
+    char bytes[256];
+    struct cr_text text = CR_TEXT(bytes);
     struct cr_writer writer;
+    headline(&text, signal, end->signal);
     cr_writer_open(&writer, path);
     cr_writer_string(&writer, bytes);
-    int error = cr_writer_close(&writer);
+    cr_writer_string(&writer, "\n");
+    if (fault)
+        cr_fault_write_sentence(&writer, fault);
+    write_signal(&writer, signal, end->signal);
+    if (fault)
+        cr_fault_write(&writer, fault, end->context, others);
+    return cr_writer_close(&writer);
+}
+
+static void path_of_fatal(char *bytes, size_t capacity, const char *folder, const char *end)
+{
+    struct cr_text path = {bytes, capacity, 0, false};
+    cr_text_string(&path, folder);
+    cr_text_string(&path, "/fatal");
+    cr_text_string(&path, end);
+}
+
+/* The short form: it stands if the explanation comes to nothing. */
+static void write_short_fatal(const char *folder, const struct cr_end *end)
+{
+    char path[CR_PATH_BYTES];
+    path_of_fatal(path, sizeof path, folder, "");
+    int error = write_fatal_to(path, end, NULL, NULL);
     if (error)
         cr_recording_say("cannot write ", "fatal", error);
+}
+
+/* The explanation, and the memory map. */
+static void write_whole_fatal(const char *folder, const struct cr_end *end, const struct cr_os_stop *others)
+{
+    static struct cr_fault fault; /* too large for a handler's stack */
+    char path[CR_PATH_BYTES], part[CR_PATH_BYTES];
+    path_of_fatal(path, sizeof path, folder, "");
+    path_of_fatal(part, sizeof part, folder, ".part");
+    cr_fault_gather(end->signal, end->context, &fault);
+    int error = write_fatal_to(part, end, &fault, others);
+    if (!error && rename(part, path))
+        error = -errno;
+    if (error) {
+        unlink(part);
+        cr_recording_say("cannot write all of ", "fatal", error);
+    }
+    if (cr_signal_find(end->detail)->crash)
+        cr_fault_write_maps(folder);
 }
 
 /* ---- stats ---- */
@@ -93,7 +141,9 @@ static void write_end(struct cr_writer *writer, const struct cr_end *end)
 {
     char bytes[64];
     struct cr_text text = CR_TEXT(bytes);
-    if (end->state == CR_RUN_EXECED)
+    if (cr_recording->flags & CR_RUN_SNAPSHOT)
+        cr_text_string(&text, "snapshot");
+    else if (end->state == CR_RUN_EXECED)
         cr_text_string(&text, "exec");
     else if (end->state == CR_RUN_SIGNALLED) {
         const struct cr_signal *signal = cr_signal_find(end->detail);
@@ -137,7 +187,7 @@ static void write_stats(const char *folder, const struct cr_end *end)
     const struct cr_header *header = cr_recording;
     char seconds[32], temporary[CR_PATH_BYTES];
     struct cr_text elapsed = CR_TEXT(seconds), copy = CR_TEXT(temporary);
-    cr_text_seconds(&elapsed, cr_os_now_ns() - header->start_ns);
+    cr_text_seconds(&elapsed, (header->end_ns ? header->end_ns : cr_os_now_ns()) - header->start_ns);
     cr_text_string(&copy, folder);
     cr_text_string(&copy, "/stats.part");
 
@@ -171,16 +221,41 @@ static void hand_in(void *context, struct cr_slot *slot)
     cr_recording_hand_in(slot);
 }
 
+static void write_blocks(void *folder) { cr_final_write_blocks(folder); }
+
+/* After a crash crunch's own tables may be in ruins, too. */
+static void write_blocks_of_crash(const char *folder)
+{
+    char copy[CR_PATH_BYTES];
+    struct cr_text text = CR_TEXT(copy);
+    cr_text_string(&text, folder);
+    if (!cr_os_guarded_call(write_blocks, copy))
+        cr_recording_say("the crash has damaged what crunch knows of the blocks: the list is missing", "", 0);
+}
+
 void cr_final_write(const char *folder, const struct cr_end *end)
 {
     struct cr_header *header = cr_recording;
+    const struct cr_signal *signal = end->signal ? cr_signal_find(end->detail) : NULL;
+    bool crash = signal && signal->crash, stopped = false;
+    struct cr_os_stop others = {.count = 0};
+    if (signal)
+        write_short_fatal(folder, end);
+    if (crash)
+        stopped = !cr_os_threads_stop(false, &others); /* until all is written */
     cr_recording_each_slot(hand_in, NULL);
-    header->max_rss_bytes = cr_os_max_rss();
+    if (!(header->flags & CR_RUN_SNAPSHOT))
+        header->max_rss_bytes = cr_os_max_rss();
     header->runtime_bytes = header->runtime_blocks = 0;
     header->heap_files = header->heap_bytes = header->heap_left_out_files = header->heap_left_out_bytes = 0;
-    if (end->signal)
-        write_fatal(folder, end->signal);
+    if (signal)
+        write_whole_fatal(folder, end, crash && !stopped ? NULL : &others);
 
-    cr_final_write_blocks(folder);
+    if (crash)
+        write_blocks_of_crash(folder);
+    else
+        cr_final_write_blocks(folder);
     write_stats(folder, end);
+    if (stopped)
+        cr_os_threads_go(true);
 }

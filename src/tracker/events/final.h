@@ -15,6 +15,9 @@ void cr_final_write(const char *folder, const struct cr_end *end);
 /* heap/ and blocks. */
 void cr_final_write_blocks(const char *folder);
 
+/* Removes heap/ with what cr_final_write_blocks put there, and gives its share of the budget back. */
+void cr_final_remove_heap(const char *folder);
+
 /* Path of a file in a folder, in a static buffer that the next call overwrites; NULL if it is too long. */
 const char *cr_final_path(const char *folder, const char *name);
 

@@ -115,34 +115,50 @@ static void survey_block(void *context, struct cr_record *record)
 
 /* ---- heap/ ---- */
 
-/* The budget all processes of a run share lies in the main program's recording. NULL: not to be had, so nothing is kept. */
-static struct cr_header *shared_budget(void)
+/* The budgets all processes of a run share lie in the main program's recording. NULL: not to be had, so nothing is kept. */
+static struct cr_header *main_header(void)
 {
     if (!(cr_recording->flags & CR_RUN_CHILD))
-        return cr_recording;
+        return cr_recording_live();
     const char *path = cr_final_path(cr_options.out, "recording");
     int fd = path ? open(path, O_RDWR | O_CLOEXEC) : -1;
     struct stat status;
-    struct cr_header *budget = NULL;
+    struct cr_header *header = NULL;
     if (fd >= 0 && !fstat(fd, &status) && status.st_size >= (off_t)CR_HEADER_BYTES)
-        budget = cr_os_map_file(fd, 0, CR_HEADER_BYTES, NULL);
+        header = cr_os_map_file(fd, 0, CR_HEADER_BYTES, NULL);
     if (fd >= 0)
         close(fd);
-    return budget;
+    return header;
 }
 
-static int write_contents(const char *folder, const struct pick *pick)
+static struct cr_budget *budget_of(struct cr_header *header)
+{
+    return cr_recording->flags & CR_RUN_SNAPSHOT ? &header->snapshots.heap : &header->heap_left;
+}
+
+static void release(struct cr_header *header)
+{
+    if (header != cr_recording_live())
+        cr_os_unmap(header, CR_HEADER_BYTES);
+}
+
+static const char *contents_path(const char *folder, const struct pick *pick)
 {
     char name[32];
     struct cr_text text = CR_TEXT(name);
     cr_text_string(&text, "heap/");
     cr_text_hex(&text, pick->address);
-    const char *path = cr_final_path(folder, name);
+    return cr_final_path(folder, name);
+}
+
+static int write_contents(const char *folder, const struct pick *pick)
+{
+    const char *path = contents_path(folder, pick);
     return path ? cr_write_memory(path, (const void *)(uintptr_t)pick->address, pick->size) : -ENAMETOOLONG;
 }
 
 /* Writes what the budget allows; the picks that were kept remain. */
-static void write_picks(const char *folder, struct cr_header *budget)
+static void write_picks(const char *folder, struct cr_budget *budget)
 {
     size_t kept = 0;
     for (size_t i = 0; i < survey.count; i++) {
@@ -166,19 +182,36 @@ static void write_picks(const char *folder, struct cr_header *budget)
 
 static void write_heap(const char *folder)
 {
-    struct cr_header *budget = cr_options.heap_limit ? shared_budget() : NULL;
+    struct cr_header *header = cr_options.heap_limit ? main_header() : NULL;
     const char *path = cr_final_path(folder, "heap");
-    int error = budget && path && mkdir(path, 0777) && errno != EEXIST ? -errno : 0;
+    int error = header && path && mkdir(path, 0777) && errno != EEXIST ? -errno : 0;
     if (error)
         cr_recording_say("cannot make ", "heap/", error);
-    if (!budget || !path || error) {
+    if (!header || !path || error)
         survey.count = 0;
-        return;
-    }
     sort_picks(by_size);
-    write_picks(folder, budget);
-    if (budget != cr_recording)
-        cr_os_unmap(budget, CR_HEADER_BYTES);
+    if (survey.count)
+        write_picks(folder, budget_of(header));
+    if (header)
+        release(header);
+}
+
+void cr_final_remove_heap(const char *folder)
+{
+    for (size_t i = 0; i < survey.count; i++) {
+        const char *path = contents_path(folder, &survey.pick[i]);
+        if (path)
+            unlink(path);
+    }
+    const char *path = cr_final_path(folder, "heap");
+    if (path)
+        rmdir(path);
+    struct cr_header *header = cr_recording->heap_files ? main_header() : NULL;
+    if (!header)
+        return;
+    atomic_fetch_add(&budget_of(header)->bytes_left, (int64_t)cr_recording->heap_bytes);
+    atomic_fetch_add(&budget_of(header)->files_left, (int64_t)cr_recording->heap_files);
+    release(header);
 }
 
 /* ---- blocks ---- */

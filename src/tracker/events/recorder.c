@@ -98,6 +98,18 @@ uint32_t cr_stack_here(struct cr_thread *thread, const struct cr_unwind_start *s
     return follow(&thread->trail, state->pc, base_of(&stack), stack.frames, stack.frames - stack.fresh);
 }
 
+uint32_t cr_stack_of_registers(struct cr_thread *thread, const struct cr_os_registers *registers)
+{
+    struct cr_unwind_state *state = thread->unwind;
+    forget_gone(thread);
+    struct cr_unwind_stack stack = cr_unwind_capture_registers(state, registers);
+    if (!stack.frames)
+        return cr_tree_child(CR_UNWIND_BUSY, registers->pc + 1);
+    return follow(&thread->trail, state->pc, base_of(&stack), stack.frames, stack.frames - stack.fresh);
+}
+
+uint32_t cr_site_here(struct cr_thread *thread, const struct cr_unwind_start *start) { return locate(thread, start); }
+
 uint32_t cr_stack_of_site(uint32_t site)
 {
     return site ? cr_tree_child(cr_site(site)->parent, (uintptr_t)cr_site(site)->address) : 0;
@@ -115,7 +127,8 @@ CR_HOT void count_birth(struct cr_thread *thread, uint32_t site, size_t size)
     if (CR_UNLIKELY(live > LOAD(slot->high_bytes))) {
         STORE(slot->high_bytes, live);
         STORE(slot->high_blocks, (int64_t)(LOAD(slot->allocations) - LOAD(slot->frees)));
-        cr_recording_rise(slot);
+        if (CR_UNLIKELY(cr_recording_rise(slot)))
+            thread->after |= CR_AFTER_SNAPSHOT;
     }
 }
 
@@ -228,7 +241,7 @@ bool cr_on_delete(struct cr_thread *thread, void *block, unsigned tag, size_t si
 void cr_on_sized_free(struct cr_thread *thread, void *block, size_t size, size_t align, const char *function,
                       uintptr_t caller)
 {
-    uint32_t index = cr_block_index((uintptr_t)block);
+    uint32_t index = cr_block_peek((uintptr_t)block);
     if (index)
         cr_wrong_sized_free(thread, cr_record(index), &(struct cr_delete){CR_KIND_MALLOC, size, align, caller},
                             function);
@@ -244,11 +257,11 @@ bool cr_on_unknown(struct cr_thread *thread, void *block, const char *judged)
     return true;
 }
 
-uint32_t cr_on_resize_begin(struct cr_thread *thread, void *block, uintptr_t caller)
+uint32_t cr_on_resize_begin(struct cr_thread *thread, void *block, const char *function, uintptr_t caller)
 {
     uint32_t index = cr_block_take((uintptr_t)block, thread->freed_mark);
     if (CR_UNLIKELY(index && cr_record(index)->size_tag & NOT_MALLOCS))
-        cr_wrong_pair(thread, cr_record(index), "realloc", caller);
+        cr_wrong_pair(thread, cr_record(index), function, caller);
     return index;
 }
 

@@ -31,7 +31,7 @@ bool cr_on_unknown(struct cr_thread *thread, void *block, const char *judged);
 
 /* realloc of a block, in two steps around the real call. The first returns a record index (0: block unknown; whether
  * that is wrong tells cr_wrong_free). */
-uint32_t cr_on_resize_begin(struct cr_thread *thread, void *block, uintptr_t caller);
+uint32_t cr_on_resize_begin(struct cr_thread *thread, void *block, const char *function, uintptr_t caller);
 /* result NULL: the real call failed and the old block lives on. */
 struct cr_resize {
     uint32_t index; /* from cr_on_resize_begin */
@@ -44,6 +44,11 @@ void cr_on_resize_end(struct cr_thread *thread, const struct cr_resize *resize, 
 /* The whole call stack at start, usually a hook's caller, as an item of NODES whose own frame is the innermost; 0 if there is no
  * memory. Walks and looks up every time: for what is rare. */
 uint32_t cr_stack_here(struct cr_thread *thread, const struct cr_unwind_start *start);
+/* The same by the thread's memory of recent stacks, as an item of SITES, for calls that are as frequent as allocations. */
+uint32_t cr_site_here(struct cr_thread *thread, const struct cr_unwind_start *start);
+/* The same of the instruction that a signal interrupted, itself the innermost frame. */
+struct cr_os_registers;
+uint32_t cr_stack_of_registers(struct cr_thread *thread, const struct cr_os_registers *registers);
 /* The same of the call that made a block, from what its record has; 0: unknown. */
 uint32_t cr_stack_of_site(uint32_t site);
 

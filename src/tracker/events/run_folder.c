@@ -12,6 +12,8 @@
 #include "base/fmt.h"
 #include "events/errors.h"
 #include "events/final.h"
+#include "events/placement.h"
+#include "events/snapshot.h"
 #include "platform/platform.h"
 #include "services/options.h"
 #include "services/recording.h"
@@ -27,6 +29,7 @@ static struct {
     pid_t owner;              /* the process it belongs to; a vfork child is another one in the same memory */
     _Atomic int writing;      /* the thread that writes, by the system's number; 0: nobody yet */
     _Atomic bool written;
+    _Atomic bool checked; /* all blocks were looked at, the last time */
 } folder;
 
 /* ---- finding it ---- */
@@ -102,6 +105,7 @@ void cr_run_folder_fork(void)
     folder.owner = getpid();
     folder.writing = 0;
     folder.written = false;
+    folder.checked = false;
     if (!cr_options.children || !folder.path[0] || make_child_folder())
         folder.path[0] = '\0';
     if (cr_recording_fork(folder.path[0] ? folder.path : NULL))
@@ -109,7 +113,13 @@ void cr_run_folder_fork(void)
     cr_block_each(count_at_site, NULL);
     cr_errors_fork();
     cr_threads_fork(cr_recording->threads);
+    cr_snapshot_start();
     cr_os_release_signals(&held);
+}
+
+const char *cr_run_folder_path(void)
+{
+    return folder.path[0] && folder.owner == getpid() && !folder.writing ? folder.path : NULL;
 }
 
 /* ---- writing it ---- */
@@ -122,10 +132,23 @@ static void wait_for_writer(void)
         nanosleep(&pause, NULL);
 }
 
+/* The last look at all blocks. Before the folder is claimed, since what is found may end the program by SIGABRT; not where the thread
+ * was interrupted within crunch, whose locks it may hold. */
+static void check_blocks(void)
+{
+    struct cr_thread *thread = cr_tls_get();
+    if ((uintptr_t)thread <= CR_THREAD_BUSY || thread->inside || atomic_exchange(&folder.checked, true))
+        return;
+    thread->inside = 1;
+    cr_placement_check_all(thread);
+    thread->inside = 0;
+}
+
 bool cr_run_folder_write(const struct cr_end *end)
 {
     if (!folder.path[0] || folder.owner != getpid())
         return false;
+    check_blocks();
     int nobody = 0, self = (int)cr_os_thread_id();
     if (!atomic_compare_exchange_strong(&folder.writing, &nobody, self)) {
         if (nobody != self)
@@ -162,5 +185,6 @@ void cr_run_folder_reopen(void)
     cr_recording->end_ns = 0;
     atomic_store(&cr_recording->state, CR_RUN_RUNNING);
     folder.written = false;
+    folder.checked = false;
     folder.writing = 0;
 }

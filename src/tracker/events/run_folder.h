@@ -21,11 +21,14 @@ void cr_run_folder_fork(void);
 struct cr_end {
     enum cr_run_state state;
     int detail;              /* exit status or signal number */
-    const siginfo_t *signal; /* CR_RUN_SIGNALLED: what the handler got */
+    const siginfo_t *signal; /* CR_RUN_SIGNALLED: what the handler got, after cr_os_read_signal */
+    const void *context;     /* and its context */
 };
 
 /* Writes everything. A second call waits for the first, of another thread, to be done, and does nothing. Whether this call wrote. */
 bool cr_run_folder_write(const struct cr_end *end);
+/* This process's run folder while it may be written to; NULL: there is none, it is another's (vfork), or it is being completed. */
+const char *cr_run_folder_path(void);
 /* After an exec that failed: the process goes on, and what was written is written again at its real end. */
 void cr_run_folder_reopen(void);
 

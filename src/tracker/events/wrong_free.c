@@ -143,8 +143,7 @@ void cr_wrong_delete(struct cr_thread *thread, const struct cr_record *record, c
         error.kind = wrong_with(record, how, differs & CR_TAG_ALIGNED, &error);
     if (!error.kind || !is_told_by_functions(record, how->caller))
         return;
-    bool array = (how->tag & CR_TAG_KIND) == CR_KIND_NEW_ARRAY;
-    report_pair(thread, record, &error, array ? "operator delete[]" : "operator delete", &start);
+    report_pair(thread, record, &error, cr_delete_name(how->tag), &start);
 }
 
 void cr_wrong_sized_free(struct cr_thread *thread, const struct cr_record *record, const struct cr_delete *how,

@@ -24,6 +24,10 @@ struct cr_delete {
     size_t size, align;
     uintptr_t caller;
 };
+static inline const char *cr_delete_name(unsigned tag)
+{
+    return (tag & CR_TAG_KIND) == CR_KIND_NEW_ARRAY ? "operator delete[]" : "operator delete";
+}
 /* A block goes to an operator delete that may not be for it. */
 CR_COLD void cr_wrong_delete(struct cr_thread *thread, const struct cr_record *record, const struct cr_delete *how);
 

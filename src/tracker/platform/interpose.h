@@ -31,6 +31,15 @@
 
 #else
 
+#include <poll.h>
+#include <semaphore.h>
+#include <sys/epoll.h>
+#include <sys/msg.h>
+#include <sys/select.h>
+#include <sys/sem.h>
+#include <threads.h>
+#include <time.h>
+
 #define CR_IF_LINUX(...) __VA_ARGS__
 #define CR_IF_DARWIN(...)
 #define CR_CALL(name) cr_real.name

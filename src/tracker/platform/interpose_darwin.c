@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "entry/hooks.h"
+#include "entry/placed.h"
 
 struct tuple {
     void (*replacement)(void);
@@ -41,12 +42,17 @@ void *cr_pass_calloc(size_t count, size_t size) { return cr_passed(calloc(count,
 
 void *cr_pass_realloc(void *block, size_t size)
 {
+    void *placed;
+    if (CR_UNLIKELY(cr_may_be_placed(block)) && cr_hooks_resize_unseen(block, size, &placed))
+        return placed;
     cr_block_passed((uintptr_t)block, false);
     return cr_passed(realloc(block, size));
 }
 
 void cr_pass_free(void *block)
 {
+    if (CR_UNLIKELY(cr_may_be_placed(block)) && cr_placed_free_unseen(block))
+        return;
     cr_block_passed((uintptr_t)block, false);
     free(block);
 }
@@ -58,8 +64,10 @@ CR_HOOK(void *, reallocf, (void *block, size_t size))
 {
     struct cr_thread *thread = cr_hook_enter();
     if (CR_UNLIKELY(!thread)) {
-        cr_block_passed((uintptr_t)block, false);
-        return cr_passed(reallocf(block, size));
+        void *result = cr_pass_realloc(block, size);
+        if (!result && block)
+            cr_pass_free(block);
+        return result;
     }
     if (!block) {
         block = reallocf(NULL, size);
@@ -67,7 +75,15 @@ CR_HOOK(void *, reallocf, (void *block, size_t size))
         return block;
     }
     struct cr_unwind_start start = CR_UNWIND_START();
-    struct cr_resize resize = {.index = cr_on_resize_begin(thread, block, start.pc), .block = block};
+    void *placed;
+    if (CR_UNLIKELY(cr_may_be_placed(block)) &&
+        cr_hooks_resize_placed(thread, block, size, "reallocf", &start, &placed)) {
+        if (!placed)
+            cr_hooks_free_placed(thread, block, "reallocf", NULL, &start);
+        cr_leave(thread);
+        return placed;
+    }
+    struct cr_resize resize = {.index = cr_on_resize_begin(thread, block, "reallocf", start.pc), .block = block};
     if (CR_UNLIKELY(!resize.index) && !cr_hooks_may_resize(thread, block, "reallocf", start.pc))
         return NULL;
     resize.result = reallocf(block, size);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "entry/hooks.h"
+#include "entry/placed.h"
 #include "events/recorder.h"
 
 /* ---- the real functions ---- */
@@ -75,6 +76,9 @@ void *cr_pass_calloc(size_t count, size_t size)
 
 void *cr_pass_realloc(void *block, size_t size)
 {
+    void *placed;
+    if (CR_UNLIKELY(cr_may_be_placed(block)) && cr_hooks_resize_unseen(block, size, &placed))
+        return placed;
     if (!cr_is_early(block)) {
         cr_block_passed((uintptr_t)block, false);
         return CR_REAL(realloc) ? cr_passed(CR_CALL(realloc)(block, size)) : early_alloc(size);
@@ -86,11 +90,16 @@ void *cr_pass_realloc(void *block, size_t size)
 
 void cr_pass_free(void *block)
 {
+    if (CR_UNLIKELY(cr_may_be_placed(block)) && cr_placed_free_unseen(block))
+        return;
     if (cr_is_early(block) || !CR_REAL(free))
         return;
     cr_block_passed((uintptr_t)block, false);
     CR_CALL(free)(block);
 }
+
+/* Nothing in glibc goes past the hooks. */
+void cr_hooks_placed_start(void) {}
 
 /* ---- glibc's and C23's other functions ---- */
 
@@ -114,6 +123,8 @@ CR_HOOK(void *, memalign, (size_t align, size_t size))
     struct cr_thread *thread = cr_hook_enter();
     if (CR_UNLIKELY(!thread))
         return cr_passed(CR_REAL(memalign)(align, size));
+    if (cr_hooks_is_align(align))
+        CR_PLACE(thread, size, align, CR_KIND_ALIGNED);
     void *block = CR_CALL(memalign)(align, size);
     CR_FINISH(thread, block, size, CR_KIND_ALIGNED);
     return block;
@@ -124,6 +135,9 @@ CR_HOOK(void *, pvalloc, (size_t size))
     struct cr_thread *thread = cr_hook_enter();
     if (CR_UNLIKELY(!thread))
         return cr_passed(CR_REAL(pvalloc)(size));
+    size_t page = cr_os_page_bytes(), whole = (size + page - 1) & ~(page - 1);
+    if (whole >= size) /* the rest of its last page is the program's */
+        CR_PLACE(thread, whole, page, CR_KIND_ALIGNED);
     void *block = CR_CALL(pvalloc)(size);
     CR_FINISH(thread, block, size, CR_KIND_ALIGNED);
     return block;
@@ -131,6 +145,9 @@ CR_HOOK(void *, pvalloc, (size_t size))
 
 CR_HOOK(size_t, malloc_usable_size, (void *block))
 {
+    struct cr_placed_block placed;
+    if (CR_UNLIKELY(cr_may_be_placed(block)) && cr_placed_find(block, &placed))
+        return placed.size;
     return cr_is_early(block) ? early_size(block) : CR_REAL(malloc_usable_size)(block);
 }
 
@@ -154,6 +171,11 @@ static void free_sized_at(void *block, size_t size, size_t align, const char *fu
         return;
     }
     cr_on_sized_free(thread, block, size, align, function, caller);
+    if (CR_UNLIKELY(cr_may_be_placed(block))) {
+        struct cr_unwind_start start = CR_UNWIND_START();
+        if (cr_hooks_free_placed(thread, block, function, NULL, &start))
+            block = NULL;
+    }
     if (CR_LIKELY(cr_on_free(thread, block, caller)))
         CR_CALL(free)(block);
     else if (cr_hooks_may_free(thread, block, function, caller))
@@ -299,8 +321,16 @@ NEW(_ZnamSt11align_val_tRKSt9nothrow_t, CR_KIND_NEW_ARRAY | CR_TAG_ALIGNED, (SIZ
         }                                                                                                              \
         struct cr_thread *thread = block ? cr_hook_enter() : NULL;                                                     \
         struct cr_thread *named = NULL;                                                                                \
+        if (thread && CR_UNLIKELY(cr_may_be_placed(block))) {                                                          \
+            struct cr_unwind_start start = CR_UNWIND_START();                                                          \
+            struct cr_delete how = {tag, said_size, said_align, start.pc};                                             \
+            if (cr_hooks_free_placed(thread, block, cr_delete_name(tag), &how, &start)) {                              \
+                cr_leave(thread);                                                                                      \
+                return;                                                                                                \
+            }                                                                                                          \
+        }                                                                                                              \
         if (thread && CR_UNLIKELY(!cr_on_delete(thread, block, tag, said_size, said_align, CR_CALLER()))) {            \
-            named = name_frees(thread, (tag)&CR_TAG_KIND);                                                             \
+            named = name_frees(thread, tag);                                                                           \
             cr_leave(thread);                                                                                          \
             thread = NULL;                                                                                             \
         }                                                                                                              \
@@ -312,11 +342,11 @@ NEW(_ZnamSt11align_val_tRKSt9nothrow_t, CR_KIND_NEW_ARRAY | CR_TAG_ALIGNED, (SIZ
     }
 
 /* What the thread frees from now on is freed by an operator. NULL: the state is only borrowed, and cannot hold that. */
-static CR_COLD struct cr_thread *name_frees(struct cr_thread *thread, unsigned kind)
+static CR_COLD struct cr_thread *name_frees(struct cr_thread *thread, unsigned tag)
 {
-    if (thread->borrowed)
+    if (thread->after & CR_AFTER_GIVE_BACK)
         return NULL;
-    thread->function = kind == CR_KIND_NEW ? "operator delete" : "operator delete[]";
+    thread->function = cr_delete_name(tag);
     return thread;
 }
 

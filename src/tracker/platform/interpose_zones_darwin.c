@@ -1,12 +1,14 @@
 /* interpose_zones_darwin.c - the hooks of libmalloc's zones, heaps beside the default one that can be destroyed as a whole.
  *
  * Blocks of the default zone are what malloc gives and are recorded as such; those of any other zone are of the kind "zone", for
- * life, whichever function resizes them. */
+ * life, whichever function resizes them. None of these functions places a block (events/placement.h), since a zone must know its own;
+ * those that malloc has placed may be freed and resized here all the same. */
 #include "platform/interpose.h"
 
 #include <errno.h>
 
 #include "entry/hooks.h"
+#include "entry/placed.h"
 
 static unsigned kind_in(const malloc_zone_t *zone, unsigned kind)
 {
@@ -17,7 +19,7 @@ static unsigned kind_in(const malloc_zone_t *zone, unsigned kind)
  * stand for another, as the default one does. */
 static malloc_zone_t *right_zone(struct cr_thread *thread, const void *block, malloc_zone_t *zone, const char *function)
 {
-    uint32_t index = cr_block_index((uintptr_t)block);
+    uint32_t index = cr_block_peek((uintptr_t)block);
     const struct cr_record *record = cr_record(index);
     bool zoned = index && (cr_record_tag(record) & CR_TAG_KIND) == CR_KIND_ZONE;
     if (!index || (!zoned && zone == malloc_default_zone()))
@@ -73,6 +75,8 @@ CR_HOOK(void *, malloc_zone_realloc, (malloc_zone_t * zone, void *block, size_t 
 {
     struct cr_thread *thread = cr_hook_enter();
     if (CR_UNLIKELY(!thread)) {
+        if (cr_may_be_placed(block))
+            return cr_pass_realloc(block, size);
         cr_block_passed((uintptr_t)block, false);
         return cr_passed(malloc_zone_realloc(zone, block, size));
     }
@@ -82,8 +86,15 @@ CR_HOOK(void *, malloc_zone_realloc, (malloc_zone_t * zone, void *block, size_t 
         return block;
     }
     struct cr_unwind_start start = CR_UNWIND_START();
+    void *placed;
+    if (CR_UNLIKELY(cr_may_be_placed(block)) &&
+        cr_hooks_resize_placed(thread, block, size, __func__, &start, &placed)) {
+        cr_leave(thread);
+        return placed;
+    }
     zone = right_zone(thread, block, zone, __func__);
-    struct cr_resize resize = {.index = cr_on_resize_begin(thread, block, start.pc), .block = block, .size = size};
+    struct cr_resize resize = {
+        .index = cr_on_resize_begin(thread, block, __func__, start.pc), .block = block, .size = size};
     if (CR_UNLIKELY(!resize.index) && !cr_hooks_may_resize(thread, block, __func__, start.pc))
         return NULL;
     resize.result = malloc_zone_realloc(zone, block, size);
@@ -97,16 +108,30 @@ CR_HOOK(void *, malloc_zone_realloc, (malloc_zone_t * zone, void *block, size_t 
     return resize.result;
 }
 
+/* Whether the block was a placed one and is freed; the thread has left then. thread NULL: it could not enter. */
+static CR_COLD bool free_placed(struct cr_thread *thread, void *block, const struct cr_unwind_start *start)
+{
+    if (!thread)
+        return cr_placed_free_unseen(block);
+    if (!cr_hooks_free_placed(thread, block, "malloc_zone_free", NULL, start))
+        return false;
+    cr_leave(thread);
+    return true;
+}
+
 CR_HOOK(void, malloc_zone_free, (malloc_zone_t * zone, void *block))
 {
+    struct cr_unwind_start start = CR_UNWIND_START();
     struct cr_thread *thread = cr_hook_enter();
+    if (CR_UNLIKELY(cr_may_be_placed(block)) && free_placed(thread, block, &start))
+        return;
     if (CR_UNLIKELY(!thread)) {
         cr_block_passed((uintptr_t)block, false);
         malloc_zone_free(zone, block);
         return;
     }
     zone = right_zone(thread, block, zone, __func__);
-    if (cr_on_free(thread, block, CR_CALLER()) || cr_hooks_may_free(thread, block, __func__, CR_CALLER()))
+    if (cr_on_free(thread, block, start.pc) || cr_hooks_may_free(thread, block, __func__, start.pc))
         malloc_zone_free(zone, block);
     cr_leave(thread);
 }
@@ -129,10 +154,20 @@ CR_HOOK(unsigned, malloc_zone_batch_malloc, (malloc_zone_t * zone, size_t size, 
 
 CR_HOOK(void, malloc_zone_batch_free, (malloc_zone_t * zone, void **blocks, unsigned count))
 {
+    struct cr_unwind_start start = CR_UNWIND_START();
     struct cr_thread *thread = cr_hook_enter();
+    unsigned others = 0; /* the array may be overwritten */
+    for (unsigned i = 0; i < count; i++) {
+        if (CR_UNLIKELY(cr_may_be_placed(blocks[i])) &&
+            (thread ? cr_hooks_free_placed(thread, blocks[i], "malloc_zone_batch_free", NULL, &start)
+                    : cr_placed_free_unseen(blocks[i])))
+            continue;
+        blocks[others++] = blocks[i];
+    }
+    count = others;
     for (unsigned i = 0; thread && i < count; i++)
-        cr_on_free(thread, blocks[i], CR_CALLER());
-    malloc_zone_batch_free(zone, blocks, count); /* may overwrite the array */
+        cr_on_free(thread, blocks[i], start.pc);
+    malloc_zone_batch_free(zone, blocks, count);
     if (thread)
         cr_leave(thread);
 }

@@ -30,6 +30,22 @@ void *cr_os_map_file(int fd, uint64_t offset, size_t bytes, void *at);
 /* Makes the file hold offset + bytes, the space really allocated on disk. May raise SIGXFSZ: the caller holds signals. */
 int cr_os_allocate(int fd, uint64_t offset, uint64_t bytes);
 
+/* ---- guarded memory: pages of reserved address space that are opened and closed one by one ---- */
+
+/* Whether closed pages can lie among open ones without costing a mapping each (Linux 6.13). As found by cr_os_guard_prepare; false
+ * before. */
+extern bool cr_os_guard_is_cheap;
+/* How many stretches of open pages a process may have where that costs mappings, its own left aside. */
+size_t cr_os_guard_most(void);
+/* Prepares the next piece of reserved address space; pieces follow each other. All pages are closed after it. 0 or -errno. */
+int cr_os_guard_prepare(void *pages, size_t bytes);
+/* Makes pages readable, writable and zeroed; makes them unreachable and gives their memory back. 0 or -errno; keep errno. Pages whose
+ * closing failed are unreachable, but must not be opened again. */
+int cr_os_guard_open(void *pages, size_t bytes);
+int cr_os_guard_close(void *pages, size_t bytes);
+/* Puts reserved address space in the place of pages. 0 or -errno. */
+int cr_os_map_closed(void *pages, size_t bytes);
+
 /* ---- signals ---- */
 
 struct cr_os_held {
@@ -70,6 +86,8 @@ uint64_t cr_os_thread_id(void); /* the system's number of the calling thread */
 extern const bool cr_os_starts_in_hook;
 /* The environment, not through getenv, which is the program's to interpose; NULL while it is not there yet. */
 char **cr_os_environment(void);
+/* Whether realloc to no size frees the block and returns NULL. */
+extern const bool cr_os_realloc_to_0_frees;
 /* Ends the process at once, without any handler. */
 _Noreturn void cr_os_exit_now(int status);
 /* Calls fn(status) at exit, after all handlers and destructors of the program and its libraries if called early enough; status
@@ -77,6 +95,19 @@ _Noreturn void cr_os_exit_now(int status);
 int cr_os_at_exit(void (*fn)(int status));
 /* The status at an exit whose handlers are not told it (quick_exit, on macOS exit), set by the hook; -1: unknown. */
 extern int cr_os_exit_status;
+
+/* ---- a frozen copy of the process ---- */
+
+/* Forks without the program noticing: no fork handlers, no signal at its end, unknown to wait functions that are not asked for such
+ * children (macOS knows no such fork: docs/platforms.md). All signals are blocked by the caller. In the child only the calling
+ * thread is left. The child's number, 0 in the child, or -errno. */
+int cr_os_fork_frozen(void);
+/* Whether such a child has ended (or is not known any more); never waits. */
+bool cr_os_frozen_ended(int child);
+/* In the child: gives up all descriptors but one, and is the first to go when memory runs out. */
+void cr_os_turn_frozen(int kept);
+/* In a signal handler of crunch's own: the thread's wait that it interrupted, if it did, is to be gone on with. */
+void cr_os_note_interruption(const void *context);
 
 /* Facts for the recording, each through emit(context, key, value): exe, cwd, arg ..., machine. Not from a signal handler. */
 void cr_os_describe_process(void (*emit)(void *context, const char *key, const char *value), void *context);
@@ -131,6 +162,77 @@ enum cr_os_role { CR_OS_OTHER, CR_OS_RUNTIME, CR_OS_LOADER };
 enum cr_os_role cr_os_role(const char *path);
 /* Addresses of blocks that the C library holds for the standard streams: writes at most `most`, returns how many. */
 size_t cr_os_stream_buffers(const void **addresses, size_t most);
+
+/* ---- memory as it is mapped ---- */
+
+enum cr_os_mapping_flags {
+    CR_OS_READ = 1u << 0,
+    CR_OS_WRITE = 1u << 1,
+    CR_OS_EXECUTE = 1u << 2,
+    CR_OS_SHARED = 1u << 3,
+    CR_OS_FILE = 1u << 4,   /* has a file, which `name` names */
+    CR_OS_DEVICE = 1u << 5, /* of a device: reading may have effects */
+    CR_OS_HEAP = 1u << 6,   /* the C library's malloc has it, as far as the system says so */
+    CR_OS_STACK = 1u << 7,  /* the main thread's */
+};
+struct cr_os_mapping {
+    uintptr_t start, end;
+    uint64_t offset;  /* in the file */
+    unsigned flags;   /* enum cr_os_mapping_flags */
+    const char *name; /* "" for none; valid during the visit */
+};
+/* Calls visit for every mapping, from the lowest address up, until it returns false. Needs 12 KiB of stack. 0 or -errno. */
+int cr_os_each_mapping(bool (*visit)(void *context, const struct cr_os_mapping *mapping), void *context);
+
+/* Copies memory that may not be there; returns how many bytes, from the first on, could be read. */
+size_t cr_os_read_memory(uintptr_t from, void *to, size_t bytes);
+
+/* ---- registers, and other threads ---- */
+
+#define CR_OS_REGISTER_WORDS 33
+
+/* The registers of a thread at an instruction that it has not executed yet. */
+struct cr_os_registers {
+    uintptr_t pc, sp, fp;
+    uintptr_t word
+        [CR_OS_REGISTER_WORDS]; /* the general ones by their DWARF numbers (x86-64: 0 to 15; aarch64: x0 to x30, sp), else 0 */
+    bool whole;                 /* false: only pc and sp are known */
+};
+/* Those that a signal interrupted. context: the third argument of its handler. */
+void cr_os_read_context(const void *context, struct cr_os_registers *registers);
+
+enum cr_os_standing {
+    CR_OS_STOPPED, /* it does not run until cr_os_threads_go */
+    CR_OS_ASLEEP, /* it sleeps in a system call, whose caller's registers but pc and sp are not known, and may wake up any time */
+    CR_OS_AT_LARGE, /* it blocks the signal and runs, or did not answer: nothing is known but its number */
+};
+
+/* One of the other threads. */
+struct cr_os_stopped {
+    uint64_t id; /* as cr_os_thread_id says */
+    enum cr_os_standing standing;
+    struct cr_os_registers registers;
+    uintptr_t stack_low,
+        stack_high; /* what of its stack is in use: from sp, with the red zone, to the end; 0, 0: not known */
+};
+
+struct cr_os_stop {
+    const struct cr_os_stopped *thread; /* valid until cr_os_threads_go, and in a child forked before that */
+    size_t count;
+    size_t left_out; /* threads there was no room for */
+};
+
+/* Stops all threads but the calling one and says where they stand. Between this and cr_os_threads_go nothing may be called that takes a
+ * lock of the program's or its libraries', the allocator's above all: a stopped thread may hold it. In a signal handler too. One
+ * at a time: -EBUSY when another thread is at it; another error: it could not be done, no thread is stopped then.
+ *
+ * Linux: a signal that the program does not handle is sent to each thread, and its handler waits. Threads that block it are not
+ * sent any. Calls that return EINTR after a handler even with SA_RESTART (poll, nanosleep ...) do so in the program, too, hence
+ * two ways: `gently`, for a program that goes on, leaves threads that sleep in such a call ASLEEP. Otherwise they are stopped, and
+ * cr_os_threads_go(true) lets such a thread sleep on, for ever: to be called where the process ends.
+ * macOS: threads are suspended, which they do not notice. */
+int cr_os_threads_stop(bool gently, struct cr_os_stop *stop);
+void cr_os_threads_go(bool ending);
 
 /* ---- real functions ---- */
 

@@ -11,6 +11,7 @@
 #include <mach/mach.h>
 #include <mach/mach_time.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -23,6 +24,32 @@
 void cr_os_expect_use(void *memory, size_t bytes)
 {
     (void)memory, (void)bytes; /* macOS has no large pages for the asking */
+}
+
+/* A map entry for each stretch of pages, as many as there is memory for. */
+bool cr_os_guard_is_cheap;
+size_t cr_os_guard_most(void) { return SIZE_MAX; }
+
+int cr_os_guard_prepare(void *pages, size_t bytes)
+{
+    (void)pages, (void)bytes; /* reserved without access */
+    return 0;
+}
+
+int cr_os_guard_open(void *pages, size_t bytes)
+{
+    int saved = errno;
+    int error = mprotect(pages, bytes, PROT_READ | PROT_WRITE) ? -errno : 0;
+    errno = saved;
+    return error;
+}
+
+int cr_os_guard_close(void *pages, size_t bytes)
+{
+    int saved = errno;
+    int error = cr_os_map_closed(pages, bytes);
+    errno = saved;
+    return error;
 }
 
 /* For file systems that allocate nothing ahead (network, FAT). */
@@ -108,6 +135,7 @@ uint64_t cr_os_thread_id(void)
 }
 
 const bool cr_os_starts_in_hook = false;
+const bool cr_os_realloc_to_0_frees = false;
 char **cr_os_environment(void) { return *_NSGetEnviron(); } /* a library has no `environ` of its own */
 
 _Noreturn void cr_os_exit_now(int status) { _exit(status); }

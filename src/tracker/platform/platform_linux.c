@@ -42,6 +42,70 @@ int cr_os_allocate(int fd, uint64_t offset, uint64_t bytes)
     return -error;
 }
 
+/* ---- guarded memory ---- */
+
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE 103
+#endif
+
+bool cr_os_guard_is_cheap;
+static bool guard_is_known; /* whether it is: found with the first piece, the same for all */
+
+int cr_os_guard_prepare(void *pages, size_t bytes)
+{
+    int saved = errno, error = 0;
+    bool cheap = (!guard_is_known || cr_os_guard_is_cheap) && !mprotect(pages, bytes, PROT_READ | PROT_WRITE) &&
+                 !madvise(pages, bytes, MADV_GUARD_INSTALL);
+    if (!guard_is_known)
+        cr_os_guard_is_cheap = cheap;
+    guard_is_known = true;
+    if (!cheap && (mprotect(pages, bytes, PROT_NONE) || cr_os_guard_is_cheap))
+        error = -ENOMEM; /* a program that locks all its memory can have no more of these pages */
+    errno = saved;
+    return error;
+}
+
+int cr_os_guard_open(void *pages, size_t bytes)
+{
+    int saved = errno;
+    int failed = cr_os_guard_is_cheap ? madvise(pages, bytes, MADV_GUARD_REMOVE)
+                                      : mprotect(pages, bytes, PROT_READ | PROT_WRITE);
+    int error = failed ? -errno : 0;
+    errno = saved;
+    return error;
+}
+
+int cr_os_guard_close(void *pages, size_t bytes)
+{
+    int saved = errno, error = 0;
+    if (!cr_os_guard_is_cheap)
+        error = cr_os_map_closed(pages, bytes);
+    else if (madvise(pages, bytes, MADV_GUARD_INSTALL)) { /* locked memory: closed for good */
+        error = -errno;
+        mprotect(pages, bytes, PROT_NONE);
+    }
+    errno = saved;
+    return error;
+}
+
+#define OWN_SHARE 4u /* of the mappings: left to the program */
+
+size_t cr_os_guard_most(void)
+{
+    uint64_t most = 65530;
+    char text[32];
+    int fd = open("/proc/sys/vm/max_map_count", O_RDONLY | O_CLOEXEC);
+    ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+    if (fd >= 0)
+        close(fd);
+    if (n > 0) {
+        text[n] = '\0';
+        most = strtoull(text, NULL, 10);
+    }
+    return (size_t)(most - most / OWN_SHARE) / 2; /* an open stretch, and the closed one behind it */
+}
+
 /* ---- time ---- */
 
 static uint64_t clock_ns(clockid_t clock)
@@ -80,6 +144,7 @@ uint64_t cr_os_max_rss(void)
 }
 
 const bool cr_os_starts_in_hook = true;
+const bool cr_os_realloc_to_0_frees = true;
 char **cr_os_environment(void) { return environ; }
 
 uint64_t cr_os_thread_id(void) { return (uint64_t)syscall(SYS_gettid); }

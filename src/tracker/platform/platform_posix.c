@@ -41,6 +41,12 @@ void *cr_os_reserve(size_t bytes)
     return space == MAP_FAILED ? NULL : space;
 }
 
+int cr_os_map_closed(void *pages, size_t bytes)
+{
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    return mmap(pages, bytes, PROT_NONE, flags, -1, 0) == MAP_FAILED ? -errno : 0;
+}
+
 void cr_os_unmap(void *memory, size_t bytes) { munmap(memory, bytes); }
 
 void *cr_os_map_file(int fd, uint64_t offset, size_t bytes, void *at)

@@ -2,6 +2,9 @@
 #include "platform/unwind_platform.h"
 
 #include <mach/mach.h>
+#include <string.h>
+
+#include "platform/platform.h"
 
 uint32_t cr_unwind_rule(uintptr_t address) { return cr_unwind_rule_peek(address); }
 
@@ -16,11 +19,34 @@ bool cr_unwind_readable(uintptr_t address)
 
 bool cr_unwind_follows_call(uintptr_t address) { return address != 0; }
 
+/* Only what cr_unwind_start_exact marks comes here, since no rule asks for more than the frame pointer: a jump to where there is no code.
+ * The caller's address is still where the call put it. */
 bool cr_unwind_full_step(struct cr_unwind_walk *walk, struct cr_unwind_frame *frame)
 {
     (void)frame;
-    walk->end = CR_UNWIND_NO_RULE; /* no rule asks for more than the frame pointer */
-    return false;
+    if (!walk->exact) {
+        walk->end = CR_UNWIND_NO_RULE;
+        return false;
+    }
+    walk->exact = false;
+#if defined(__x86_64__)
+    if (!cr_unwind_memory_has(&walk->memory, walk->sp)) {
+        walk->end = CR_UNWIND_BAD_READ;
+        return false;
+    }
+    walk->pc = *(const uintptr_t *)walk->sp;
+    walk->sp += sizeof walk->sp;
+#else
+    walk->pc = CR_UNWIND_STRIP(walk->all.r[30]);
+#endif
+    return true;
+}
+
+/* The frame pointer leads on from there, too. In a function's first instructions it is still its caller's, whom the stack lacks then. */
+void cr_unwind_start_exact(struct cr_unwind_walk *walk, const struct cr_os_registers *registers)
+{
+    memcpy(walk->all.r, registers->word, sizeof walk->all.r);
+    walk->exact = !cr_unwind_readable(registers->pc);
 }
 
 void cr_unwind_flush(void) {}

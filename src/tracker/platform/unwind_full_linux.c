@@ -3,6 +3,7 @@
  *
  * The hook hands over only sp and fp. The other registers are found by walking from this function itself, through crunch's own
  * frames, up to the frame in question: rare enough to be slow. */
+#include "platform/platform.h"
 #include "platform/unwind_arch.h"
 #include "platform/unwind_cfi.h"
 
@@ -167,4 +168,15 @@ bool cr_unwind_full_step(struct cr_unwind_walk *walk, struct cr_unwind_frame *fr
     walk->fp = all->r[CR_ARCH_FP];
     walk->exact = all->exact;
     return true;
+}
+
+void cr_unwind_start_exact(struct cr_unwind_walk *walk, const struct cr_os_registers *registers)
+{
+    struct cr_unwind_registers *all = &walk->all;
+    walk->exact = true;
+    all->exact = true;
+    all->known = true;
+    all->pc = registers->pc;
+    memcpy(all->r, registers->word, sizeof all->r);
+    all->r[CR_ARCH_SP] = registers->sp;
 }

@@ -5,6 +5,8 @@
 #include "platform/unwind_cfi.h"
 
 #include <errno.h>
+#include <link.h>
+#include <sys/auxv.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -126,6 +128,15 @@ static bool bytes_readable(uintptr_t address, uintptr_t bytes)
     return cr_unwind_readable(address) && (((address ^ last) & ~CR_UNWIND_PAGE_MASK) == 0 || cr_unwind_readable(last));
 }
 
+/* The loader's first instructions, which the kernel starts a process at and which call all initialisers, have no table: nothing is
+ * outside of them. */
+#define LOADER_ENTRY_BYTES 256u
+static bool is_loaders_entry(uintptr_t address)
+{
+    const ElfW(Ehdr) *loader = (const ElfW(Ehdr) *)getauxval(AT_BASE);
+    return loader && address - ((uintptr_t)loader + loader->e_entry) < LOADER_ENTRY_BYTES;
+}
+
 static __attribute__((noinline)) uint32_t find_rule(uintptr_t address)
 {
     struct cr_unwind_module module;
@@ -140,7 +151,9 @@ static __attribute__((noinline)) uint32_t find_rule(uintptr_t address)
         return CR_RULE_SIGNAL;
     if (result == CR_CFI_FOUND)
         return encode(&cfi, address);
-    return result == CR_CFI_NONE ? CR_RULE_NONE : CR_RULE_BAD;
+    if (result == CR_CFI_BAD)
+        return CR_RULE_BAD;
+    return is_loaders_entry(address) ? CR_RULE_END : CR_RULE_NONE;
 }
 
 uint32_t cr_unwind_rule(uintptr_t address)

@@ -26,6 +26,10 @@ bool cr_unwind_follows_call(uintptr_t address);
  * as with cr_unwind_step. */
 bool cr_unwind_full_step(struct cr_unwind_walk *walk, struct cr_unwind_frame *frame);
 
+/* Makes a walk begin at an instruction that has not been executed, with the registers as they are there. */
+struct cr_os_registers;
+void cr_unwind_start_exact(struct cr_unwind_walk *walk, const struct cr_os_registers *registers);
+
 #if defined(__APPLE__)
 #include "platform/unwind_darwin.h"
 #else

@@ -12,6 +12,7 @@
 #define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
 
 _Atomic int64_t cr_recording_step = STEP_MIN_BYTES;
+_Atomic uint64_t cr_recording_peak_awaited = UINT64_MAX;
 
 /* ---- slots ---- */
 
@@ -82,7 +83,7 @@ static bool hand_in(struct cr_slot *slot)
 
 void cr_recording_hand_in(struct cr_slot *slot) { hand_in(slot); }
 
-void cr_recording_rise(struct cr_slot *slot)
+bool cr_recording_rise(struct cr_slot *slot)
 {
     struct cr_header *header = cr_recording;
     int64_t moved = LOAD(slot->high_bytes) - LOAD(slot->handed_bytes);
@@ -90,19 +91,22 @@ void cr_recording_rise(struct cr_slot *slot)
     bool alone = LOAD(header->threads) <= 1;
     if (alone && LOAD(header->shared_bytes) + moved > (int64_t)LOAD(header->peak_bytes)) /* its high is the process's */
         STORE(header->peak_epoch, LOAD(header->peak_epoch) + 1);
-    if (CR_UNLIKELY(far) && hand_in(slot) && !alone)
+    if (CR_LIKELY(!far))
+        return false;
+    if (hand_in(slot) && !alone)
         atomic_fetch_add_explicit(&header->peak_epoch, 1, memory_order_relaxed);
+    return LOAD(header->peak_bytes) >= LOAD(cr_recording_peak_awaited);
 }
 
 /* ---- the budget for contents ---- */
 
-bool cr_recording_claim(struct cr_header *budget, uint64_t bytes)
+bool cr_recording_claim(struct cr_budget *budget, uint64_t bytes)
 {
-    if (atomic_fetch_sub(&budget->heap_files_left, 1) > 0) {
-        if (atomic_fetch_sub(&budget->heap_bytes_left, (int64_t)bytes) >= (int64_t)bytes)
+    if (atomic_fetch_sub(&budget->files_left, 1) > 0) {
+        if (atomic_fetch_sub(&budget->bytes_left, (int64_t)bytes) >= (int64_t)bytes)
             return true;
-        atomic_fetch_add(&budget->heap_bytes_left, (int64_t)bytes);
+        atomic_fetch_add(&budget->bytes_left, (int64_t)bytes);
     }
-    atomic_fetch_add(&budget->heap_files_left, 1);
+    atomic_fetch_add(&budget->files_left, 1);
     return false;
 }

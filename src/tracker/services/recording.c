@@ -294,8 +294,7 @@ int cr_recording_start(const char *folder, uint64_t heap_bytes, uint64_t heap_fi
         return -ENOMEM;
     fill_header(header, flags);
     header->file_bytes = whole_pages(CR_HEADER_BYTES);
-    header->heap_bytes_left = (int64_t)heap_bytes;
-    header->heap_files_left = (int64_t)heap_files;
+    header->heap_left = header->snapshots.heap = (struct cr_budget){(int64_t)heap_bytes, (int64_t)heap_files};
     for (int i = 0; i < CR_SECTIONS; i++)
         header->sections[i].item_bytes = plan[i].item_bytes;
     cr_recording = header;
@@ -384,6 +383,7 @@ int cr_recording_fork(const char *folder)
     reset_sites();
     fill_header(header, CR_RUN_FORKED | CR_RUN_CHILD);
     header->message[0] = '\0';
+    header->snapshots = (struct cr_snapshots){.signal = at_fork.header.snapshots.signal};
     header->inherited_bytes = totals.live_bytes;
     header->inherited_blocks = totals.live_blocks;
     STORE(header->shared_bytes, (int64_t)totals.live_bytes);

@@ -28,6 +28,19 @@ void cr_recording_before_fork(void);
  * the parent's live blocks as inherited; header.threads is still the parent's. */
 int cr_recording_fork(const char *folder);
 
+/* ---- the recording of one moment, for a frozen child ---- */
+
+/* Copies what goes on changing to private memory. With the recording lock held. false: no memory for it. */
+bool cr_recording_freeze(void);
+/* In the process: gives the copy back. */
+void cr_recording_melt(void);
+/* The mapped recording that the process goes on writing; cr_recording itself but in a frozen child. */
+struct cr_header *cr_recording_live(void);
+/* In the frozen child: the copy takes the recording's place, and all functions here work on it. Returns the one that goes on. */
+struct cr_header *cr_recording_turn_frozen(void);
+/* Writes what the copy and its unchanging parts hold as a recording of its own. 0 or -errno. */
+int cr_recording_write_frozen(const char *path);
+
 /* ---- sections ---- */
 
 /* Where the items of each section lie. Items below the count that cr_recording_append has returned are mapped. */
@@ -62,8 +75,10 @@ struct cr_totals {
 struct cr_totals cr_recording_totals(void);
 
 /* A slot's live bytes have risen to a new high (slot->high_* say it). Counts a new peak of the process if it is one: at once
- * while only one thread has used the heap, else when the slot has moved by a step. */
-void cr_recording_rise(struct cr_slot *slot);
+ * while only one thread has used the heap, else when the slot has moved by a step. Whether the peak has come to what is awaited; seen
+ * at most one step late. */
+bool cr_recording_rise(struct cr_slot *slot);
+extern _Atomic uint64_t cr_recording_peak_awaited; /* bytes; UINT64_MAX: nobody waits */
 /* Adds what a slot has not handed in yet to the shared counts, and raises the peak to the highest point in between. By the
  * slot's own thread, or when no other may write it. */
 void cr_recording_hand_in(struct cr_slot *slot);
@@ -71,8 +86,8 @@ void cr_recording_hand_in(struct cr_slot *slot);
 /* How far a slot's live bytes may move before they are handed in; grows with the peak (docs/format.md, peak_bytes). */
 extern _Atomic int64_t cr_recording_step;
 
-/* Takes a file of this many bytes from the budget; false if it does not allow one. budget: a header, maybe another process's. */
-bool cr_recording_claim(struct cr_header *budget, uint64_t bytes);
+/* Takes a file of this many bytes from the budget; false if it does not allow one. It may lie in another process's recording. */
+bool cr_recording_claim(struct cr_budget *budget, uint64_t bytes);
 
 /* Keeps a message for the launcher to print; the first one stays. Any part may be "". */
 void cr_recording_say(const char *what, const char *detail, int error);

@@ -96,6 +96,11 @@ int cr_writer_close(struct cr_writer *writer)
     return writer->error;
 }
 
+int cr_write_at(int fd, uint64_t offset, const void *bytes, size_t count)
+{
+    return lseek(fd, (off_t)offset, SEEK_SET) < 0 ? -errno : write_all(fd, bytes, count);
+}
+
 int cr_write_memory(const char *path, const void *memory, size_t bytes)
 {
     int fd = create(path);

@@ -26,6 +26,9 @@ void cr_writer_patch(struct cr_writer *writer, const void *bytes, size_t count);
 /* Flushes and closes. 0 or -errno. */
 int cr_writer_close(struct cr_writer *writer);
 
+/* Writes bytes at a place of an open file. 0 or -errno. */
+int cr_write_at(int fd, uint64_t offset, const void *bytes, size_t count);
+
 /* Writes memory that may not be readable to a new file: the kernel reads it, so that a bad page is -EFAULT and not a fault.
  * A file that could not be written whole is removed. */
 int cr_write_memory(const char *path, const void *memory, size_t bytes);

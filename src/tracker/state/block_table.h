@@ -41,6 +41,8 @@ enum cr_tag {
     CR_TAG_RUNTIME = 0x10, /* belongs to the loader or a language runtime */
     CR_TAG_ALIGNED = 0x20, /* of operator new with an alignment */
     CR_TAG_GONE = 0x40,    /* freed in a way that is not recorded: live for the counters only */
+    CR_TAG_PLACED =
+        0x80, /* lies where crunch has put it (events/placement.h): the allocator does not know its address */
 };
 
 static inline uint64_t cr_record_size(const struct cr_record *record) { return record->size_tag >> 8; }
@@ -60,7 +62,8 @@ static inline bool cr_slot_is_freed(uint32_t value) { return (int32_t)value < 0;
 
 struct cr_region {
     uint64_t number;
-    struct cr_region *next; /* of all */
+    struct cr_region *next;             /* of all */
+    struct cr_extents *_Atomic extents; /* of state/extents.h; NULL while there are none */
     _Atomic uint32_t slot[CR_REGION_GRANULES];
 };
 
@@ -145,8 +148,8 @@ static inline uint32_t cr_block_take(uintptr_t address, uint32_t mark)
     return CR_LIKELY(cr_slot_is_live(index)) ? index : 0;
 }
 
-/* The record of the live block at an address; 0: there is none. */
-static inline uint32_t cr_block_index(uintptr_t address)
+/* The record of the block at an address, which stays; 0: there is none. */
+static inline uint32_t cr_block_peek(uintptr_t address)
 {
     _Atomic uint32_t *slot = cr_block_slot(address, false);
     uint32_t value = slot ? atomic_load_explicit(slot, memory_order_acquire) : 0;

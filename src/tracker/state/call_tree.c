@@ -126,7 +126,7 @@ static CR_COLD uint32_t add(uint32_t parent, uintptr_t address, uint32_t path)
 
 void cr_tree_prefetch(uint32_t path)
 {
-    const struct hash *hash = atomic_load_explicit(&tree, memory_order_relaxed);
+    const struct hash *hash = atomic_load_explicit(&tree, memory_order_acquire);
     if (CR_LIKELY(hash != NULL))
         __builtin_prefetch(&hash->entries[path & hash->mask]);
 }

@@ -6,7 +6,7 @@
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
 
 /* The entry's fields, if all of them are of one free. */
-static bool read_entry(const struct cr_freed *freed, uintptr_t address, struct cr_freed_block *found)
+static bool read_entry(const struct cr_history_entry *freed, uintptr_t address, struct cr_freed_block *found)
 {
     uint64_t how = LOAD(freed->how), node_thread = LOAD(freed->node_thread), size_tag = LOAD(freed->size_tag);
     if (LOAD(freed->address) != address || LOAD(freed->how) != how)
@@ -26,7 +26,7 @@ bool cr_history_find(const struct cr_history *history, uintptr_t address, struct
 {
     uint32_t next = LOAD(history->next);
     for (uint32_t n = 1; n <= CR_HISTORY_ENTRIES; n++) {
-        const struct cr_freed *freed = &history->entry[(next - n) % CR_HISTORY_ENTRIES];
+        const struct cr_history_entry *freed = &history->entry[(next - n) % CR_HISTORY_ENTRIES];
         uint64_t there = LOAD(freed->address);
         if (!there)
             return false;

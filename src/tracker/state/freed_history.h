@@ -15,7 +15,7 @@
 
 #define CR_HISTORY_ENTRIES 4096u /* 128 KiB, touched as it fills */
 
-struct cr_freed {
+struct cr_history_entry {
     _Atomic uint64_t address;
     _Atomic uint64_t size_tag;    /* as the record had it */
     _Atomic uint64_t node_thread; /* likewise */
@@ -30,7 +30,7 @@ static inline uint64_t cr_freed_by(uint32_t thread) { return (uint64_t)(thread &
 /* All zero at first. */
 struct cr_history {
     _Atomic uint32_t next; /* counts the entries ever written */
-    struct cr_freed entry[CR_HISTORY_ENTRIES];
+    struct cr_history_entry entry[CR_HISTORY_ENTRIES];
 };
 
 /* By the thread that has taken the block's record out of the table. */
@@ -38,7 +38,7 @@ static inline void cr_history_add(struct cr_history *history, uintptr_t address,
                                   uint64_t how)
 {
     uint32_t next = atomic_load_explicit(&history->next, memory_order_relaxed);
-    struct cr_freed *freed = &history->entry[next % CR_HISTORY_ENTRIES];
+    struct cr_history_entry *freed = &history->entry[next % CR_HISTORY_ENTRIES];
     atomic_store_explicit(&history->next, next + 1, memory_order_relaxed);
     uint64_t node_thread;
     __builtin_memcpy(&node_thread, &record->node, sizeof node_thread); /* memcpy itself is a call under -fno-builtin */
@@ -46,6 +46,17 @@ static inline void cr_history_add(struct cr_history *history, uintptr_t address,
     atomic_store_explicit(&freed->node_thread, node_thread, memory_order_relaxed);
     atomic_store_explicit(&freed->how, how, memory_order_relaxed);
     atomic_store_explicit(&freed->address, address, memory_order_relaxed);
+}
+
+/* The whole stack of the call that freed what this thread has freed last, in the place of its caller; at another address: nothing. */
+static inline void cr_history_tell_stack(struct cr_history *history, uintptr_t address, uint32_t node)
+{
+    uint32_t next = atomic_load_explicit(&history->next, memory_order_relaxed);
+    struct cr_history_entry *last = &history->entry[(next - 1) % CR_HISTORY_ENTRIES];
+    uint64_t how = atomic_load_explicit(&last->how, memory_order_relaxed);
+    if (atomic_load_explicit(&last->address, memory_order_relaxed) == address)
+        atomic_store_explicit(&last->how, (how & cr_freed_by(CR_FREED_THREADS)) | CR_FREED_STACK | node,
+                              memory_order_relaxed);
 }
 
 /* What is told of a block after its end. */

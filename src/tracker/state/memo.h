@@ -23,8 +23,7 @@
 #define CR_MEMO_WORDS 56u /* of deeper stacks nothing is kept */
 #define CR_MEMO_NEAR 3u   /* callers that take part in finding an entry */
 #define CR_MEMO_ENTRY_BITS 8
-#define CR_MEMO_HINT_BITS                                                                                              \
-    10 /* with 128, two hot places of xmllint shared a hint, and a fifth of its stacks were walked */
+#define CR_MEMO_HINT_BITS 10 /* of 128, two hot places of xmllint shared one: a fifth of its stacks were walked */
 
 struct cr_memo_entry {
     uintptr_t pc, sp, fp;

@@ -13,6 +13,7 @@
 _Atomic bool cr_active;
 struct cr_lock cr_threads_lock = CR_LOCK_INIT;
 uint32_t cr_threads_base;
+uint64_t cr_threads_until_placed = UINT64_MAX;
 
 static struct {
     struct cr_thread *idle;
@@ -38,6 +39,7 @@ static struct cr_thread *take_or_make(void)
         return NULL;
     thread->slot_item = item;
     thread->slot = cr_slot(item);
+    thread->until_placed = cr_threads_until_placed;
     thread->unwind = unwind;
     thread->memo = memo;
     thread->history = history;
@@ -80,11 +82,21 @@ static void take_altstack_back(const struct cr_thread *thread)
         sigaltstack(&none, NULL);
 }
 
-void cr_give_back(struct cr_thread *thread)
+void (*cr_thread_snapshot)(void);
+
+void cr_leave_slowly(struct cr_thread *thread)
 {
-    thread->borrowed = false;
-    cr_tls_set((void *)CR_THREAD_ENDING);
-    put_back(thread);
+    uint8_t after = thread->after;
+    thread->after = 0;
+    if (after & CR_AFTER_GIVE_BACK) {
+        cr_tls_set((void *)CR_THREAD_ENDING);
+        put_back(thread);
+    }
+    if (after & CR_AFTER_SNAPSHOT && cr_thread_snapshot) {
+        int saved = errno;
+        cr_thread_snapshot();
+        errno = saved;
+    }
 }
 
 static void at_thread_end(void *value)
@@ -111,7 +123,7 @@ static struct cr_thread *attach(bool ending)
     cr_tls_set((void *)CR_THREAD_BUSY); /* what follows may allocate */
     struct cr_thread *thread = take_or_make();
     if (thread) {
-        thread->borrowed = ending;
+        thread->after = ending ? CR_AFTER_GIVE_BACK : 0;
         thread->inside = 1;
         thread->last_record = 0;
         thread->trail.length = 0;

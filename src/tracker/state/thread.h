@@ -34,13 +34,17 @@ struct cr_trail {
 struct cr_thread {
     volatile int inside; /* volatile: the compiler must not move it across calls it believes to know */
     uint8_t kind;        /* operator new: the kind of the malloc to come, else CR_KIND_MALLOC */
-    bool borrowed;       /* by an ending thread, for one call */
+    uint8_t after;       /* enum cr_after: what cr_leave shall do */
     uint32_t number;     /* 1, 2, ...; 0 when borrowed */
     struct cr_slot *slot;
     uint32_t slot_item;   /* its number */
     uint32_t last_record; /* of the block it allocated last; 0: none yet */
     struct cr_leaves leaves;
     struct cr_trail trail;
+    uint64_t until_placed; /* allocations until the one that events/placement.h has a say in, that one included */
+    uint64_t random;       /* its random numbers; 0: none drawn yet */
+    uint64_t until_guarded;
+    struct cr_staged *staged;         /* freed blocks on their way into the quarantine (events/quarantine.h) */
     struct cr_unwind_start new_start; /* operator new: its caller, when `kind` is set */
     struct cr_spares spares;
     struct cr_history *history;
@@ -54,18 +58,29 @@ struct cr_thread {
     struct cr_memo *memo;
 };
 
+/* Set by the thread itself, its signal handlers included. */
+enum cr_after {
+    CR_AFTER_GIVE_BACK = 1, /* the state is borrowed by an ending thread, for one call */
+    CR_AFTER_SNAPSHOT = 2,  /* somebody wants a snapshot, and now is the moment */
+};
+
 /* Values of the thread-local pointer that are no struct cr_thread. */
 enum { CR_THREAD_NONE = 0, CR_THREAD_ENDING = 1, CR_THREAD_BUSY = 2 };
 
 /* Whether events are recorded. Set once by start-up, cleared once by the end or a failure. */
 extern _Atomic bool cr_active;
 extern struct cr_lock cr_threads_lock;
+/* until_placed of a new thread: set before the first one, UINT64_MAX unless blocks are placed. */
+extern uint64_t cr_threads_until_placed;
 /* Numbers up to this one are threads of the parent's that this process was forked from. */
 extern uint32_t cr_threads_base;
 
 /* The slow way of cr_enter: first use in a thread, an ending thread, tracking off. */
 struct cr_thread *cr_enter_slowly(void);
-void cr_give_back(struct cr_thread *thread);
+/* The slow way of cr_leave. Keeps errno. */
+void cr_leave_slowly(struct cr_thread *thread);
+/* What CR_AFTER_SNAPSHOT calls. */
+extern void (*cr_thread_snapshot)(void);
 
 /* NULL: do not record. */
 static inline struct cr_thread *cr_enter(void)
@@ -82,8 +97,8 @@ static inline struct cr_thread *cr_enter(void)
 static inline void cr_leave(struct cr_thread *thread)
 {
     thread->inside = 0;
-    if (CR_UNLIKELY(thread->borrowed))
-        cr_give_back(thread);
+    if (CR_UNLIKELY(thread->after))
+        cr_leave_slowly(thread);
 }
 
 /* The state that a mark in the block table names. */

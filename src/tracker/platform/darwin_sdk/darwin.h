@@ -37,6 +37,8 @@ int *__error(void);
 #define EINTR 4
 #define EIO 5
 #define EBADF 9
+#define EAGAIN 35
+#define EBUSY 16
 #define ENOMEM 12
 #define EACCES 13
 #define EFAULT 14
@@ -62,6 +64,7 @@ size_t strlen(const char *text);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t bytes);
 char *strrchr(const char *text, int byte);
+char *strstr(const char *text, const char *part);
 
 void *malloc(size_t bytes);
 void *calloc(size_t count, size_t bytes);
@@ -112,6 +115,8 @@ int execve(const char *path, char *const argv[], char *const envp[]);
 int execvp(const char *file, char *const argv[]);
 pid_t fork(void);
 int ftruncate(int fd, off_t bytes);
+int getdtablesize(void);
+int rmdir(const char *path);
 char *getcwd(char *buffer, size_t bytes);
 pid_t getpid(void);
 pid_t getppid(void);

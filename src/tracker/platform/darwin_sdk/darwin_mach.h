@@ -6,10 +6,24 @@
 
 /* ---- malloc/malloc.h ---- */
 
+struct malloc_introspection_t;
 typedef struct _malloc_zone_t {
     void *reserved1, *reserved2;
     size_t (*size)(struct _malloc_zone_t *zone, const void *block);
-    void *cr_rest[16]; /* of which the tracker uses nothing */
+    void *(*malloc)(struct _malloc_zone_t *zone, size_t bytes);
+    void *(*calloc)(struct _malloc_zone_t *zone, size_t count, size_t bytes);
+    void *(*valloc)(struct _malloc_zone_t *zone, size_t bytes);
+    void (*free)(struct _malloc_zone_t *zone, void *block);
+    void *(*realloc)(struct _malloc_zone_t *zone, void *block, size_t bytes);
+    void (*destroy)(struct _malloc_zone_t *zone);
+    const char *zone_name;
+    unsigned (*batch_malloc)(struct _malloc_zone_t *zone, size_t bytes, void **results, unsigned count);
+    void (*batch_free)(struct _malloc_zone_t *zone, void **blocks, unsigned count);
+    struct malloc_introspection_t *introspect;
+    unsigned version;
+    void *(*memalign)(struct _malloc_zone_t *zone, size_t align, size_t bytes);
+    void (*free_definite_size)(struct _malloc_zone_t *zone, void *block, size_t bytes);
+    void *cr_rest[3]; /* of which the tracker uses nothing */
 } malloc_zone_t;
 void malloc_destroy_zone(malloc_zone_t *zone);
 void *malloc_zone_malloc(malloc_zone_t *zone, size_t bytes);
@@ -32,6 +46,7 @@ char ***_NSGetEnviron(void);
 
 #define PROC_PIDPATHINFO_MAXSIZE 4096
 int proc_pidpath(int process, void *path, uint32_t bytes);
+int proc_regionfilename(int process, uint64_t address, void *path, uint32_t bytes);
 
 typedef struct dl_info {
     const char *dli_fname;
@@ -109,9 +124,89 @@ struct mach_task_basic_info {
 };
 #pragma pack(pop)
 typedef uintptr_t vm_address_t, vm_size_t;
-typedef uint32_t vm_map_read_t;
+typedef uint32_t vm_map_t, vm_map_read_t;
 kern_return_t vm_read_overwrite(vm_map_read_t task, vm_address_t from, vm_size_t bytes, vm_address_t to,
                                 vm_size_t *read);
+/* ---- malloc/malloc.h, what a zone of one's own needs ---- */
+
+typedef int boolean_t;
+typedef struct {
+    vm_address_t address;
+    vm_size_t size;
+} vm_range_t;
+typedef struct malloc_statistics_t {
+    unsigned blocks_in_use;
+    size_t size_in_use, max_size_in_use, size_allocated;
+} malloc_statistics_t;
+typedef kern_return_t memory_reader_t(task_t task, vm_address_t from, vm_size_t bytes, void **memory);
+typedef void vm_range_recorder_t(task_t task, void *context, unsigned type, vm_range_t *ranges, unsigned count);
+typedef struct malloc_introspection_t {
+    kern_return_t (*enumerator)(task_t task, void *context, unsigned types, vm_address_t zone, memory_reader_t reader,
+                                vm_range_recorder_t recorder);
+    size_t (*good_size)(malloc_zone_t *zone, size_t bytes);
+    boolean_t (*check)(malloc_zone_t *zone);
+    void (*print)(malloc_zone_t *zone, boolean_t verbose);
+    void (*log)(malloc_zone_t *zone, void *address);
+    void (*force_lock)(malloc_zone_t *zone);
+    void (*force_unlock)(malloc_zone_t *zone);
+    void (*statistics)(malloc_zone_t *zone, malloc_statistics_t *stats);
+    boolean_t (*zone_locked)(malloc_zone_t *zone);
+    void *cr_discharging[4]; /* of which the tracker uses nothing */
+    void (*reinit_lock)(malloc_zone_t *zone);
+} malloc_introspection_t;
+void malloc_zone_register(malloc_zone_t *zone);
+
+kern_return_t vm_deallocate(vm_map_t task, vm_address_t from, vm_size_t bytes);
+
+/* What is mapped: sharing modes, and the first of the facts about a region. */
+#define VM_PROT_READ 1
+#define VM_PROT_WRITE 2
+#define VM_PROT_EXECUTE 4
+#define SM_SHARED 4
+#define SM_TRUESHARED 5
+typedef int *vm_region_recurse_info_t;
+#pragma pack(push, 4)
+struct vm_region_submap_info_64 {
+    int protection, max_protection;
+    unsigned inheritance;
+    unsigned long long offset;
+    unsigned user_tag, pages_resident, pages_shared_now_private, pages_swapped_out, pages_dirtied, ref_count;
+    unsigned short shadow_depth;
+    unsigned char external_pager, share_mode;
+    int is_submap, behavior;
+    uint32_t object_id;
+    unsigned short user_wired_count, flags;
+    unsigned pages_reusable;
+    unsigned long long object_id_full;
+    uint32_t pages_wired;
+    uint16_t wire_tag, cr_padding;
+};
+#pragma pack(pop)
+#define VM_REGION_SUBMAP_INFO_COUNT_64                                                                                 \
+    ((mach_msg_type_number_t)(sizeof(struct vm_region_submap_info_64) / sizeof(natural_t)))
+kern_return_t vm_region_recurse_64(vm_map_read_t task, vm_address_t *at, vm_size_t *bytes, natural_t *depth,
+                                   vm_region_recurse_info_t info, mach_msg_type_number_t *count);
+
+/* Threads. */
+typedef mach_port_t thread_act_t, *thread_act_array_t;
+typedef int thread_state_flavor_t;
+typedef natural_t *thread_state_t;
+typedef int *thread_info_t;
+#define THREAD_IDENTIFIER_INFO 4
+struct thread_identifier_info {
+    uint64_t thread_id, thread_handle, dispatch_qaddr;
+};
+#define THREAD_IDENTIFIER_INFO_COUNT                                                                                   \
+    ((mach_msg_type_number_t)(sizeof(struct thread_identifier_info) / sizeof(natural_t)))
+mach_port_t mach_thread_self(void);
+kern_return_t mach_port_deallocate(task_t task, mach_port_t port);
+kern_return_t task_threads(task_t task, thread_act_array_t *threads, mach_msg_type_number_t *count);
+kern_return_t thread_suspend(thread_act_t thread);
+kern_return_t thread_resume(thread_act_t thread);
+kern_return_t thread_get_state(thread_act_t thread, thread_state_flavor_t kind, thread_state_t state,
+                               mach_msg_type_number_t *count);
+kern_return_t thread_info(thread_act_t thread, unsigned kind, thread_info_t info, mach_msg_type_number_t *count);
+
 kern_return_t task_info(task_name_t task, task_flavor_t kind, task_info_t info, mach_msg_type_number_t *count);
 
 typedef struct mach_timebase_info {

@@ -63,6 +63,13 @@ int fstat(int fd, struct stat *facts) CR_INODE64(fstat);
 int stat(const char *path, struct stat *facts) CR_INODE64(stat);
 int mkdir(const char *path, mode_t mode);
 
+/* sys/file.h, sys/wait.h */
+#define LOCK_EX 2
+#define LOCK_NB 4
+#define WNOHANG 1
+int flock(int fd, int operation);
+pid_t waitpid(pid_t child, int *status, int options);
+
 /* ---- sys/mman.h, sys/resource.h, sys/utsname.h, sys/sysctl.h ---- */
 
 #define PROT_NONE 0
@@ -76,6 +83,7 @@ int mkdir(const char *path, mode_t mode);
 #define MAP_FAILED ((void *)-1)
 void *mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset);
 int munmap(void *memory, size_t bytes);
+int mprotect(void *memory, size_t bytes, int protection);
 
 struct rlimit {
     uint64_t rlim_cur, rlim_max;
@@ -114,6 +122,7 @@ int uname(struct utsname *facts);
 #define SIGXFSZ 25
 #define SIGVTALRM 26
 #define SIGPROF 27
+#define SIGURG 16
 #define SIGUSR1 30
 #define SIGUSR2 31
 #define NSIG 32
@@ -184,6 +193,17 @@ struct sigaction {
 };
 #define sa_handler cr_handler.sa_handler_
 #define sa_sigaction cr_handler.sa_sigaction_
+
+/* ---- setjmp.h ---- */
+
+#if defined(__x86_64__)
+typedef int sigjmp_buf[38];
+#else
+typedef int sigjmp_buf[49];
+#endif
+int sigsetjmp(sigjmp_buf place, int with_mask) __attribute__((returns_twice));
+_Noreturn void siglongjmp(sigjmp_buf place, int value);
+
 int kill(pid_t process, int number);
 int raise(int number);
 int sigaction(int number, const struct sigaction *action, struct sigaction *old);

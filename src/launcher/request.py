@@ -1,0 +1,109 @@
+"""Asking a running program for a snapshot: a number is raised in its mapped recording, then it gets a signal that nobody else
+minds (src/tracker/events/snapshot.h)."""
+
+import mmap
+import os
+import struct
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Iterator
+
+from report import reader
+from report.errors import CrunchError
+from report.reader import Snapshots
+from report.words import printable
+
+from . import live
+
+AGAIN_SECONDS = 0.25
+LOOK_SECONDS = 0.01
+MOST_SECONDS = 10.0
+WANTED = struct.Struct("<I")
+
+
+def ask(process: live.Process, seconds: float = MOST_SECONDS) -> Path:
+    """Has a snapshot taken and written; its folder. CrunchError if it cannot be had."""
+    with _header(process.folder) as header:
+        asked = _raise_wanted(header)
+        _wait_for_answer(process, header, asked, seconds)
+        now = _counters(header)
+        folder = process.folder / "snapshots" / str(now.taken)
+        while not folder.exists():
+            now = _counters(header)
+            if not now.writing and not folder.exists():
+                message = printable(_message(process.folder))
+                raise CrunchError(message if message.startswith("snapshot") else f"the snapshot was dropped: {message}")
+            time.sleep(LOOK_SECONDS)
+        return folder
+
+
+def poke(process: live.Process) -> None:
+    """Asks and does not wait; the process takes none while one is being written."""
+    try:
+        with _header(process.folder) as header:
+            now = _counters(header)
+            if not now.signal:
+                return
+            if now.wanted == now.answered:
+                _raise_wanted(header)
+            os.kill(process.pid, now.signal)
+    except (CrunchError, ProcessLookupError):
+        pass  # it has just ended
+
+
+def _wait_for_answer(process: live.Process, header: mmap.mmap, asked: int, seconds: float) -> None:
+    end = time.monotonic() + seconds
+    again = 0.0
+    while (_counters(header).answered - asked) % 2**32 >= 2**31:
+        now = _counters(header)
+        _check(process, now.signal)
+        if time.monotonic() >= end:
+            raise CrunchError(f"process {process.pid} does not answer: it is stopped, blocks SIGURG, or waits inside its allocator")
+        if time.monotonic() >= again:
+            again = time.monotonic() + AGAIN_SECONDS
+            _send(process.pid, now.signal)
+        time.sleep(LOOK_SECONDS)
+
+
+def _check(process: live.Process, number: int) -> None:
+    if not number:
+        raise CrunchError(f"process {process.pid} cannot be asked: it uses SIGURG itself, or has only just started")
+    if not live.process(process.folder):
+        raise CrunchError(f"process {process.pid} has ended")
+
+
+def _send(pid: int, number: int) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        raise CrunchError(f"process {pid} has ended") from None
+
+
+@contextmanager
+def _header(folder: Path) -> Iterator[mmap.mmap]:
+    """The recording's header, mapped to be written."""
+    try:
+        with open(folder / "recording", "r+b") as file:
+            header = mmap.mmap(file.fileno(), reader.HEADER_BYTES)
+    except (OSError, ValueError) as error:
+        raise CrunchError(f"{printable(str(folder / 'recording'))} cannot be written: {error}") from None
+    try:
+        yield header
+    finally:
+        header.close()
+
+
+def _counters(header: mmap.mmap) -> Snapshots:
+    return Snapshots(*reader.SNAPSHOTS.unpack_from(header, reader.SNAPSHOTS_AT))
+
+
+def _raise_wanted(header: mmap.mmap) -> int:
+    wanted = (_counters(header).wanted + 1) % 2**32
+    WANTED.pack_into(header, reader.SNAPSHOTS_AT, wanted)
+    return wanted
+
+
+def _message(folder: Path) -> str:
+    recording = reader.read_recording(folder)
+    return recording.message if recording else ""

@@ -1,0 +1,98 @@
+"""What the page says first: the places that matter most, and what to look at next."""
+
+from dataclasses import dataclass
+from typing import List, Optional
+
+from . import frames, groups, sources
+from .run import Run
+from .sources import Line
+from .stack_view import StackView
+from .words import plural, size
+
+WORST = 3
+CALLERS = 4
+TEMPORARY_SHARE = 0.5  # of all allocations, from which on it is worth a word
+TEMPORARY_LEAST = 1000
+
+
+@dataclass(frozen=True)
+class Place:
+    """A place that allocated, with its source. `site` is its number in the page; -1: several call stacks, or not there."""
+
+    amount: str
+    share: str
+    name: str
+    where: str
+    callers: List[str]
+    source: List[Line]
+    changed: bool  # the source is newer than the run
+    site: int
+
+
+@dataclass(frozen=True)
+class Worst:
+    """The places with most bytes, of those still allocated or, if there are none, of those at the peak."""
+
+    title: str
+    places: List[Place]
+
+
+@dataclass(frozen=True)
+class Step:
+    """Something worth a look: text, the hash of its view, and the words that lead there."""
+
+    text: str
+    link: str
+    label: str
+
+
+def worst(run: Run, view: Optional[StackView]) -> Worst:
+    """The three worst sites."""
+    if run.stacks is None or run.tree is None or view is None:
+        return Worst("", [])
+    for measure, title in ((groups.LIVE, "Most memory still allocated"), (groups.PEAK, "Most memory at the peak")):
+        found = groups.largest(run.stacks, run.tree, measure, WORST, 0)
+        if found:
+            whole = sum(max(0, getattr(place, measure.size)) for place in run.stacks.places if not place.is_runtime)
+            return Worst(title, [_place(run, view, group, whole) for group in found])
+    return Worst("", [])
+
+
+def _place(run: Run, view: StackView, group: groups.Group, whole: int) -> Place:
+    stack, own = group.frames, [frames.is_own(frame, run.program) for frame in group.frames]
+    at = own.index(True) if True in own else 0
+    label = stack[at] if stack else None
+    with_source = sources.first_with_source(stack[at:at + 1], [True], run.cwd) if label else None
+    changed = bool(with_source and run.recording and sources.changed_since(with_source[0], run.cwd, run.recording.start_wall_ns))
+    callers = []
+    for frame in stack[at + 1:]:
+        if frames.is_starter(frame) or len(callers) == CALLERS:
+            break
+        callers.append(frames.line(frame, run.cwd, 60))
+        if frames.is_main(frame):
+            break
+    return Place(
+        amount=frames.amount(group.bytes, group.blocks), share=f"{100 * group.bytes / whole:.0f} %" if whole else "",
+        name=frames.shortened(label.name, 80) if label else "an unknown place", where=frames.where(label, run.cwd) if label else "",
+        callers=callers, source=with_source[1] if with_source else [], changed=changed, site=view.number_of.get(group.leaf, -1))
+
+
+def steps(run: Run, view: Optional[StackView]) -> List[Step]:
+    """What to look at next, most pressing first."""
+    found = []
+    if run.fatal is not None and run.crashed:
+        found.append(Step("It crashed.", "#crash", "See why"))
+    if run.findings.problems:
+        found.append(Step(f"{plural(len(run.findings.problems), 'error')} of memory use.", "#errors", "See where"))
+    if view is None or run.stacks is None:
+        return found
+    if run.remaining_blocks > 0:
+        found.append(Step(f"{plural(run.remaining_blocks, 'block')} of {size(run.remaining_bytes)} remained.", "#flame?by=live",
+                          "See by which calls they were allocated"))
+    if run.count("peak_bytes") > 2 * max(1, run.remaining_bytes):
+        found.append(Step(f"At the peak {size(run.count('peak_bytes'))} were in use.", "#flame?by=peak", "See what they were for"))
+    temporary, made = sum(place.temporary for place in run.stacks.places), max(1, run.count("allocations"))
+    if temporary >= max(TEMPORARY_LEAST, TEMPORARY_SHARE * made):
+        found.append(Step(f"{100 * temporary / made:.0f} % of all allocations were freed before their thread made another one.",
+                          "#sites?sort=temporary", "See which could be avoided"))
+    return found

@@ -1,0 +1,29 @@
+"""What the page and the terminal say about suppressions."""
+
+from dataclasses import dataclass
+from typing import List, Optional, Tuple
+
+from .findings import Suppressed
+from .run import Run
+from .words import plural, printable
+
+
+@dataclass(frozen=True)
+class SuppressionView:
+    """Entries that hold something back, as name, place and what; and those of the user's that matched nothing."""
+
+    total: str
+    used: List[Tuple[str, str, str]]
+    unused: List[Tuple[str, str]]
+
+
+def view(run: Run, with_unused: bool) -> Optional[SuppressionView]:
+    """The page's part; None where there is nothing to say."""
+    used = [(printable(entry.name), entry.place, words(held)) for entry, held in run.findings.suppressed]
+    unused = [(printable(entry.name), entry.place) for entry in run.suppressions.unused] if with_unused else []
+    return SuppressionView(words(run.findings.total_suppressed), used, unused) if used or unused else None
+
+
+def words(held: Suppressed) -> str:
+    """'2 errors'; empty where nothing is held back."""
+    return plural(held.errors, "error") if held.errors else ""

@@ -1,0 +1,15 @@
+/* locks.h - all locks of the tracker at once, in the order of base/lock.h: for forks, whose child must find everything whole. */
+#ifndef CR_EVENTS_LOCKS_H
+#define CR_EVENTS_LOCKS_H
+
+#include <stdbool.h>
+
+void cr_locks_take(void);
+/* Waits for none: false, and holds nothing, if another thread has one of them. In signal handlers, and where the thread may hold a lock
+ * of the program's. */
+bool cr_locks_try(void);
+void cr_locks_give(void);
+/* In the child: all are free, whoever held them. */
+void cr_locks_renew(void);
+
+#endif

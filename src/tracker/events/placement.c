@@ -1,0 +1,218 @@
+/* placement.c - see placement.h. */
+#include "events/placement.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "events/errors.h"
+#include "events/guard.h"
+#include "events/placed_errors.h"
+#include "events/quarantine.h"
+#include "events/recorder.h"
+#include "services/options.h"
+#include "services/recording.h"
+#include "state/extents.h"
+#include "state/zones.h"
+#include "base/banned.h"
+
+struct cr_os_range cr_placed;
+static const struct cr_heap *heap;
+
+void cr_placement_start(const struct cr_heap *allocator)
+{
+    heap = allocator;
+    if (cr_options.guard_every && !cr_guard_start(cr_options.guard_below, CR_GUARD_SPACE_BYTES)) {
+        cr_recording_say("no address space for guarded blocks: none is guarded", "", 0);
+        cr_options.guard_every = 0;
+    }
+    cr_placed = cr_guard_space;
+    if (cr_options.check) {
+        cr_quarantine_start(cr_options.quarantine, (struct cr_quarantine_ways){heap->release, cr_placed_tell_freed});
+        cr_placed = (struct cr_os_range){0, UINTPTR_MAX};
+    }
+    if (cr_options.check || cr_options.guard_every)
+        cr_threads_until_placed = 1; /* draws the first number, and counts for nothing else */
+}
+
+/* ---- a new block ---- */
+
+/* splitmix64, seeded by what differs between threads and runs. */
+static uint64_t draw(struct cr_thread *thread)
+{
+    if (!thread->random)
+        thread->random = cr_os_now_ns() ^ (uint64_t)(uintptr_t)thread << 20 ^ (uint64_t)thread->number << 48;
+    uint64_t x = thread->random += UINT64_C(0x9e3779b97f4a7c15);
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return x ^ x >> 31;
+}
+
+/* Allocations to the next one that is guarded: evenly from 1 to 2n - 1, n on average, so that none is out of reach. */
+static uint64_t until_next(struct cr_thread *thread)
+{
+    return cr_options.guard_every == 1 ? 1 : 1 + draw(thread) % (2 * cr_options.guard_every - 1);
+}
+
+/* Whether this block is to be guarded; sets when to be asked again. */
+static bool guard_is_due(struct cr_thread *thread)
+{
+    bool first = !thread->until_guarded;
+    thread->until_placed = 1;
+    if (!cr_options.guard_every)
+        return false;
+    if (first)
+        thread->until_guarded = until_next(thread);
+    if (!cr_options.check) { /* it was not asked before it was due, but for the first time */
+        bool due = !first || thread->until_guarded == 1;
+        thread->until_guarded = thread->until_placed = until_next(thread);
+        return due;
+    }
+    if (--thread->until_guarded)
+        return false;
+    thread->until_guarded = until_next(thread);
+    return true;
+}
+
+static void *place_between_zones(size_t size, size_t align, bool zeroed)
+{
+    size_t total = cr_zone_total(size, align);
+    void *base = total ? heap->allocate(total, zeroed) : NULL;
+    if (!base)
+        return NULL;
+    void *block = cr_zone_lay(base, size, align);
+    cr_extent_live((uintptr_t)block, size);
+    return block;
+}
+
+void *cr_place(struct cr_thread *thread, size_t size, size_t align, bool zeroed, unsigned *tag)
+{
+    void *block = guard_is_due(thread) ? cr_guard_new(size, align) : NULL;
+    if (!block && cr_options.check)
+        block = place_between_zones(size, align, zeroed);
+    if (!block)
+        return NULL;
+    if (cr_options.check && !zeroed && cr_options.fill != CR_FILL_NOTHING)
+        cr_fill(block, size, (uint8_t)cr_options.fill);
+    *tag |= CR_TAG_PLACED;
+    return block;
+}
+
+static struct cr_guarded as_guarded(const struct cr_placed_block *placed)
+{
+    return (struct cr_guarded){
+        .block = (uintptr_t)placed->block,
+        .size = placed->size,
+        .allocated = placed->allocated,
+        .allocated_thread = placed->thread,
+        .kind = placed->tag & CR_TAG_KIND,
+        .live = true,
+    };
+}
+
+/* Without checks and quarantine. locks: they may be taken. */
+static void give_back(const struct cr_placed_block *placed, bool locks)
+{
+    if (cr_guard_is_guarded(placed->block)) {
+        struct cr_guarded guarded = as_guarded(placed);
+        (locks ? cr_guard_free : cr_guard_abandon)(&guarded);
+        return;
+    }
+    void *base = cr_zone_base(placed->block, placed->size);
+    if (base)
+        heap->release(base);
+}
+
+bool cr_placed_is_known(void *block, size_t size, unsigned tag)
+{
+    if (CR_LIKELY(cr_block_peek((uintptr_t)block) != 0))
+        return true;
+    struct cr_placed_block placed = {block, size, tag, 0, 0};
+    give_back(&placed, true);
+    return false;
+}
+
+/* ---- a block that is there ---- */
+
+bool cr_placed_find(const void *block, struct cr_placed_block *found)
+{
+    uint32_t index = block ? cr_block_peek((uintptr_t)block) : 0;
+    if (!index)
+        return false;
+    const struct cr_record *record = cr_record(index);
+    *found = (struct cr_placed_block){(void *)(uintptr_t)block, cr_record_size(record), cr_record_tag(record),
+                                      record->node, record->thread};
+    return found->tag & CR_TAG_PLACED;
+}
+
+bool cr_placed_check(struct cr_thread *thread, const struct cr_placed_block *placed, const struct cr_placed_call *call)
+{
+    bool guarded = cr_guard_is_guarded(placed->block);
+    if (CR_LIKELY((guarded ? cr_guard_is_whole : cr_zone_is_whole)(placed->block, placed->size)))
+        return true;
+    cr_placed_tell_live(thread, placed, call);
+    return false;
+}
+
+void cr_placed_retire(struct cr_thread *thread, const struct cr_placed_block *placed,
+                      const struct cr_unwind_start *start, bool whole)
+{
+    uint32_t site = cr_site_here(thread, start);
+    cr_history_tell_stack(thread->history, (uintptr_t)placed->block, cr_stack_of_site(site));
+    if (cr_guard_is_guarded(placed->block)) {
+        struct cr_guarded guarded = as_guarded(placed);
+        guarded.freed = site;
+        guarded.freed_thread = thread->number;
+        cr_guard_free(&guarded);
+        return;
+    }
+    struct cr_freed freed = {
+        .block = (uintptr_t)placed->block,
+        .size = placed->size,
+        .base = cr_zone_base(placed->block, placed->size),
+        .allocated = placed->allocated,
+        .freed = site,
+        .allocated_thread = placed->thread,
+        .freed_thread = thread->number,
+        .kind = placed->tag & CR_TAG_KIND,
+        .filled = true,
+        .zones_told = !whole,
+    };
+    cr_quarantine_add(thread, &freed);
+}
+
+bool cr_placed_free_unseen(void *block)
+{
+    struct cr_placed_block placed;
+    if (!cr_placed_find(block, &placed))
+        return false;
+    uint32_t index = cr_block_take((uintptr_t)block, 0);
+    if (!index)
+        return true; /* another thread was faster, which is that thread's affair */
+    cr_record(index)->size_tag &= ~(uint64_t)CR_TAG_PLACED; /* goes on counting as live, and leads nowhere */
+    give_back(&placed, false);
+    return true;
+}
+
+/* ---- all of them ---- */
+
+static void check_record(void *thread, struct cr_record *record)
+{
+    struct cr_placed_block placed;
+    uint64_t address = atomic_load_explicit(&record->address, memory_order_relaxed);
+    if (!address || !(cr_record_tag(record) & CR_TAG_PLACED) || !cr_placed_find((void *)(uintptr_t)address, &placed))
+        return;
+    /* What is given back at once may be unmapped by another thread while it is looked at. */
+    bool may_go = atomic_load(&cr_recording->threads) > 1 &&
+                  (cr_guard_is_guarded(placed.block) || placed.size > cr_options.quarantine / 2);
+    if (!may_go)
+        cr_placed_check(thread, &placed, &(struct cr_placed_call){"", NULL});
+}
+
+void cr_placement_check_all(struct cr_thread *thread)
+{
+    if (!cr_placed.bytes)
+        return;
+    cr_block_each(check_record, thread);
+    if (cr_options.check)
+        cr_quarantine_check(thread);
+}

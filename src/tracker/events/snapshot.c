@@ -1,0 +1,341 @@
+/* snapshot.c - see snapshot.h. */
+#include "events/snapshot.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/fmt.h"
+#include "events/final.h"
+#include "events/locks.h"
+#include "platform/platform.h"
+#include "services/options.h"
+#include "services/recording.h"
+#include "services/writer.h"
+#include "state/thread.h"
+#include "base/banned.h"
+
+#define NAME_BYTES 200
+#define LOCK_TRIES 50
+#define LOCK_PAUSE_NS 100000
+#define PROGRAM_WAITS_MS 10000
+
+enum trigger { NOTHING, REQUEST, SIGNAL, PEAK, PROGRAM };
+static const char *const trigger_words[] = {"", "request", "signal", "peak", "program"};
+
+bool cr_snapshot_forks;
+
+/* Written by the thread that has `taking` alone. */
+static struct {
+    _Atomic bool taking;
+    _Atomic bool signalled;       /* --snapshot-on's signal has come and is not answered yet */
+    int child;                    /* the last frozen copy, until it is known to have ended; 0: none */
+    char part[CR_PATH_BYTES];     /* snapshots/.N, where it is written */
+    char complete[CR_PATH_BYTES]; /* snapshots/N */
+    char name[NAME_BYTES];
+} state;
+
+static struct cr_snapshots *counters(void) { return &cr_recording->snapshots; }
+
+/* ---- the frozen copy ---- */
+
+static void remove_part(void)
+{
+    static const char *const names[] = {"recording", "blocks", "stats", "snapshot", ".crunch"};
+    cr_final_remove_heap(state.part);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *path = cr_final_path(state.part, names[i]);
+        if (path)
+            unlink(path);
+    }
+    rmdir(state.part);
+}
+
+static int write_about(uint32_t number, enum trigger trigger)
+{
+    const char *path = cr_final_path(state.part, "snapshot");
+    if (!path)
+        return -ENAMETOOLONG;
+    struct cr_writer writer;
+    cr_writer_open(&writer, path);
+    cr_writer_pair(&writer, "number", number);
+    cr_writer_line(&writer, "trigger", trigger_words[trigger]);
+    if (state.name[0])
+        cr_writer_line(&writer, "name", state.name);
+    return cr_writer_close(&writer);
+}
+
+static int write_recording(void)
+{
+    const char *path = cr_final_path(state.part, "recording");
+    return path ? cr_recording_write_frozen(path) : -ENAMETOOLONG;
+}
+
+static bool failed(const char *what, int error)
+{
+    if (error)
+        cr_recording_say("cannot write ", what, error);
+    return error != 0;
+}
+
+/* Writes all files. The copy's message is empty afterwards, or says what went wrong. */
+static void write_files(uint32_t number, enum trigger trigger)
+{
+    struct cr_header *header = cr_recording;
+    char before[sizeof header->message];
+    memcpy(before, header->message, sizeof before);
+    header->message[0] = '\0';
+    struct cr_end end = {.state = CR_RUN_RUNNING};
+    cr_final_write(state.part, &end);
+    if (header->message[0] || failed("snapshot", write_about(number, trigger)))
+        return;
+    memcpy(header->message, before, sizeof before);
+    int error = write_recording();
+    header->message[0] = '\0';
+    if (!failed("recording", error) && rename(state.part, state.complete))
+        failed("the folder", -errno);
+}
+
+/* Says in the process's own recording why a snapshot is missing. */
+static void say_dropped(struct cr_header *live, uint32_t number, const char *why)
+{
+    char bytes[64];
+    struct cr_text text = CR_TEXT(bytes);
+    cr_text_string(&text, "snapshot ");
+    cr_text_decimal(&text, number);
+    cr_text_string(&text, " dropped: ");
+    struct cr_header *own = cr_recording;
+    cr_recording = live;
+    cr_recording_say(bytes, why, 0);
+    cr_recording = own;
+    atomic_fetch_add(&live->snapshots.dropped, 1);
+}
+
+static _Noreturn void write_frozen(int lock, uint32_t number, enum trigger trigger)
+{
+    cr_os_turn_frozen(lock);
+    cr_locks_renew();
+    struct cr_header *live = cr_recording_turn_frozen();
+    cr_recording->flags |= CR_RUN_SNAPSHOT;
+    write_files(number, trigger);
+    if (cr_recording->message[0]) {
+        remove_part();
+        say_dropped(live, number, cr_recording->message);
+    }
+    atomic_store(&live->snapshots.writing, 0);
+    cr_os_exit_now(0);
+}
+
+/* ---- in the process ---- */
+
+/* Whether no frozen copy is there any more. */
+static bool is_free(void)
+{
+    if (state.child && !cr_os_frozen_ended(state.child))
+        return false;
+    state.child = 0;
+    if (atomic_exchange(&counters()->writing, 0))
+        say_dropped(cr_recording, atomic_load(&counters()->taken), "the process that wrote it was killed");
+    return true;
+}
+
+/* Other threads hold crunch's locks for microseconds; but one may wait with them for a lock that this thread holds. */
+static bool take_locks(void)
+{
+    struct timespec pause = {0, LOCK_PAUSE_NS};
+    for (int i = 0; i < LOCK_TRIES; i++) {
+        if (cr_locks_try())
+            return true;
+        nanosleep(&pause, NULL);
+    }
+    return false;
+}
+
+/* Makes the folder and its marker, which the copy keeps locked while it writes. A descriptor, or -errno. */
+static int make_part(const char *folder, uint32_t number)
+{
+    struct cr_text part = CR_TEXT(state.part), complete = CR_TEXT(state.complete);
+    cr_text_string(&part, folder);
+    cr_text_string(&part, "/snapshots");
+    cr_text_string(&complete, state.part);
+    if (mkdir(state.part, 0777) && errno != EEXIST)
+        return -errno;
+    cr_text_string(&part, "/.");
+    cr_text_decimal(&part, number);
+    cr_text_char(&complete, '/');
+    cr_text_decimal(&complete, number);
+    if (part.cut || complete.cut)
+        return -ENAMETOOLONG;
+    if (mkdir(state.part, 0777))
+        return -errno;
+    const char *marker = cr_final_path(state.part, ".crunch");
+    int fd = marker ? open(marker, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666) : -ENAMETOOLONG;
+    int error = fd >= 0 ? 0 : marker ? -errno : fd;
+    if (!error && flock(fd, LOCK_EX | LOCK_NB))
+        error = -errno;
+    if (error && fd >= 0)
+        close(fd);
+    return error ? error : fd;
+}
+
+/* Makes the copy, with all locks held. 0 or -errno. */
+static int freeze(int lock, uint32_t number, enum trigger trigger)
+{
+    struct cr_header *header = cr_recording;
+    header->max_rss_bytes = cr_os_max_rss();
+    header->end_ns = cr_os_now_ns(); /* of the copy alone */
+    bool frozen = cr_recording_freeze();
+    header->end_ns = 0;
+    if (!frozen)
+        return -ENOMEM;
+    atomic_store(&counters()->writing, 1);
+    cr_snapshot_forks = true;
+    int child = cr_os_fork_frozen();
+    if (!child)
+        write_frozen(lock, number, trigger);
+    cr_snapshot_forks = false;
+    cr_recording_melt();
+    if (child < 0)
+        atomic_store(&counters()->writing, 0);
+    else
+        state.child = child;
+    return child < 0 ? child : 0;
+}
+
+static void note_pause(uint64_t began)
+{
+    uint64_t pause = cr_os_now_ns() - began;
+    if (pause > atomic_load(&counters()->longest_pause_ns))
+        atomic_store(&counters()->longest_pause_ns, pause);
+}
+
+/* -EAGAIN: not now. Other errors are told, and the snapshot is dropped. */
+static int begin(const char *folder, enum trigger trigger)
+{
+    uint64_t began = cr_os_now_ns();
+    uint32_t number = atomic_load(&counters()->taken) + 1;
+    if (!take_locks())
+        return -EAGAIN;
+    int lock = make_part(folder, number);
+    int error = lock < 0 ? lock : freeze(lock, number, trigger);
+    cr_locks_give();
+    if (lock >= 0)
+        close(lock);
+    atomic_store(&counters()->taken, number);
+    if (error) {
+        remove_part();
+        char bytes[96];
+        struct cr_text text = CR_TEXT(bytes);
+        cr_text_string(&text, lock < 0 ? "its folder cannot be made: error " : "no memory or process for it: error ");
+        cr_text_signed(&text, -error);
+        say_dropped(cr_recording, number, bytes);
+    }
+    note_pause(began);
+    return error;
+}
+
+static char fit_for_a_line(char c)
+{
+    if ((unsigned char)c < ' ' || c == 127)
+        return ' ';
+    return c;
+}
+
+/* Takes a snapshot now, in a thread that is not inside crunch. -EAGAIN: not now; else it is done with. */
+static int take(enum trigger trigger, const char *name)
+{
+    const char *folder = cr_run_folder_path();
+    if (!folder || !atomic_load(&cr_active))
+        return -ENOENT;
+    struct cr_os_held held;
+    cr_os_hold_signals(&held); /* the copy is never disturbed either */
+    int error = -EAGAIN;
+    if (!atomic_exchange(&state.taking, true)) {
+        struct cr_text text = CR_TEXT(state.name);
+        for (const char *c = name ? name : ""; *c; c++)
+            cr_text_char(&text, fit_for_a_line(*c));
+        if (is_free())
+            error = begin(folder, trigger);
+        atomic_store(&state.taking, false);
+    }
+    cr_os_release_signals(&held);
+    return error;
+}
+
+/* ---- who asks ---- */
+
+bool cr_snapshot_asked(void) { return atomic_load(&counters()->wanted) != atomic_load(&counters()->answered); }
+
+static enum trigger wanted(void)
+{
+    if (cr_snapshot_asked())
+        return REQUEST;
+    if (atomic_load(&state.signalled))
+        return SIGNAL;
+    return atomic_load(&cr_recording->peak_bytes) >= atomic_load(&cr_recording_peak_awaited) ? PEAK : NOTHING;
+}
+
+static void await_peak(void)
+{
+    uint64_t peak = atomic_load(&cr_recording->peak_bytes);
+    atomic_store(&cr_recording_peak_awaited, cr_options.snapshot_at_peak ? peak + peak / 10 : UINT64_MAX);
+}
+
+/* Takes what is wanted. What cannot be taken now is tried again by whoever comes here next. */
+static void take_wanted(void)
+{
+    enum trigger trigger = wanted();
+    uint32_t request = atomic_load(&counters()->wanted);
+    if (trigger == NOTHING || take(trigger, NULL) == -EAGAIN)
+        return;
+    if (trigger == REQUEST)
+        atomic_store(&counters()->answered, request);
+    if (trigger == SIGNAL)
+        atomic_store(&state.signalled, false);
+    await_peak(); /* whatever it was taken for, it shows this peak */
+}
+
+bool cr_snapshot_signalled(int number, const void *context)
+{
+    bool request = number == CR_SNAPSHOT_REQUEST_SIGNAL;
+    if (!request && number != cr_options.snapshot_signal)
+        return false;
+    if (context)
+        cr_os_note_interruption(context);
+    if (!request)
+        atomic_store(&state.signalled, true);
+    struct cr_thread *thread = cr_tls_get();
+    if ((uintptr_t)thread > CR_THREAD_BUSY && thread->inside)
+        thread->after |= CR_AFTER_SNAPSHOT;
+    else if ((uintptr_t)thread != CR_THREAD_BUSY)
+        take_wanted();
+    return true;
+}
+
+bool cr_snapshot_now(const char *name)
+{
+    struct timespec pause = {0, 1000000};
+    int error = -EAGAIN;
+    for (int i = 0; i < PROGRAM_WAITS_MS && (error = take(PROGRAM, name)) == -EAGAIN; i++)
+        nanosleep(&pause, NULL);
+    if (!error)
+        await_peak();
+    return !error;
+}
+
+void cr_snapshot_listens(bool listens) { atomic_store(&counters()->signal, listens ? CR_SNAPSHOT_REQUEST_SIGNAL : 0); }
+
+void cr_snapshot_start(void)
+{
+    state.child = 0;
+    atomic_store(&state.taking, false);
+    atomic_store(&state.signalled, false);
+    cr_thread_snapshot = take_wanted;
+    await_peak();
+}

@@ -1,0 +1,34 @@
+/* threads_linux.h - where a thread stands, for threads_linux.c: as /proc has it, and in the registers of a signal's context. */
+#ifndef CR_PLATFORM_THREADS_LINUX_H
+#define CR_PLATFORM_THREADS_LINUX_H
+
+#include "platform/platform.h"
+
+/* For what runs in the signal's handler: it may find ThreadSanitizer's own bookkeeping half done. */
+#define CR_UNSEEN __attribute__((no_sanitize("thread")))
+
+/* The system call a thread sleeps in. */
+struct cr_call {
+    long number; /* -1: none, or the thread runs */
+    uint64_t argument[6];
+};
+
+struct cr_condition {
+    bool ended, deaf; /* deaf: blocks the signal asked about */
+    struct cr_call call;
+};
+
+/* Looks at a thread. registers: pc and sp are set if it sleeps. */
+struct cr_condition cr_condition_look(uint64_t id, int number, struct cr_os_registers *registers);
+/* Whether a call returns EINTR after any handler, whatever SA_RESTART says: signal(7). */
+bool cr_call_never_restarts(const struct cr_call *call);
+/* Whether it is one in which no handler runs for as long as it lasts, or that would take the signal for its own. */
+bool cr_call_holds_signals(long number);
+
+/* Reads a decimal number. */
+uint64_t cr_proc_decimal(const char *text);
+
+/* Whether registers are of a system call that a signal has cut short: it returns EINTR to the instruction after it. */
+bool cr_registers_cut_short(const struct cr_os_registers *registers);
+
+#endif

@@ -1,0 +1,163 @@
+// One block: what it is, its bytes in several readings, and how it hangs together with others.
+const FIRST_LINES = 32, FIRST_VALUES = 128, FIRST_LINKS = 50;
+const BYTE_VIEWS = [["hex", "Hex and text"], ["text", "Strings"], ["ptr8", "Pointers, 64 bits"], ["ptr4", "Pointers, 32 bits"], ["i8", "Signed, 8 bits"], ["u8", "Unsigned, 8 bits"],
+  ["i16", "Signed, 16 bits"], ["u16", "Unsigned, 16 bits"], ["i32", "Signed, 32 bits"], ["u32", "Unsigned, 32 bits"], ["i64", "Signed, 64 bits"], ["u64", "Unsigned, 64 bits"],
+  ["f32", "Floating point, 32 bits"], ["f64", "Floating point, 64 bits"]];
+let byteView = "hex"; // stays from block to block
+
+/** Where the kept bytes point: for every block that is pointed at, [block, place, offset in it] of who points there. Made once. */
+function pointersIn(blocks, contents, cache) {
+  if (cache.to) return cache.to;
+  const to = new Map(), lowest = blocks.address[0], last = blocks.address.length - 1, highest = blocks.address[last] + blocks.size[last];
+  for (let i = 0; i < contents.block.length; i++) {
+    const bytes = contents.bytes.subarray(contents.start[i], contents.start[i] + contents.length[i]), view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+    for (let at = 0; at + 8 <= bytes.length; at += 8) {
+      const high = view.getUint32(at + 4, true);
+      if (high >= 2 ** 24) continue;
+      const address = high * 2 ** 32 + view.getUint32(at, true);
+      if (address < lowest || address >= highest) continue;
+      const block = blockAt(blocks, address);
+      if (block < 0) continue;
+      if (!to.has(block)) to.set(block, []);
+      to.get(block).push([contents.block[i], at, address - blocks.address[block]]);
+    }
+  }
+  return (cache.to = to);
+}
+const pointerCache = {};
+
+function blockLink(blocks, block, offset) {
+  return link(formatHash("blocks", { at: addressWords(blocks.address[block] + (offset || 0)) }), addressWords(blocks.address[block]) + (offset ? " + " + offset : ""), "address");
+}
+
+/** `offset`: the place in the block that was asked for. */
+function blockDetail(page, { blocks, contents }, block, offset, closed) {
+  const { stacks } = page, bytes = bytesOf(contents, block), address = addressWords(blocks.address[block]), flags = blocks.flags[block];
+  const title = element("h3"), made = [button("close", "Close", closed), title];
+  title.append(element("code", "", address), " ", sizeWords(blocks.size[block]));
+  const rows = [["Size", plural(blocks.size[block], "byte")], ["Allocated", `by ${page.facts.kinds[blocks.kind[block]]} in thread ${blocks.thread[block]}, ${timeWords(blocks.time[block] * 1000)} after the start`]];
+  if (page.facts.vtables && bytes && bytes.length >= 8) {
+    const name = page.facts.vtables[addressWords(readPointers(bytes.subarray(0, 8), 8)[0][1])];
+    if (name) rows.push(["Object", name]);
+  }
+  if (flags & BLOCK_RUNTIME) rows.push(["Whose", "the C or C++ runtime's own"]);
+  if (flags & BLOCK_INHERITED) rows.push(["Inherited", "allocated before this process was forked"]);
+  if (offset) rows.push(["Asked for", `byte ${number(offset)} of it, ${addressWords(blocks.address[block] + offset)}`]);
+  if (flags & BLOCK_CONTENTS) rows.push(["File", link("heap/" + address, "heap/" + address)]);
+  made.push(factList(rows));
+  if (bytes && bytes.length) made.push(...byteSection(blocks, bytes, blocks.size[block], flags));
+  else if (blocks.size[block]) made.push(element("p", "quiet", "Its contents were not kept."));
+  if (contents) made.push(...pointerSection(blocks, contents, block, bytes));
+  if (stacks && blocks.site[block]) {
+    const site = blocks.site[block] - 1, heading = element("h4", "", "Allocated by ");
+    heading.append(link(formatHash("sites", { site }), "this call stack"));
+    made.push(heading, stackList(stacks, stacks.sites.leaf[site], FIRST_LINES));
+  }
+  return made;
+}
+
+function byteSection(blocks, bytes, size) {
+  const box = element("div", "bytes"), heading = element("h4", "", "Bytes ");
+  const chooser = choice("as", BYTE_VIEWS, (value) => { byteView = value; fill(); });
+  chooser.select.value = byteView;
+  const fill = () => box.replaceChildren(...(byteView === "hex" ? [hexDump(bytes)] : byteView === "text" ? strings(bytes) :
+    byteView.startsWith("ptr") ? pointerTable(blocks, bytes, Number(byteView.slice(3))) : values(bytes, byteView)));
+  fill();
+  const part = bytes.length < size ? [element("p", "quiet", `The page holds the first ${number(bytes.length)} of ${plural(size, "byte")}; the file has the rest.`)] : [];
+  heading.append(chooser);
+  return [heading, ...part, box];
+}
+
+/** Shows the first of many parts, and all when asked. make(from, to) makes elements. */
+function firstOf(count, first, noun, holder, make) {
+  holder.append(...make(0, Math.min(first, count)));
+  const box = element("div");
+  box.append(holder);
+  if (count > first) {
+    const all = button("plain", `Show all ${plural(count, noun)}`, () => { holder.append(...make(first, count)); all.remove(); holder.focus(); });
+    box.append(all);
+  }
+  return box;
+}
+
+function hexDump(bytes) {
+  const width = window.matchMedia("(max-width: 480px)").matches ? 8 : 16, pre = element("pre");
+  pre.tabIndex = 0;
+  pre.setAttribute("aria-label", "Bytes as hex and text");
+  pre.setAttribute("role", "region");
+  const lines = Math.ceil(bytes.length / width);
+  const make = (from, to) => {
+    const parts = [];
+    for (let line = from; line < to; line++) {
+      const { offset, hex, text, zero } = dumpLine(bytes, line * width, width);
+      parts.push(element("span", "offset", offset + "  "), element("span", zero ? "zero" : "", hex + " "), element("span", "chars", text + "\n"));
+    }
+    return parts;
+  };
+  const box = firstOf(lines, FIRST_LINES, "line", pre, make);
+  const all = box.querySelector("button");
+  if (all) all.textContent = `Show all ${number(bytes.length)} bytes`;
+  return box;
+}
+
+function strings(bytes) {
+  const found = findStrings(bytes), list = element("ol", "values");
+  if (!found.length) return [element("p", "quiet", "No text of four characters or more.")];
+  return [firstOf(found.length, FIRST_VALUES, "string", list, (from, to) => found.slice(from, to).map(([at, text]) => valueItem(at, element("q", "", visible(text.slice(0, 2000))))))];
+}
+
+function values(bytes, reading) {
+  const found = readValues(bytes, reading), list = element("ol", "values numbers");
+  if (!found.length) return [element("p", "quiet", "The block is too small for that.")];
+  return [firstOf(found.length, FIRST_VALUES, "number", list, (from, to) => found.slice(from, to).map(([at, text]) => valueItem(at, text)))];
+}
+
+function pointerTable(blocks, bytes, width) {
+  const found = readPointers(bytes, width), list = element("ol", "values");
+  return [firstOf(found.length, FIRST_VALUES, "pointer", list, (from, to) => found.slice(from, to).map(([at, address]) => {
+    const block = address > 0 ? blockAt(blocks, address) : -1;
+    const target = block >= 0 ? blockLink(blocks, block, address - blocks.address[block]) : element("code", "zero", address < 0 ? "no address" : addressWords(address));
+    const item = valueItem(at, target);
+    if (block >= 0) item.append(" ", element("span", "where", sizeWords(blocks.size[block])));
+    return item;
+  }))];
+}
+
+function valueItem(at, value) {
+  const item = element("li");
+  item.append(element("span", "offset", "+" + at.toString(16) + " "), value);
+  return item;
+}
+
+/** Where its bytes point, and whose bytes point here; as far as bytes were kept. */
+function pointerSection(blocks, contents, block, bytes) {
+  const made = [], out = [];
+  for (const [at, address] of bytes ? readPointers(bytes, 8) : []) {
+    const target = address > 0 ? blockAt(blocks, address) : -1;
+    if (target >= 0) out.push([at, target, address - blocks.address[target]]);
+  }
+  const into = pointersIn(blocks, contents, pointerCache).get(block) || [];
+  const add = (title, rows, make) => {
+    if (!rows.length) return;
+    const list = element("ol", "values");
+    made.push(element("h4", "", `${title} `, ), firstOf(rows.length, FIRST_LINKS, "pointer", list, (from, to) => rows.slice(from, to).map(make)));
+  };
+  add(`Points to ${plural(new Set(out.map(([, target]) => target)).size, "block")}`, out, ([at, target, inside]) => {
+    const item = valueItem(at, blockLink(blocks, target, inside));
+    item.append(" ", element("span", "where", sizeWords(blocks.size[target])), ...preview(contents, target));
+    return item;
+  });
+  add(`Pointed to by ${plural(new Set(into.map(([from]) => from)).size, "block")}`, into, ([from, at, inside]) => {
+    const item = element("li");
+    item.append(blockLink(blocks, from, 0), element("span", "where", ` at +${at.toString(16)}${inside ? `, to byte ${number(inside)}` : ""}, ${sizeWords(blocks.size[from])}`));
+    return item;
+  });
+  if (!into.length) made.push(element("p", "quiet", "No block whose bytes the page holds points here."));
+  return made;
+}
+
+/** The text a block begins with, if it does. */
+function preview(contents, block) {
+  const bytes = bytesOf(contents, block), found = bytes ? findStrings(bytes.subarray(0, 80), 4) : [];
+  return found.length && found[0][0] === 0 ? [" ", element("q", "where", visible(found[0][1].slice(0, 40)))] : [];
+}

@@ -1,0 +1,487 @@
+/* Crashes in the way its first argument names; "twin" as the second: does the same rightly and ends with status 0. */
+#define _GNU_SOURCE
+#include <assert.h>
+#include <stdbool.h>
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+
+#if defined(__x86_64__)
+#define BREAKPOINT "int3"
+#define BAD_PUSH "mov $0x10, %%rsp\n\tpush %%rax"
+#else
+#define BREAKPOINT "brk #0xf000"
+#define BAD_PUSH "mov x9, #0x10\n\tmov sp, x9\n\tstr x9, [sp, #-8]!"
+#endif
+
+static bool twin;
+static void *volatile sink;
+static volatile int zero;
+
+struct node {
+    long value[3];
+    struct node *next; /* at offset 24 */
+    char data[5000];
+    char far[70000];
+};
+
+static char *volatile block;
+static const char constant[] = "a string constant";
+
+static __attribute__((noinline)) char *make_block(size_t bytes)
+{
+    return block = malloc(bytes); /* allocated: make_block */
+}
+
+static void after(void)
+{
+    char *at = make_block(100);
+    at[twin ? 99 : 100 + 0x1000000] = 1; /* crash: after */
+}
+
+static void far_after(void)
+{
+    volatile char *at = make_block(100);
+    if (twin)
+        at[0] = 1;
+    else
+        at[0x70000000] = 1;
+}
+
+static void before(void)
+{
+    char *at = make_block(100);
+    sink = (void *)(long)at[twin ? 0 : -0x1000000];
+}
+
+static void inside(void)
+{
+    char *at = aligned_alloc(4096, 8192);
+    mprotect(at, 4096, twin ? PROT_READ | PROT_WRITE : PROT_NONE);
+    at[20] = 1;
+    mprotect(at, 4096, PROT_READ | PROT_WRITE);
+}
+
+static void read_only_block(void)
+{
+    char *at = aligned_alloc(4096, 8192);
+    mprotect(at, 4096, twin ? PROT_READ | PROT_WRITE : PROT_READ);
+    at[20] = 1;
+    mprotect(at, 4096, PROT_READ | PROT_WRITE);
+}
+
+static __attribute__((noinline)) void follow(struct node *volatile node) { sink = node->next; /* crash: null_field */ }
+
+static void null_field(void)
+{
+    static struct node real;
+    follow(twin ? &real : NULL);
+}
+
+static void null(void)
+{
+    static int real;
+    *(int *volatile)(twin ? &real : NULL) = 1;
+}
+
+static void null_far(void)
+{
+    static struct node real;
+    struct node *volatile node = twin ? &real : NULL;
+    node->far[60000 - offsetof(struct node, far)] = 1;
+}
+
+static void null_negative(void)
+{
+    static char real[64];
+    char *volatile at = twin ? real + 32 : NULL;
+    sink = (void *)(long)at[-16];
+}
+
+static void nothing(void) {}
+
+static void null_call(void)
+{
+    void (*volatile function)(void) = twin ? nothing : NULL;
+    function(); /* crash: null_call */
+}
+
+static void wild_call(void)
+{
+    void (*volatile function)(void) = twin ? nothing : (void (*)(void))0x123456789000;
+    function();
+}
+
+static void call_data(void)
+{
+    char *code = make_block(64);
+    void (*volatile function)(void) = twin ? nothing : (void (*)(void))code;
+    function();
+}
+
+static __attribute__((noinline)) int dig(int depth)
+{
+    volatile char here[512];
+    here[0] = (char)depth;
+    return twin && depth == 100 ? 0 : dig(depth + 1) + here[0]; /* crash: overflow */
+}
+
+static void overflow(void) { dig(0); }
+
+static void unlimited_overflow(void)
+{
+    /* Applies to this process's main thread at once: without a limit the stack grows into what is mapped below it. */
+    struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+    char here;
+    char *below = (char *)((unsigned long)(&here - (24 << 20)) & ~4095ul);
+    setrlimit(RLIMIT_STACK, &limit);
+    mmap(below, 4096, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+    dig(0);
+}
+
+static void string(void)
+{
+    static char own[] = "own";
+    char *volatile at = twin ? own : (char *)constant;
+    at[0] = 'A'; /* crash: string */
+}
+
+static void code(void)
+{
+    static char own;
+    *(char *volatile)(twin ? &own : (char *)nothing) = 1;
+}
+
+static void beyond_file(void)
+{
+    FILE *file = tmpfile();
+    if (ftruncate(fileno(file), twin ? 8192 : 100))
+        exit(98);
+    volatile char *page = mmap(NULL, 8192, PROT_READ, MAP_SHARED, fileno(file), 0);
+    sink = (void *)(long)page[5000];
+}
+
+static void beyond_named_file(void)
+{
+    int file = open("mapped file", O_RDWR | O_CREAT, 0600);
+    if (ftruncate(file, twin ? 8192 : 100))
+        exit(98);
+    volatile char *page = mmap(NULL, 8192, PROT_READ, MAP_SHARED, file, 0);
+    sink = (void *)(long)page[5000];
+}
+
+static void unmapped(void)
+{
+    char *page = mmap(NULL, 1 << 30, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (!twin)
+        munmap(page, 1 << 30);
+    page[1 << 29] = 1;
+}
+
+static void forbidden(void)
+{
+    static char own[4096];
+    char *page = mmap(NULL, 1 << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    page = twin ? own : page + (1 << 29);
+    sink = (void *)(long)page[100];
+}
+
+static void noncanonical(void)
+{
+    static int real;
+    *(int *volatile)(twin ? &real : (int *)0x8000000000001234) = 1;
+}
+
+static void poison(void)
+{
+    static struct node real;
+    struct node **holder = malloc(sizeof *holder);
+    memset(holder, 0xdd, sizeof *holder);
+    if (twin)
+        *holder = &real;
+    sink = (*(struct node *volatile *)holder)->next; /* crash: poison */
+}
+
+static void poison_fresh(void)
+{
+    static struct node real;
+    struct node *volatile holder = (void *)0xcdcdcdcdcdcdcdcd;
+    if (twin)
+        holder = &real;
+    holder->next = NULL;
+}
+
+static __attribute__((noinline)) void smash(volatile char *at)
+{
+    volatile void **frame = __builtin_frame_address(0);
+    sink = (void *)at;
+    if (!twin)
+        frame[1] = (void *)0x4141414141414141; /* the return address */
+}
+
+static void bad_return(void) { smash(NULL); }
+
+static __attribute__((noinline, optimize("stack-protector-all"))) void overrun(volatile int length)
+{
+    volatile char here[16];
+    for (int i = 0; i < length; i++)
+        here[i] = 'x';
+    sink = (void *)(long)here[0];
+}
+
+static void smashing(void) { overrun(twin ? 16 : 40); }
+
+static void assertion(void) { assert(twin || zero == 1); } /* crash: assertion */
+
+static void corrupt_heap(void)
+{
+    char *at = malloc(24);
+    if (!twin)
+        memset(at, 0xff, 64); /* the size of what follows */
+    sink = malloc(5000);
+}
+
+static void aborts(void)
+{
+    if (!twin)
+        abort();
+}
+
+static void trap(void)
+{
+    if (!twin)
+        __builtin_trap();
+}
+
+static void breakpoint(void)
+{
+    if (!twin)
+        __asm__ volatile(BREAKPOINT);
+}
+
+static void divide(void) { sink = (void *)(long)(1000 / (zero + twin)); }
+
+static void raises(void)
+{
+    if (!twin)
+        raise(SIGSEGV);
+}
+
+static void refused_call(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getpgid, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof filter / sizeof *filter, filter};
+    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program);
+    if (!twin)
+        syscall(SYS_getpgid, 0);
+}
+
+static void in_malloc(void)
+{
+    /* The top chunk's size is what malloc divides: a wild pointer in a bin makes it crash with its lock held. */
+    char *first = malloc(2000), *second = malloc(2000);
+    sink = second;
+    free(first);
+    if (!twin)
+        memset(first, 0x41, 16); /* links of the unsorted bin */
+    sink = malloc(3000);
+}
+
+static void handler(int number)
+{
+    (void)number;
+    after();
+}
+
+static void in_handler(void)
+{
+    signal(SIGUSR1, handler);
+    raise(SIGUSR1);
+}
+
+static void corrupt_stack(void)
+{
+    /* Nothing above this function's frame can be read as a stack. */
+    char *frame = __builtin_frame_address(0);
+    if (!twin)
+        memset(frame, 0x41, 512);
+    null();
+}
+
+static void wild_stack_pointer(void)
+{
+    if (!twin)
+        __asm__ volatile(BAD_PUSH ::: "memory");
+}
+
+/* Crunch's own record of a block lies in a page that cannot be read any more. */
+static void ruined_tables(void)
+{
+    char line[512], *mine = make_block(12345);
+    unsigned long start, end, found = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    while (!found && fgets(line, sizeof line, maps)) {
+        if (sscanf(line, "%lx-%lx rw-p", &start, &end) != 2 || !strstr(line, " rw-p ") || strchr(line, '['))
+            continue;
+        for (unsigned long *word = (void *)start; word < (unsigned long *)end - 1 && !found; word++)
+            if (word[0] == (unsigned long)mine && word[1] == 12345ul << 8)
+                found = (unsigned long)word;
+    }
+    fclose(maps);
+    if (!found)
+        exit(97);
+    if (!twin)
+        mprotect((void *)(found & ~4095ul), 4096, PROT_NONE);
+    null();
+}
+
+static const char *library_path;
+
+static void library(void)
+{
+    void *handle = library_path ? dlopen(library_path, RTLD_NOW) : NULL;
+    if (!handle && twin)
+        return;
+    static char own[] = "own";
+    void (*write_to)(char *) = (void (*)(char *))dlsym(handle, "library_write");
+    write_to(twin ? own : *(char **)dlsym(handle, "library_string"));
+}
+
+static pthread_barrier_t barrier;
+static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
+
+static void *wait_for_lock(void *unused)
+{
+    pthread_barrier_wait(&barrier);
+    pthread_mutex_lock(&held);
+    return unused;
+}
+
+static void *work(void *unused)
+{
+    pthread_barrier_wait(&barrier);
+    for (;;)
+        sink = unused;
+}
+
+static void *block_signals(void *unused)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, NULL);
+    return work(unused);
+}
+
+/* While others wait, work, and cannot be asked. */
+static void others(void)
+{
+    pthread_t thread;
+    pthread_barrier_init(&barrier, NULL, 4);
+    pthread_mutex_lock(&held);
+    pthread_create(&thread, NULL, wait_for_lock, NULL);
+    pthread_create(&thread, NULL, work, NULL);
+    pthread_create(&thread, NULL, block_signals, NULL);
+    pthread_barrier_wait(&barrier);
+    usleep(10000);
+    null();
+}
+
+static void lose_altstack(void)
+{
+    stack_t none = {.ss_flags = SS_DISABLE};
+    sigaltstack(&none, NULL);
+    null();
+}
+
+static const struct {
+    const char *name;
+    void (*crash)(void);
+} ways[] = {
+    {"after", after},
+    {"far_after", far_after},
+    {"before", before},
+    {"inside", inside},
+    {"read_only_block", read_only_block},
+    {"null_field", null_field},
+    {"null", null},
+    {"null_far", null_far},
+    {"null_negative", null_negative},
+    {"null_call", null_call},
+    {"wild_call", wild_call},
+    {"call_data", call_data},
+    {"overflow", overflow},
+    {"unlimited_overflow", unlimited_overflow},
+    {"string", string},
+    {"code", code},
+    {"beyond_file", beyond_file},
+    {"beyond_named_file", beyond_named_file},
+    {"unmapped", unmapped},
+    {"forbidden", forbidden},
+    {"noncanonical", noncanonical},
+    {"poison", poison},
+    {"poison_fresh", poison_fresh},
+    {"bad_return", bad_return},
+    {"smashing", smashing},
+    {"assertion", assertion},
+    {"corrupt_heap", corrupt_heap},
+    {"aborts", aborts},
+    {"trap", trap},
+    {"breakpoint", breakpoint},
+    {"divide", divide},
+    {"raises", raises},
+    {"refused_call", refused_call},
+    {"in_malloc", in_malloc},
+    {"in_handler", in_handler},
+    {"corrupt_stack", corrupt_stack},
+    {"wild_stack_pointer", wild_stack_pointer},
+    {"lose_altstack", lose_altstack},
+    {"ruined_tables", ruined_tables},
+    {"library", library},
+    {"others", others},
+};
+
+static void *in_thread(void *way)
+{
+    sink = malloc(10); /* as a thread that uses the heap, it has a stack for handlers */
+    ((void (*)(void))way)();
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    pthread_t thread;
+    bool other = argc > 2 && !strcmp(argv[2], "thread");
+    twin = argc > 2 && !strcmp(argv[2], "twin");
+    library_path = argc > 3 ? argv[3] : NULL;
+    for (size_t i = 0; argc > 1 && i < sizeof ways / sizeof *ways; i++)
+        if (twin && !strcmp(argv[1], "all")) {
+            ways[i].crash();
+        } else if (!strcmp(argv[1], ways[i].name)) {
+            if (other && !pthread_create(&thread, NULL, in_thread, (void *)ways[i].crash))
+                pthread_join(thread, NULL);
+            else
+                ways[i].crash();
+            return 0;
+        }
+    return twin ? 0 : 99;
+}

@@ -1,0 +1,139 @@
+/* What snapshots must leave alone, and what they must find.
+ *   storm SECONDS: four threads allocate and free all the time; then: SIGCHLDs, whether wait() knew a child, fork handlers run, errors
+ *   grow MIB: allocates blocks of 64 KiB
+ *   sleep MIB [own]: allocates as much in one block, then sleeps until its standard input ends; own: has a handler for SIGUSR1
+ *   cost MIB: the same; then the processor time in ms that it took to sleep
+ *   fork: a child that sleeps, and waits for it */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define THREADS 4
+#define SLOTS 500
+
+static volatile sig_atomic_t children_ended, signals;
+static volatile int forks, done, errors;
+
+static void on_child(int number) { (void)number, children_ended++; }
+static void on_signal(int number) { (void)number, signals++; }
+static void on_fork(void) { forks++; }
+
+static void *churn(void *seed)
+{
+    unsigned char *blocks[SLOTS] = {0};
+    size_t sizes[SLOTS];
+    unsigned random = (unsigned)(size_t)seed;
+    while (!done) {
+        random = random * 1103515245 + 12345;
+        unsigned i = random >> 8 & 0xffff;
+        i %= SLOTS;
+        if (blocks[i] && (blocks[i][0] != i % 251 || blocks[i][sizes[i] - 1] != i % 251))
+            errors++;
+        free(blocks[i]);
+        sizes[i] = 1 + (random >> 16) % 2000;
+        blocks[i] = malloc(sizes[i]);
+        memset(blocks[i], (int)(i % 251), sizes[i]);
+    }
+    for (int i = 0; i < SLOTS; i++)
+        free(blocks[i]);
+    return NULL;
+}
+
+static int storm(int seconds)
+{
+    pthread_t threads[THREADS];
+    signal(SIGCHLD, on_child);
+    pthread_atfork(on_fork, on_fork, on_fork);
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_create(&threads[i], NULL, churn, (void *)(i + 1));
+    time_t end = time(NULL) + seconds;
+    char c;
+    while (time(NULL) < end && read(0, &c, 1) < 0)
+        errors++;
+    done = 1;
+    for (size_t i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    int known = wait(NULL) != -1 || errno != ECHILD;
+    printf("%d %d %d %d\n", (int)children_ended, known, forks, errors);
+    return 0;
+}
+
+static int grow(int mib)
+{
+    for (int i = 0; i < mib * 16; i++) {
+        char *block = malloc(65536);
+        memset(block, 1, 65536);
+        if (i % 64 == 0)
+            usleep(10000);
+    }
+    return 0;
+}
+
+static int sleeper(size_t mib, int own)
+{
+    char *volatile block = malloc(mib << 20);
+    memset(block, 7, mib << 20);
+    if (own)
+        signal(SIGUSR1, on_signal);
+    printf("ready\n");
+    fflush(stdout);
+    char c;
+    ssize_t n = read(0, &c, 1);
+    printf("%d %d\n", (int)n, (int)signals);
+    return block == NULL;
+}
+
+static double processor_ms(void)
+{
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e3 +
+           (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e3;
+}
+
+static int cost(size_t mib)
+{
+    char *volatile block = malloc(mib << 20);
+    memset(block, 7, mib << 20);
+    printf("ready\n");
+    fflush(stdout);
+    double before = processor_ms();
+    char c;
+    ssize_t n = read(0, &c, 1);
+    printf("%.3f\n", processor_ms() - before);
+    return n != 0;
+}
+
+static int forker(void)
+{
+    pid_t child = fork();
+    if (!child) {
+        char *volatile block = malloc(333); /* in the child */
+        return sleeper(1, 0) || !block;
+    }
+    int status;
+    return wait(&status) != child || status;
+}
+
+int main(int argc, char **argv)
+{
+    const char *way = argv[1];
+    int number = argc > 2 ? atoi(argv[2]) : 0;
+    if (!strcmp(way, "storm"))
+        return storm(number);
+    if (!strcmp(way, "grow"))
+        return grow(number);
+    if (!strcmp(way, "fork"))
+        return forker();
+    if (!strcmp(way, "cost"))
+        return cost((size_t)number);
+    return sleeper((size_t)number, argc > 3);
+}
