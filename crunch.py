@@ -5,6 +5,7 @@ Usage:
   crunch [options] [--suppressions <file>]... [--] <program> [<arguments>...]
   crunch [options] [--suppressions <file>]... --report <folder>
   crunch [options] --export <format> <folder>
+  crunch [options] --compare <old> <new>
   crunch [options] --snapshot <process>
   crunch --list
   crunch --help | --version
@@ -36,6 +37,9 @@ Options:
   --report <folder>     Make the report of a finished run again.
   --export <format>     Write a finished run's call stacks, as 'folded' or 'speedscope', to standard output or -o.
   --value <what>        Of the export: live, peak, bytes, allocations or temporary [default: live].
+  --compare <old>       Compare two run folders or snapshots by call stack.
+  --fail-if-grown <size>
+                        Of the comparison: exit status 1 if more has come to live than this.
   --snapshot-every <time>
                         Take a snapshot every 10s, 5m …
   --snapshot-at-peak    Take one at every peak that is 10 % above the last.
@@ -72,6 +76,8 @@ def main(arguments: List[str]) -> int:
         chosen = parse(arguments)
         if chosen.export:
             return export(chosen)
+        if chosen.compare:
+            return compared(chosen)
         if chosen.list or chosen.snapshot:
             return asked(chosen)
         return remake(chosen) if chosen.report_folder else record(chosen)
@@ -90,8 +96,9 @@ def parse(arguments: List[str]) -> options.Options:
     """The command line; CrunchError if it is none."""
     docopt = needed("docopt")
     try:
+        first = arguments[:1] != ["--compare"]  # which takes no program, so options may stand behind the folders, too
         spelled = options.spelled_out(arguments, __doc__)
-        return options.from_docopt(docopt.docopt(__doc__, spelled, version=f"crunch {VERSION}", options_first=True))
+        return options.from_docopt(docopt.docopt(__doc__, spelled, version=f"crunch {VERSION}", options_first=first))
     except docopt.DocoptExit:
         raise CrunchError("usage: crunch [options] [--] <program> [<arguments>...]; 'crunch --help' explains") from None
 
@@ -147,7 +154,7 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
         shown, trouble = ([], "") if chosen.quiet else call_stacks(last, chosen)
     taken = sum(len(snapshots.folders(process)) for process in (path, *runs.children(path)))
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
-                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, snapshots=taken)
+                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, snapshots=taken, remaining_below=runs.remaining_below(path))
     if not chosen.quiet:
         say(terminal.lines(started, last, kept))
     print_suppressions(chosen, last)
@@ -162,6 +169,30 @@ def print_suppressions(chosen: options.Options, recorded: runs.Run) -> None:
     """Entries for what was found, if they are wanted; also where nothing else is to be printed."""
     if chosen.print_suppressions:
         say([entry.rstrip("\n") for entry in findings.printed(recorded)])
+
+
+def compared(chosen: options.Options) -> int:
+    """Compares two runs; 1 if the new one has grown by more than is allowed."""
+    from report import compare
+
+    folders = [Path(os.path.abspath(given or "")) for given in (chosen.compare, chosen.new)]
+    with progress.bar(sys.stderr, chosen.quiet) as told:
+        loaded = []
+        for path in folders:
+            summary.complete(path)
+            loaded.append(runs.load(path, told))
+        found = compare.compare(*loaded)
+    if not chosen.quiet:
+        print("\n".join(commands.comparison(found, chosen.max_listed)))
+    if not chosen.no_report:
+        needed("jinja2")
+        from report import compare_page
+
+        page = Path(chosen.stdout) if chosen.stdout else folders[1] / compare_page.PAGE
+        compare_page.write(found, page, ROOT / "templates", f"crunch {VERSION}")
+        if not chosen.quiet:
+            print(f"comparison written to {printable(str(page))}")
+    return 1 if chosen.fail_if_grown is not None and found.bytes > chosen.fail_if_grown else 0
 
 
 def asked(chosen: options.Options) -> int:

@@ -51,6 +51,9 @@ class Options:
     quiet: bool
     open: bool
     editor: str  # pattern of links to source lines; empty: none
+    compare: Optional[str]  # --compare: the old run folder
+    new: Optional[str]  # and the new one
+    fail_if_grown: Optional[int]  # bytes
     snapshot: Optional[str]  # --snapshot: the process or run folder to ask
     snapshot_every: float  # seconds; 0: not
     snapshot_at_peak: bool
@@ -87,6 +90,9 @@ def from_docopt(values: Mapping[str, Any]) -> Options:
         error_exitcode=exit_status(values["--error-exitcode"], "--error-exitcode") if values["--error-exitcode"] is not None else 0,
         quiet=values["--quiet"],
         open=values["--open"],
+        compare=values["--compare"],
+        new=values["<new>"],
+        fail_if_grown=None if values["--fail-if-grown"] is None else size(values["--fail-if-grown"], "--fail-if-grown"),
         snapshot=values["--snapshot"],
         snapshot_every=0.0 if values["--snapshot-every"] is None else seconds(values["--snapshot-every"], "--snapshot-every"),
         snapshot_at_peak=values["--snapshot-at-peak"],

@@ -23,6 +23,7 @@ class Kept:
     suppressed: Sequence[str] = ()  # and suppressed.lines
     crash: Sequence[str] = ()  # what crashes.lines has to say
     snapshots: int = 0
+    remaining_below: int = 0  # bytes, in the child processes together
 
 
 def lines(started: Run, ended: Run, kept: Kept) -> List[str]:
@@ -98,7 +99,8 @@ def _files(run: Run, kept: Kept) -> List[str]:
         text.append(f"heap contents of {amount} left out: {printable(why)}")
     if kept.children:
         noun = "child process" if kept.children == 1 else "child processes"
-        text.append(f"{kept.children:,} {noun} recorded in {printable(str(kept.folder / 'children'))}")
+        left = f", {size(kept.remaining_below)} remaining in them" if kept.remaining_below else ""
+        text.append(f"{kept.children:,} {noun} recorded in {printable(str(kept.folder / 'children'))}{left}")
     if kept.snapshots:
         text.append(f"{plural(kept.snapshots, 'snapshot')} in {printable(str(kept.folder / 'snapshots'))}")
     page = kept.folder / "report.html"

@@ -4,11 +4,10 @@ The work is bounded whatever the number of processes: the ones with most remaini
 and the page says what is left out and how to get it.
 """
 
-import os
 from pathlib import Path
 from typing import Callable, List, Optional, Tuple
 
-from . import crash, model, render, summary
+from . import crash, model, processes, render, summary
 from . import run as runs
 from .errors import CrunchError
 from .model import ChildList
@@ -43,18 +42,18 @@ def _children(parent: Run, followed: Optional[Path], write: Callable[[Run], None
     folders = runs.children(parent.folder)
     if not folders:
         return None
-    read = [(child, *_read(child, parent)) for child in folders[:READ_CHILDREN]]
+    read: List[processes.Entry] = [(child, *_read(child, parent)) for child in folders[:READ_CHILDREN]]
     read.sort(key=lambda entry: (entry[0] != followed, -entry[1].remaining_bytes if entry[1] else 1))
-    rows = []
-    for number, (child, run, state) in enumerate(read):
-        link = ""
-        if run and number < RENDERED_CHILDREN:
+    links = {}
+    for number, (child, run, _) in enumerate(read[:RENDERED_CHILDREN]):
+        if run:
             try:
                 write(run)
-                link = _link(child)
+                links[child] = _link(child)
             except CrunchError as error:
-                run, state = None, error.message
-        rows.append(model.child_row(child, run, state, link))
+                read[number] = (child, None, error.message)
+    root = processes.tree(parent, read)
+    rows = [model.child_row(process, depth, links.get(process.folder, "")) for depth, process in root.walk()]
     return ChildList(len(folders), rows, _notes(len(folders), len(read), min(len(read), RENDERED_CHILDREN)))
 
 
@@ -81,11 +80,4 @@ def _link(child: Path) -> str:
 
 
 def _write(folder: Path, page: model.Page, templates: Path) -> None:
-    """Writes a page so that it is there completely or not at all."""
-    unfinished = folder / f".{PAGE}.new"
-    try:
-        unfinished.write_text(render.html(page, templates), "utf-8")
-        os.replace(unfinished, folder / PAGE)
-    except OSError as error:
-        unfinished.unlink(missing_ok=True)
-        raise CrunchError(f"{folder / PAGE} cannot be written: {error.strerror}") from None
+    render.write(folder / PAGE, render.html(page, templates))

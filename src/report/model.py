@@ -3,21 +3,24 @@
 import datetime
 import shlex
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-from . import block_view, error_view, overview, reader, stack_view, suppression_view
+from . import block_view, crash_view, error_view, overview, reader, stack_view, suppression_view
 from .block_view import BlockView
+from .crash_view import CrashView
 from .error_view import ErrorView
 from .overview import Step, Worst
+from .processes import Process
 from .run import Run
 from .stack_view import StackView
 from .suppression_view import SuppressionView
 from .words import plural, printable, seconds, size
 
+DEEPEST_BRANCH = 12  # of the tree of processes; what is deeper stands no further in
 FATAL_NAMES = {"signal": "Signal", "number": "Number", "code": "Code", "cause": "Cause", "explanation": "Why", "access": "Access",
                "instruction": "Instruction", "address": "Address",
                "sender": "Sent by process", "pid": "Process", "thread": "Thread"}
+SHOWN_BETTER = ("explanation", "instruction", "explained_by", "access")  # by crash_view
 META_NAMES = {"exe": "Program", "cwd": "Working folder", "system": "System", "release": "System release", "machine": "Machine",
               "tracker": "Tracker"}
 
@@ -59,12 +62,16 @@ class ChildRow:
     tone: str
     remaining: str
     peak: str
-    link: str  # empty: it has no page
+    link: str  # empty: it has no page, or this is it
+    depth: int  # in the tree; 0: the process of this page
+    branch: str  # drawn before its number
+    below: str  # processes below it; empty: none
+    total: str  # what remains in it and below; empty where that is itself
 
 
 @dataclass(frozen=True)
 class ChildList:
-    """The processes below this one."""
+    """The tree of processes: the rows of this one and of all below it, each before its children."""
 
     total: int
     rows: List[ChildRow]
@@ -103,6 +110,7 @@ class Page:
     parent: str = ""  # link to the page of the process that started this one
     successor: str = ""  # link to the page of what exec made of this process
     stacks: Optional[StackView] = None
+    crash: Optional[CrashView] = None
     errors: Optional[ErrorView] = None
     suppressions: Optional[SuppressionView] = None
 
@@ -119,7 +127,7 @@ def page(run: Run, version: str, children: Optional[ChildList] = None, parent: s
         steps=overview.steps(run, stacks), notes=notes(run), fatal=fatal(run), blocks=blocks, about=about(run),
         facts={"folder": run.cwd, "editor": editor, "kinds": reader.KINDS, "wall": run.stats["wall_seconds"] or 0},
         children=children, parent=parent, successor=successor, stacks=stacks,
-        errors=errors, suppressions=suppression_view.view(run, with_unused=not parent))
+        crash=crash_view.view(run, editor), errors=errors, suppressions=suppression_view.view(run, with_unused=not parent))
 
 
 def views(run: Run, said: Verdict, errors: Optional[ErrorView], stacks: Optional[StackView], blocks: BlockView,
@@ -149,7 +157,8 @@ def verdict(run: Run) -> Verdict:
     errors = run.findings.problems
     if run.crashed:
         line = printable(run.fatal.line) if run.fatal else str(run.signal)
-        return Verdict("bad", f"Crashed: {line}", " ".join(filter(None, [_errors(run), f"At that moment, {left}"])))
+        why = f"{_upper(run.crash.sentence)}." if run.crash and run.crash.sentence else ""
+        return Verdict("bad", f"Crashed: {line}", " ".join(filter(None, [why, _errors(run), f"At that moment, {left}"])))
     if errors:
         return Verdict("bad", f"{plural(len(errors), 'error')}: {errors[0].headline}", f"{how} {_upper(left)}")
     if run.signal:
@@ -242,10 +251,17 @@ def about(run: Run) -> List[Tuple[str, str]]:
     return [(printable(key), printable(value)) for key, value in rows]
 
 
-def child_row(folder: Path, run: Optional[Run], state: str, link: str) -> ChildRow:
-    """One line of the table of processes; `run` is None while a process runs or where its folder is damaged."""
+def child_row(process: Process, depth: int, link: str) -> ChildRow:
+    """One line of the table of processes; there is no run while a process runs or where its folder is damaged."""
+    run = process.run
+    pid = process.folder.name if depth else str(process.pid)
+    branch = "\u00a0\u00a0" * max(0, min(depth, DEEPEST_BRANCH) - 1) + ("" if not depth else "⇒ " if process.became else "└ ")
+    below = f"{process.processes - 1:,}" if process.children else ""
+    total = size(process.remaining_bytes) if process.children else ""
     if run is None:
-        return ChildRow(folder.name, "", printable(state), "warn", "", "", "")
+        return ChildRow(pid, "", printable(process.state), "warn", "", "", "", depth, branch, below, total)
     tone = "bad" if run.crashed else "warn" if run.signal or run.end not in ("exit 0", "exec") else "good"
     own = f"{plural(run.remaining_blocks, 'block')}, {size(run.remaining_bytes)}" if run.remaining_blocks else "nothing"
-    return ChildRow(folder.name, printable(run.name), printable(run.end), tone, own, size(run.count("peak_bytes")), link)
+    return ChildRow(pid, printable(run.name), printable(run.end), tone, own, size(run.count("peak_bytes")), link, depth,
+                    branch, below, total)
+

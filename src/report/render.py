@@ -3,17 +3,19 @@
 import base64
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 import jinja2
 from markupsafe import Markup
 
+from .errors import CrunchError
 from .model import Page
 from .pack import Pack
 from .words import size
 
-STYLES = ("base.css", "frame.css", "overview.css", "table.css", "flame.css", "sites.css", "errors.css", "blocks.css", "print.css")
+STYLES = ("base.css", "frame.css", "overview.css", "table.css", "flame.css", "sites.css", "errors.css", "crash.css", "blocks.css", "print.css")
 SCRIPTS = ("element.js", "format.js", "data.js", "order.js", "stacks.js", "flame_tree.js", "bytes.js", "hash.js", "grid.js", "sites.js",
            "flame.js", "flame_bars.js", "blocks.js", "block.js", "help.js", "report.js")  # the last one starts them all
 
@@ -26,7 +28,7 @@ def html(page: Page, templates: Path) -> str:
     environment.filters["size_words"] = size
     style = "".join((templates / name).read_text("utf-8") for name in STYLES)
     script = '"use strict";\n' + "".join((templates / name).read_text("utf-8") for name in SCRIPTS)
-    policy = (f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; "
+    policy = (f"default-src 'none'; style-src '{hashed(style)}'; script-src '{hashed(script)}'; "
               f"base-uri 'none'; form-action 'none'")
     found = packs(page)
     return environment.get_template("report.html").render(
@@ -45,11 +47,22 @@ def data(page: Page, found: List[Tuple[str, Pack]]) -> Dict[str, Any]:
     return {"packs": {name: pack.directory for name, pack in found}, "facts": page.facts}
 
 
+def write(path: Path, text: str) -> None:
+    """Writes a page so that it is there completely or not at all; CrunchError if it cannot be."""
+    unfinished = path.with_name(f".{path.name}.new")
+    try:
+        unfinished.write_text(text, "utf-8")
+        os.replace(unfinished, path)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise CrunchError(f"{path} cannot be written: {error.strerror}") from None
+
+
 def script_json(value: object) -> str:
     """JSON that cannot end the script element it stands in."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=True)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _hash(text: str) -> str:
+def hashed(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii")

@@ -230,3 +230,18 @@ def test_commands(folder, tmp_path):
     assert bare([*CRUNCH, "--list"], env=env).stdout == b"no program runs under crunch\n"
     made = bare([*CRUNCH, "--report", str(folder / "snapshots" / "1")], env=env)
     assert made.status == 0 and "Snapshot" in (folder / "snapshots" / "1" / "report.html").read_text()
+
+
+def test_two_snapshots_compared(folder):
+    """The same place has other addresses in another run, and is the same."""
+    first, second = folder / "first", folder / "second"
+    for place, size in ((first, "1"), (second, "3")):
+        with running(place, target("snapshots"), "sleep", size) as process:
+            process.stdout.readline()
+            request.ask(asked(place))
+            finish(process, stdin=b"")
+    command = [*CRUNCH, "--compare", str(first / "snapshots" / "1"), str(second), "--fail-if-grown"]
+    grown = bare([*command, "1M"])
+    assert grown.status == 1 and "+2.0 MiB in ±0 blocks: 0 call stacks new, 1 grown, 0 shrunk, 0 gone" in grown.stdout.decode()
+    assert "sleeper (" in grown.stdout.decode() and (second / "compare.html").exists()
+    assert bare([*command, "2M"]).status == 0

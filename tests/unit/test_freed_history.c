@@ -7,13 +7,14 @@
 #define ADDRESSES 64u
 #define ROUNDS 400000u
 
-static struct cr_history history;
+static struct cr_freed_ring history;
 static _Atomic bool over;
 
 static void add(uintptr_t address, uint64_t number)
 {
-    struct cr_record record = {.size_tag = number << 8 | 3, .node = (uint32_t)number, .thread = (uint32_t)number + 1};
-    cr_history_add(&history, address, &record, cr_freed_by((uint32_t)number) | (number + 5));
+    struct cr_record record = {
+        .size_tag = cr_record_sized(number, 0, 3), .node = (uint32_t)number, .thread = (uint32_t)number + 1};
+    cr_freed_add(&history, address, &record, cr_freed_by((uint32_t)number) | (number + 5));
 }
 
 static bool is(const struct cr_freed_block *found, uint64_t number)
@@ -27,30 +28,30 @@ static bool is(const struct cr_freed_block *found, uint64_t number)
 static void test_order(void)
 {
     struct cr_freed_block found;
-    ok(!cr_history_find(&history, 0x1000, &found), "nothing is known at first");
+    ok(!cr_freed_find(&history, 0x1000, &found), "nothing is known at first");
     add(0x1000, 1);
     add(0x2000, 2);
     add(0x1000, 3);
-    bool right = cr_history_find(&history, 0x1000, &found) && is(&found, 3) && found.record.address == 0x1000;
-    right = right && cr_history_find(&history, 0x2000, &found) && is(&found, 2);
-    ok(right && !cr_history_find(&history, 0x3000, &found), "the newest entry of an address is found");
-    struct cr_record record = {.size_tag = 70 << 8};
-    cr_history_add(&history, 0x4000, &record, cr_freed_by(9) | CR_FREED_STACK | 1234);
-    right = cr_history_find(&history, 0x4000, &found) && found.stack == 1234 && !found.caller && found.thread == 9;
+    bool right = cr_freed_find(&history, 0x1000, &found) && is(&found, 3) && found.record.address == 0x1000;
+    right = right && cr_freed_find(&history, 0x2000, &found) && is(&found, 2);
+    ok(right && !cr_freed_find(&history, 0x3000, &found), "the newest entry of an address is found");
+    struct cr_record record = {.size_tag = cr_record_sized(70, 0, 0)};
+    cr_freed_add(&history, 0x4000, &record, cr_freed_by(9) | CR_FREED_STACK | 1234);
+    right = cr_freed_find(&history, 0x4000, &found) && found.stack == 1234 && !found.caller && found.thread == 9;
     ok(right, "a whole stack is told from a return address");
-    for (uint64_t i = 0; i < CR_HISTORY_ENTRIES - 4; i++)
+    for (uint64_t i = 0; i < CR_FREED_ENTRIES - 4; i++)
         add(0x100000 + i * 16, i);
-    right = cr_history_find(&history, 0x1000, &found) || !cr_history_find(&history, 0x2000, &found);
+    right = cr_freed_find(&history, 0x1000, &found) || !cr_freed_find(&history, 0x2000, &found);
     add(0x900000, 1);
     add(0x900010, 1);
-    ok(right && !cr_history_find(&history, 0x2000, &found), "%u entries are kept", CR_HISTORY_ENTRIES);
+    ok(right && !cr_freed_find(&history, 0x2000, &found), "%u entries are kept", CR_FREED_ENTRIES);
 }
 
 static void *read_on(void *wrong)
 {
     struct cr_freed_block found;
     for (uint32_t i = 0; !atomic_load(&over); i = (i + 1) % ADDRESSES)
-        if (cr_history_find(&history, 0x5000 + i * 16, &found) && found.thread % ADDRESSES != i)
+        if (cr_freed_find(&history, 0x5000 + i * 16, &found) && found.thread % ADDRESSES != i)
             *(bool *)wrong = true;
     return NULL;
 }

@@ -39,7 +39,7 @@ static void tell_freed(struct cr_error *error, uint32_t mark)
 {
     const struct cr_thread *by = cr_thread_of_mark(mark);
     struct cr_freed_block freed;
-    if (!by || !cr_history_find(by->history, (uintptr_t)error->address, &freed))
+    if (!by || !cr_freed_find(by->freed, (uintptr_t)error->address, &freed))
         return;
     tell_block(error, &freed.record);
     error->freed_thread = freed.thread;

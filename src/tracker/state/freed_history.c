@@ -6,7 +6,7 @@
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
 
 /* The entry's fields, if all of them are of one free. */
-static bool read_entry(const struct cr_history_entry *freed, uintptr_t address, struct cr_freed_block *found)
+static bool read_entry(const struct cr_freed_entry *freed, uintptr_t address, struct cr_freed_block *found)
 {
     uint64_t how = LOAD(freed->how), node_thread = LOAD(freed->node_thread), size_tag = LOAD(freed->size_tag);
     if (LOAD(freed->address) != address || LOAD(freed->how) != how)
@@ -22,11 +22,11 @@ static bool read_entry(const struct cr_history_entry *freed, uintptr_t address, 
     return true;
 }
 
-bool cr_history_find(const struct cr_history *history, uintptr_t address, struct cr_freed_block *found)
+bool cr_freed_find(const struct cr_freed_ring *ring, uintptr_t address, struct cr_freed_block *found)
 {
-    uint32_t next = LOAD(history->next);
-    for (uint32_t n = 1; n <= CR_HISTORY_ENTRIES; n++) {
-        const struct cr_history_entry *freed = &history->entry[(next - n) % CR_HISTORY_ENTRIES];
+    uint32_t next = LOAD(ring->next);
+    for (uint32_t n = 1; n <= CR_FREED_ENTRIES; n++) {
+        const struct cr_freed_entry *freed = &ring->entry[(next - n) % CR_FREED_ENTRIES];
         uint64_t there = LOAD(freed->address);
         if (!there)
             return false;

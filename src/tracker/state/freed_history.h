@@ -13,9 +13,9 @@
 
 #include "state/block_table.h"
 
-#define CR_HISTORY_ENTRIES 4096u /* 128 KiB, touched as it fills */
+#define CR_FREED_ENTRIES 4096u /* 128 KiB, touched as it fills */
 
-struct cr_history_entry {
+struct cr_freed_entry {
     _Atomic uint64_t address;
     _Atomic uint64_t size_tag;    /* as the record had it */
     _Atomic uint64_t node_thread; /* likewise */
@@ -28,18 +28,18 @@ struct cr_history_entry {
 static inline uint64_t cr_freed_by(uint32_t thread) { return (uint64_t)(thread & CR_FREED_THREADS) << 48; }
 
 /* All zero at first. */
-struct cr_history {
+struct cr_freed_ring {
     _Atomic uint32_t next; /* counts the entries ever written */
-    struct cr_history_entry entry[CR_HISTORY_ENTRIES];
+    struct cr_freed_entry entry[CR_FREED_ENTRIES];
 };
 
 /* By the thread that has taken the block's record out of the table. */
-static inline void cr_history_add(struct cr_history *history, uintptr_t address, const struct cr_record *record,
-                                  uint64_t how)
+static inline void cr_freed_add(struct cr_freed_ring *ring, uintptr_t address, const struct cr_record *record,
+                                uint64_t how)
 {
-    uint32_t next = atomic_load_explicit(&history->next, memory_order_relaxed);
-    struct cr_history_entry *freed = &history->entry[next % CR_HISTORY_ENTRIES];
-    atomic_store_explicit(&history->next, next + 1, memory_order_relaxed);
+    uint32_t next = atomic_load_explicit(&ring->next, memory_order_relaxed);
+    struct cr_freed_entry *freed = &ring->entry[next % CR_FREED_ENTRIES];
+    atomic_store_explicit(&ring->next, next + 1, memory_order_relaxed);
     uint64_t node_thread;
     __builtin_memcpy(&node_thread, &record->node, sizeof node_thread); /* memcpy itself is a call under -fno-builtin */
     atomic_store_explicit(&freed->size_tag, record->size_tag, memory_order_relaxed);
@@ -49,10 +49,10 @@ static inline void cr_history_add(struct cr_history *history, uintptr_t address,
 }
 
 /* The whole stack of the call that freed what this thread has freed last, in the place of its caller; at another address: nothing. */
-static inline void cr_history_tell_stack(struct cr_history *history, uintptr_t address, uint32_t node)
+static inline void cr_freed_tell_stack(struct cr_freed_ring *ring, uintptr_t address, uint32_t node)
 {
-    uint32_t next = atomic_load_explicit(&history->next, memory_order_relaxed);
-    struct cr_history_entry *last = &history->entry[(next - 1) % CR_HISTORY_ENTRIES];
+    uint32_t next = atomic_load_explicit(&ring->next, memory_order_relaxed);
+    struct cr_freed_entry *last = &ring->entry[(next - 1) % CR_FREED_ENTRIES];
     uint64_t how = atomic_load_explicit(&last->how, memory_order_relaxed);
     if (atomic_load_explicit(&last->address, memory_order_relaxed) == address)
         atomic_store_explicit(&last->how, (how & cr_freed_by(CR_FREED_THREADS)) | CR_FREED_STACK | node,
@@ -68,6 +68,6 @@ struct cr_freed_block {
 };
 
 /* Whether the ring still holds the block that was last freed at an address. By any thread. */
-bool cr_history_find(const struct cr_history *history, uintptr_t address, struct cr_freed_block *found);
+bool cr_freed_find(const struct cr_freed_ring *ring, uintptr_t address, struct cr_freed_block *found);
 
 #endif

@@ -8,6 +8,7 @@
 #include "platform/platform.h"
 #include "services/arena.h"
 #include "services/recording.h"
+#include "state/thread_info.h"
 #include "base/banned.h"
 
 _Atomic bool cr_active;
@@ -33,7 +34,7 @@ static struct cr_thread *take_or_make(void)
     thread = cr_arena_alloc(sizeof *thread, 64);
     struct cr_unwind_state *unwind = cr_arena_alloc(sizeof *unwind, 64);
     struct cr_memo *memo = cr_arena_alloc(sizeof *memo, 64);
-    struct cr_history *history = cr_arena_alloc(sizeof *history, 64);
+    struct cr_freed_ring *history = cr_arena_alloc(sizeof *history, 64);
     uint32_t item = cr_recording_append(CR_SECTION_THREADS, NULL, 1);
     if (!thread || !unwind || !memo || !history || item == CR_NO_ITEM)
         return NULL;
@@ -42,7 +43,7 @@ static struct cr_thread *take_or_make(void)
     thread->until_placed = cr_threads_until_placed;
     thread->unwind = unwind;
     thread->memo = memo;
-    thread->history = history;
+    thread->freed = history;
     thread->freed_mark = CR_SLOT_FREED | item;
     thread->altstack = cr_arena_alloc(CR_ALTSTACK_BYTES, 4096);
     thread->made_before = atomic_load(&pool.last_made);
@@ -110,10 +111,20 @@ static void at_thread_end(void *value)
     cr_tls_set((void *)CR_THREAD_BUSY);
     cr_record_spill(&thread->spares);
     take_altstack_back(thread);
-    thread->number = 0;
+    cr_lock(&cr_threads_lock);
+    cr_thread_info_end(thread->info_item);
+    cr_unlock(&cr_threads_lock);
+    thread->number = thread->info_item = 0;
     thread->freed_by = 0;
     cr_tls_set((void *)CR_THREAD_ENDING);
     put_back(thread);
+}
+
+static void tell_info(struct cr_thread *thread)
+{
+    cr_lock(&cr_threads_lock);
+    thread->info_item = cr_thread_info_begin(thread->number - cr_threads_base, thread->slot_item);
+    cr_unlock(&cr_threads_lock);
 }
 
 /* Gives the calling thread a state. On failure it has none and tracking ends: an unrecorded thread would make every count wrong. */
@@ -136,6 +147,7 @@ static struct cr_thread *attach(bool ending)
         if (!ending) {
             thread->number = cr_threads_base + (uint32_t)atomic_fetch_add(&cr_recording->threads, 1) + 1;
             thread->freed_by = cr_freed_by(thread->number);
+            tell_info(thread);
             cr_tls_at_end(thread);
             lend_altstack(thread);
         }
@@ -166,8 +178,10 @@ void cr_threads_fork(uint64_t parent_threads)
     bool known = (uintptr_t)self > CR_THREAD_BUSY;
     cr_threads_base += (uint32_t)parent_threads;
     cr_recording->threads = known;
-    if (!known)
-        return;
-    self->number = cr_threads_base + 1;
-    self->freed_by = cr_freed_by(self->number);
+    cr_thread_info_start();
+    if (known) {
+        self->number = cr_threads_base + 1;
+        self->freed_by = cr_freed_by(self->number);
+        tell_info(self);
+    }
 }

@@ -38,6 +38,7 @@ struct cr_thread {
     uint32_t number;     /* 1, 2, ...; 0 when borrowed */
     struct cr_slot *slot;
     uint32_t slot_item;   /* its number */
+    uint32_t info_item;   /* of THREADINFO; 0: none */
     uint32_t last_record; /* of the block it allocated last; 0: none yet */
     struct cr_leaves leaves;
     struct cr_trail trail;
@@ -47,7 +48,7 @@ struct cr_thread {
     struct cr_staged *staged;         /* freed blocks on their way into the quarantine (events/quarantine.h) */
     struct cr_unwind_start new_start; /* operator new: its caller, when `kind` is set */
     struct cr_spares spares;
-    struct cr_history *history;
+    struct cr_freed_ring *freed;
     uint64_t freed_by;             /* cr_freed_by(number) */
     uint32_t freed_mark;           /* what a slot of the block table holds after a free by this thread */
     const char *function;          /* operator delete: its name, while it passes an unknown address on; else NULL */

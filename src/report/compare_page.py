@@ -1,0 +1,31 @@
+"""The page of a comparison: one file that needs nothing else and runs no script."""
+
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from . import compare, frames, render
+from .compare import Comparison
+from .words import size
+
+MOST_ROWS = 2000
+PAGE = "compare.html"
+
+
+def write(comparison: Comparison, path: Path, templates: Path, version: str) -> None:
+    """Writes the page, completely or not at all."""
+    style = (templates / "compare.css").read_text("utf-8")
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(str(templates)), autoescape=True, undefined=jinja2.StrictUndefined,
+                                     trim_blocks=True, lstrip_blocks=True)
+    rows = comparison.changes
+    if len(rows) > MOST_ROWS:  # those that changed most, either way
+        kept = sorted(rows, key=lambda change: -abs(change.bytes))[:MOST_ROWS]
+        chosen = set(map(id, kept))
+        rows = [change for change in rows if id(change) in chosen]
+    text = environment.get_template("compare.html").render(
+        comparison=comparison, rows=rows, left_out=len(comparison.changes) - len(rows), old=compare.named(comparison.old), new=compare.named(comparison.new),
+        sentence=compare.sentence(comparison), signed=compare.signed, signed_count=compare.signed_count, size=size, line=frames.line,
+        label=lambda change: frames.line(compare.label(comparison, change)), version=version,
+        style=Markup(style), policy=f"default-src 'none'; style-src '{render.hashed(style)}'; base-uri 'none'; form-action 'none'")
+    render.write(path, text)
