@@ -78,6 +78,10 @@
     /* allocates with a lock of the thread's held that a thread's first allocation needs (platform/modules_linux.c) */ \
     X(LINUX, int, pthread_getattr_np, (pthread_t thread, pthread_attr_t * attributes))                                 \
                                                                                                                        \
+    /* gives the new thread a stack for crunch's signal handler (platform/interpose_threads_linux.c) */                \
+    X(LINUX, int, pthread_create,                                                                                      \
+      (pthread_t * thread, const pthread_attr_t *attributes, void *(*routine)(void *), void *argument))                \
+                                                                                                                       \
     /* waits that end with EINTR after any signal handler, also crunch's own (platform/interpose_waits_linux.c) */     \
     X(LINUX, int, poll, (struct pollfd * fds, nfds_t count, int timeout))                                              \
     X(LINUX, int, __poll_chk, (struct pollfd * fds, nfds_t count, int timeout, size_t bytes))                          \

@@ -104,3 +104,10 @@ CR_HOOK(void, exit, (int status))
     cr_os_exit_status = status;
     exit(status);
 }
+
+/* pthread_create is left alone here. */
+bool cr_os_is_lent_stack(const void *stack)
+{
+    (void)stack;
+    return false;
+}
