@@ -126,7 +126,7 @@ def record(chosen: options.Options) -> int:
             environment = inject.environment(os.environ, name, claimed.path, limit, chosen.children, chosen.checks,
                                              chosen.snapshot_at_peak, chosen.snapshot_on)
             typed = path if path.startswith("./") else chosen.program or path
-            every = run.Every(chosen.snapshot_every, lambda: commands.poke_all(claimed.path)) if chosen.snapshot_every else None
+            every = [run.Every(chosen.snapshot_every, lambda: commands.poke_all(claimed.path))] if chosen.snapshot_every else []
             ended = run.run(path, [typed, *chosen.arguments], environment, *streams, every)
         failed = False
         try:
