@@ -225,7 +225,7 @@ class _Reader:
             match = self._match("thread_stack", self._fatal.details[start][1], THREAD)
             details = self._fatal.details[start + 1:end]
             note = next((printable(value) for key, value in details if key == "note"), "")
-            found.append(Thread(int(match[1]), printable(match[2] or ""), self._stack(details), note))
+            found.append(Thread(int(match[1]), printable(_path(match[2] or "")), self._stack(details), note))
         return found
 
     def _neighbours(self) -> List[Neighbour]:

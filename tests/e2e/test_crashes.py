@@ -167,6 +167,7 @@ def test_the_stacks_of_other_threads(folder):
     stacks = [names(thread.frames) for thread in crash.threads if thread.frames]
     assert any("wait_for_lock" in stack for stack in stacks)
     assert [stack[0] for stack in stacks if "wait_for_lock" not in stack] == ["work"]
+    assert [thread.name for thread in crash.threads if "work" in names(thread.frames)] == ["at work\\x0a"]
     deaf = [thread for thread in crash.threads if not thread.frames]
     assert len(deaf) == 1 and "signals blocked" in deaf[0].note
     assert len({crash.thread, *(thread.id for thread in crash.threads)}) == 4
@@ -204,6 +205,15 @@ def test_a_second_crash_while_explaining_ends_nothing(folder):
     assert ("note", "not everything could be read while the crash was explained") in run.fatal.details
     assert "damaged what crunch knows of the blocks" in run.recording.message
     assert "ruined_tables" in names(explained(folder).stack)
+
+
+@pytest.mark.parametrize("way", ["heapless_overflow", "many_threads"])
+def test_stack_overflow_of_a_thread_that_never_used_the_heap(way, folder):
+    result, run = preloaded(folder, [target("crashes"), way])
+    assert result.status == -NUMBERS["SIGSEGV"]
+    assert re.fullmatch(r"stack overflow, [78]\.\d MB used in a thread other than the main one", run.fatal.values["explanation"])
+    found = names(explained(folder).stack)
+    assert "dig_in_thread" in found and not any("crunch" in name for name in found)
 
 
 def test_a_child_that_crashes_is_explained_too(tmp_path):

@@ -65,7 +65,8 @@ static void read_operand(void *argument)
 
 /* ---- where it is ---- */
 
-/* The thread's stack: of the main one, which grows, what is mapped; of others, what their creator gave. */
+/* The thread's stack: of the main one, which grows, what is mapped; of others, what their creator gave. A thread that has not used the
+ * heap is not known: its stack is the memory just above an access near its stack pointer. */
 static void find_stack(struct cr_fault *fault)
 {
     const struct cr_thread *thread = cr_tls_get();
@@ -83,6 +84,13 @@ static bool look_at_mapping(void *context, const struct cr_os_mapping *mapping)
     uintptr_t top = fault->stack.high - 1;
     if (fault->stack.is_main && top - mapping->start < mapping->end - mapping->start)
         fault->stack.low = mapping->start;
+    uintptr_t reach = fault->registers.sp + CR_FAULT_NULL_BYTES - mapping->start;
+    if (!fault->stack.high && fault->address < mapping->start && reach < 2 * CR_FAULT_NULL_BYTES &&
+        mapping->flags & CR_OS_WRITE) {
+        fault->stack.low = mapping->start;
+        fault->stack.high = mapping->end;
+        fault->stack.known = true;
+    }
     if (!fault->has_address || fault->address - mapping->start >= mapping->end - mapping->start)
         return true;
     struct cr_text path = CR_TEXT(fault->mapping.path);
@@ -171,7 +179,8 @@ static void find_guarded(void *argument)
         .freed_site = guarded.freed,
         .thread = guarded.allocated_thread,
     };
-    fault->below.known = fault->above.known = false;
+    fault->below.known = fault->above.known = fault->pointed.known = false;
+    fault->guarded = true;
     *(fault->address < guarded.block ? &fault->above : &fault->below) = block;
 }
 

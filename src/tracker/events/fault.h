@@ -89,6 +89,7 @@ struct cr_fault {
     struct cr_fault_block below,
         above;                     /* the live blocks around the address: below.address <= address < above.address */
     struct cr_fault_block pointed; /* the one that a register of the operand points into */
+    bool guarded;                  /* that one is on pages of its own, which --guard closes */
     unsigned perturb;              /* byte that glibc fills freed blocks with; 0: none */
 
     char message[512];   /* of the C library's abort; empty: none */

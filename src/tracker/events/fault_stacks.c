@@ -123,7 +123,13 @@ static void write_stack(struct cr_writer *writer, const struct cr_os_registers *
 
 static void write_other(struct cr_writer *writer, const struct cr_os_stopped *thread)
 {
-    cr_writer_pair(writer, "thread_stack", thread->id);
+    char bytes[128], name[32];
+    struct cr_text text = CR_TEXT(bytes);
+    cr_text_decimal(&text, thread->id);
+    cr_os_thread_name(thread->id, name, sizeof name);
+    cr_text_char(&text, ' ');
+    put_path(&text, name); /* as a path: anything may stand in it */
+    cr_writer_line(writer, "thread_stack", bytes);
     if (thread->standing == CR_OS_AT_LARGE)
         cr_writer_line(writer, "note",
                        "the thread runs with signals blocked or did not answer: its stack is not known");
