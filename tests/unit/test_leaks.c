@@ -210,7 +210,7 @@ static bool one_graph(void)
     right = right && blocks == indirect_blocks && bytes == indirect_bytes;
     cr_leak_graph_end();
     for (uint32_t i = 0; i < graph.count; i++)
-        cr_on_free(self, graph.block[i]);
+        cr_on_free(self, graph.block[i], 0);
     return right;
 }
 
@@ -245,7 +245,7 @@ static void test_chain(void)
     ok(!trees && class_of(first) == CR_LEAK_REACHABLE, "with a root it is reachable to its end");
     cr_leak_graph_end();
     for (uint32_t i = 0; i < count; i++)
-        cr_on_free(self, first + 32 * i);
+        cr_on_free(self, first + 32 * i, 0);
 }
 
 static void test_fan(void)
@@ -272,8 +272,8 @@ static void test_fan(void)
     ok(bytes <= 16 * (size_t)count + 40 * cr_leak_index.regions + 4096, "%zu bytes a block are needed", bytes / count);
     cr_leak_graph_end();
     for (uint32_t i = 0; i < count; i++)
-        cr_on_free(self, first + 32 * i);
-    cr_on_free(self, table);
+        cr_on_free(self, first + 32 * i, 0);
+    cr_on_free(self, table, 0);
 }
 
 /* ---- pointers to the inside ---- */
@@ -298,7 +298,7 @@ static enum cr_leak_class with_inside(const uintptr_t *words, size_t size, uintp
     classify();
     enum cr_leak_class class = made ? class_of(arena) : CR_LEAK_UNKNOWN;
     cr_leak_graph_end();
-    cr_on_free(self, arena);
+    cr_on_free(self, arena, 0);
     return class;
 }
 
@@ -341,8 +341,8 @@ static void test_unreadable(void)
     ok(class_of(child) == CR_LEAK_REACHABLE, "what lies behind it is seen");
     cr_leak_graph_end();
     ok(!mprotect(block + page, page, PROT_READ | PROT_WRITE), "it can be read again");
-    cr_on_free(self, block);
-    cr_on_free(self, child);
+    cr_on_free(self, block, 0);
+    cr_on_free(self, child, 0);
 }
 
 int main(void)

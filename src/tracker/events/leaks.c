@@ -28,8 +28,7 @@ static struct {
 
 static const struct cr_record *record_at(uintptr_t address)
 {
-    const _Atomic uint32_t *slot = cr_block_slot(address, false);
-    uint32_t index = slot ? atomic_load(slot) : 0;
+    uint32_t index = cr_block_peek(address);
     return index ? cr_record(index) : NULL;
 }
 
@@ -102,10 +101,16 @@ static struct cr_leak_sum *get_sum(uint32_t site, uint32_t class)
     return sum;
 }
 
+/* Whether a block is none that the program could lose: its runtime's, or freed in a way that is not recorded. */
+static bool is_nobodys(const struct cr_record *record, bool (*is_runtime)(const struct cr_record *record))
+{
+    return cr_record_tag(record) & CR_TAG_GONE || is_runtime(record);
+}
+
 static void add_block(uint32_t block, bool (*is_runtime)(const struct cr_record *record))
 {
     enum cr_leak_class class = cr_leak_class(block);
-    if (class == CR_LEAK_REACHABLE && is_runtime(cr_leak_record(block)))
+    if (class == CR_LEAK_REACHABLE && is_nobodys(cr_leak_record(block), is_runtime))
         return;
     uint64_t size = cr_leak_size(block);
     leaks.totals.blocks[class]++;
@@ -152,7 +157,7 @@ bool cr_leaks_scan(bool (*is_runtime)(const struct cr_record *record))
     cr_leak_roots_mark();
     mark_ignored();
     for (uint32_t i = 0; i < cr_leak_count(); i++)
-        if (cr_leak_class(i) != CR_LEAK_REACHABLE && is_runtime(cr_leak_record(i)))
+        if (cr_leak_class(i) != CR_LEAK_REACHABLE && is_nobodys(cr_leak_record(i), is_runtime))
             cr_leak_mark_block(i, cr_leak_roots_number(CR_ROOT_RUNTIME));
     cr_leak_classify(add_tree, NULL);
     for (uint32_t i = 0; i < cr_leak_count(); i++)
