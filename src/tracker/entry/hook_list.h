@@ -23,6 +23,13 @@
     X(LINUX, void, free_sized, (void *block, size_t size))                                                             \
     X(LINUX, void, free_aligned_sized, (void *block, size_t align, size_t size))                                       \
     X(LINUX, size_t, malloc_usable_size, (void *block))                                                                \
+    X(LINUX, void *, __libc_malloc, (size_t size))                                                                     \
+    X(LINUX, void *, __libc_calloc, (size_t count, size_t size))                                                       \
+    X(LINUX, void *, __libc_realloc, (void *block, size_t size))                                                       \
+    X(LINUX, void *, __libc_memalign, (size_t align, size_t size))                                                     \
+    X(LINUX, void *, __libc_valloc, (size_t size))                                                                     \
+    X(LINUX, void *, __libc_pvalloc, (size_t size))                                                                    \
+    X(LINUX, void, __libc_free, (void *block))                                                                         \
                                                                                                                        \
     /* operator new: plain, array, nothrow, aligned */                                                                 \
     X(LINUX, void *, _Znwm, (size_t size))                                                                             \
