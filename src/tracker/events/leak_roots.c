@@ -110,8 +110,9 @@ static void follow_modules(const struct cr_os_mapping *mapping)
 static void add_range(const struct cr_os_mapping *mapping)
 {
     bool constant = mapping->flags & CR_OS_FILE && !(mapping->flags & CR_OS_WRITE);
-    struct cr_leak_range *last = (struct cr_leak_range *)cr_leak_roots.ranges.items + cr_leak_roots.ranges.count - 1;
-    if (cr_leak_roots.ranges.count && last->end == mapping->start && last->constant == constant) {
+    size_t count = cr_leak_roots.ranges.count;
+    struct cr_leak_range *last = count ? (struct cr_leak_range *)cr_leak_roots.ranges.items + (count - 1) : NULL;
+    if (last && last->end == mapping->start && last->constant == constant) {
         last->end = mapping->end;
         return;
     }

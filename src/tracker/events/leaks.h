@@ -28,6 +28,9 @@ void cr_leaks_done(void);
 /* The program says that a block is not to be called lost. False: no room for more. */
 bool cr_leaks_ignore(uintptr_t address);
 
+/* All of the above, in a process that goes on: bytes that are lost, definitely or indirectly. 0 if nobody could look. */
+uint64_t cr_leaks_lost_now(const struct cr_os_registers *self);
+
 /* ---- answers ---- */
 
 /* Sums per site (item of SITES) and class. */
