@@ -124,6 +124,16 @@ def test_on_signal(folder):
     assert snapshots.list(runs.load(folder))[0].trigger == "signal"
 
 
+def test_program_asks_itself(folder):
+    assert bare([target("snapshots"), "call"]).status == 0, "without crunch there is nobody to call"
+    result, _ = crunch(folder, target("snapshots"), "call")
+    assert result.status == 3
+    taken = snapshots.list(runs.load(folder))
+    assert [(found.number, found.trigger, found.name) for found in taken] == [
+        (1, "program", "first"), (2, "program", "second of three"), (3, "program", "")]
+    assert [sorted(size for kind, size in Folder(found.folder).kinds()) for found in taken] == [[1000], [1000, 1001], [1000, 1001, 1002]]
+
+
 def test_program_own_handler_wins(folder):
     with running(folder, target("snapshots"), "sleep", "1", "own", CRUNCH_SNAPSHOT_ON=str(int(signal.SIGUSR1))) as process:
         process.stdout.readline()

@@ -273,6 +273,7 @@ static int take(enum trigger trigger, const char *name)
     int error = -EAGAIN;
     if (!atomic_exchange(&state.taking, true)) {
         struct cr_text text = CR_TEXT(state.name);
+        state.name[0] = '\0';
         for (const char *c = name ? name : ""; *c; c++)
             cr_text_char(&text, fit_for_a_line(*c));
         if (is_free())
