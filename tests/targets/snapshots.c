@@ -74,8 +74,8 @@ static int grow(int mib)
     for (int i = 0; i < mib * 16; i++) {
         char *block = malloc(65536);
         memset(block, 1, 65536);
-        if (i % 64 == 0)
-            usleep(10000);
+        if (i % 16 == 0)
+            usleep(30000);
     }
     return 0;
 }
