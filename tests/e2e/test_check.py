@@ -45,6 +45,36 @@ def test_check_finds(case, kind, folder):
     run_folder.check()
 
 
+CALLS = ["by_memcpy", "by_memcpy_source", "by_memset_freed", "by_strcpy", "by_strcat", "by_strncpy", "by_sprintf",
+         "by_snprintf", "by_read", "by_recv", "by_fgets", "by_fortified"]
+
+
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory):
+    """All errors of functions that are given too little memory, by the line of their call."""
+    out = tmp_path_factory.mktemp("calls") / "out"
+    out.parent.mkdir(exist_ok=True)
+    result, run_folder = crunch(out, "sh", "-c", "; ".join(f"{target('check')} {case}" for case in CALLS), options=["--check"])
+    assert result.status == 0
+    return {lines(problem, "here")[0]: problem for child in run_folder.children.values() for problem in found(child)
+            if problem.kind in ("out-of-bounds", "use-after-free")}
+
+
+@pytest.mark.parametrize("case", CALLS)
+def test_calls_that_leave_their_block_are_found_at_the_call(case, calls):
+    problem = calls[tagged("line", case)]
+    freed = case == "by_memset_freed"
+    assert problem.kind == ("use-after-free" if freed else "out-of-bounds")
+    assert [name.split()[0] for name, _ in problem.stacks] == ["here", "allocated"] + ["freed"] * freed
+    assert problem.error.function in ("strcpy" if case == "by_fortified" else case.split("_")[1])
+
+
+def test_nothing_is_preloaded_for_calls_without_check(folder):
+    for options, libraries in (([], 1), (["--guard"], 1), (["--check"], 2)):
+        result, _ = crunch(folder, "sh", "-c", "echo $LD_PRELOAD", options=["-q", *options])
+        assert len([name for name in result.stdout.decode().strip().split(":") if "libcrunch" in name]) == libraries
+
+
 @pytest.mark.parametrize("options", [["--check"], ["--guard"], ["--guard", "--guard-below"], ["--check", "--guard=2"],
                                      ["--check", "--quarantine", "0", "--fill", "none"]])
 def test_twins_without_the_defect_are_silent(options, folder):
