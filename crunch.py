@@ -7,6 +7,7 @@ Usage:
   crunch [options] --export <format> <folder>
   crunch [options] --compare <old> <new>
   crunch [options] --snapshot <process>
+  crunch [options] --watch <process>
   crunch --list
   crunch --help | --version
 
@@ -46,6 +47,7 @@ Options:
   --snapshot-on <signal>
                         Take one whenever the program gets this signal (USR1 …).
   --snapshot <process>  Have a running program take one now; by number or folder.
+  --watch <process>     Show a running program on the whole terminal.
   --list                Show the programs that run under crunch.
   -h --help             Show this text.
   --version             Show the version.
@@ -78,7 +80,7 @@ def main(arguments: List[str]) -> int:
             return export(chosen)
         if chosen.compare:
             return compared(chosen)
-        if chosen.list or chosen.snapshot:
+        if chosen.list or chosen.snapshot or chosen.watch:
             return asked(chosen)
         return remake(chosen) if chosen.report_folder else record(chosen)
     except CrunchError as error:
@@ -197,7 +199,13 @@ def compared(chosen: options.Options) -> int:
 
 def asked(chosen: options.Options) -> int:
     """The commands about programs that run."""
-    for line in commands.listed() if chosen.list else [commands.snapshot(chosen.snapshot or "")]:
+    if chosen.watch:
+        from launcher import watch
+
+        lines = watch.watch(chosen.watch)
+    else:
+        lines = commands.listed() if chosen.list else [commands.snapshot(chosen.snapshot or "")]
+    for line in lines:
         print(line)
     return 0
 

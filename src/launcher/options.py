@@ -58,6 +58,7 @@ class Options:
     snapshot_every: float  # seconds; 0: not
     snapshot_at_peak: bool
     snapshot_on: int  # the number of a signal; 0: none
+    watch: Optional[str]
     list: bool
 
     @property
@@ -97,6 +98,7 @@ def from_docopt(values: Mapping[str, Any]) -> Options:
         snapshot_every=0.0 if values["--snapshot-every"] is None else seconds(values["--snapshot-every"], "--snapshot-every"),
         snapshot_at_peak=values["--snapshot-at-peak"],
         snapshot_on=0 if values["--snapshot-on"] is None else signal_number(values["--snapshot-on"], "--snapshot-on"),
+        watch=values["--watch"],
         list=values["--list"],
         editor=editor(values["--editor"] or ""),
     )

@@ -5,8 +5,9 @@ import shlex
 from dataclasses import dataclass
 from typing import Any, Dict, List, Optional, Tuple
 
-from . import block_view, error_view, overview, reader, stack_view, suppression_view
+from . import block_view, crash_view, error_view, overview, reader, stack_view, suppression_view
 from .block_view import BlockView
+from .crash_view import CrashView
 from .error_view import ErrorView
 from .overview import Step, Worst
 from .processes import Process
@@ -19,6 +20,7 @@ DEEPEST_BRANCH = 12  # of the tree of processes; what is deeper stands no furthe
 FATAL_NAMES = {"signal": "Signal", "number": "Number", "code": "Code", "cause": "Cause", "explanation": "Why", "access": "Access",
                "instruction": "Instruction", "address": "Address",
                "sender": "Sent by process", "pid": "Process", "thread": "Thread"}
+SHOWN_BETTER = ("explanation", "instruction", "explained_by", "access")  # by crash_view
 META_NAMES = {"exe": "Program", "cwd": "Working folder", "system": "System", "release": "System release", "machine": "Machine",
               "tracker": "Tracker"}
 
@@ -108,6 +110,7 @@ class Page:
     parent: str = ""  # link to the page of the process that started this one
     successor: str = ""  # link to the page of what exec made of this process
     stacks: Optional[StackView] = None
+    crash: Optional[CrashView] = None
     errors: Optional[ErrorView] = None
     suppressions: Optional[SuppressionView] = None
 
@@ -124,7 +127,7 @@ def page(run: Run, version: str, children: Optional[ChildList] = None, parent: s
         steps=overview.steps(run, stacks), notes=notes(run), fatal=fatal(run), blocks=blocks, about=about(run),
         facts={"folder": run.cwd, "editor": editor, "kinds": reader.KINDS, "wall": run.stats["wall_seconds"] or 0},
         children=children, parent=parent, successor=successor, stacks=stacks,
-        errors=errors, suppressions=suppression_view.view(run, with_unused=not parent))
+        crash=crash_view.view(run, editor), errors=errors, suppressions=suppression_view.view(run, with_unused=not parent))
 
 
 def views(run: Run, said: Verdict, errors: Optional[ErrorView], stacks: Optional[StackView], blocks: BlockView,
@@ -154,7 +157,8 @@ def verdict(run: Run) -> Verdict:
     errors = run.findings.problems
     if run.crashed:
         line = printable(run.fatal.line) if run.fatal else str(run.signal)
-        return Verdict("bad", f"Crashed: {line}", " ".join(filter(None, [_errors(run), f"At that moment, {left}"])))
+        why = f"{_upper(run.crash.sentence)}." if run.crash and run.crash.sentence else ""
+        return Verdict("bad", f"Crashed: {line}", " ".join(filter(None, [why, _errors(run), f"At that moment, {left}"])))
     if errors:
         return Verdict("bad", f"{plural(len(errors), 'error')}: {errors[0].headline}", f"{how} {_upper(left)}")
     if run.signal:

@@ -18,9 +18,9 @@ FORMAT_VERSION = 3
 MARKER = ".crunch"
 
 HEADER_BYTES = 8192
-MAX_CHUNKS = 280
-META, THREADS, SITES, EXTRAS, NODES, PCS, MODULES, STRINGS, ERRORS = range(9)
-ITEM_BYTES = (1, 128, 64, 16, 8, 8, 80, 1, 200)  # by section
+MAX_CHUNKS = 260
+META, THREADS, SITES, EXTRAS, NODES, PCS, MODULES, STRINGS, ERRORS, TIMELINE, SERIES, HISTOGRAMS, THREADINFO = range(13)
+ITEM_BYTES = (1, 128, 64, 32, 8, 8, 80, 1, 200, 64, 1024, 128, 128)  # by section
 RUNNING, EXITED, SIGNALLED, EXECED = 0, 1, 2, 3
 FORKED, CHILD, STOPPED, SNAPSHOT = 1, 2, 4, 8
 BLOCK_RUNTIME, BLOCK_INHERITED, BLOCK_CONTENTS = 1, 2, 4
@@ -31,7 +31,7 @@ SNAPSHOTS = struct.Struct("<6IQ2q")
 SNAPSHOTS_AT = HEADER.size - SNAPSHOTS.size
 SECTION = struct.Struct("<I4xQ")
 CHUNK = struct.Struct("<I4xQQ")
-SLOT = struct.Struct("<6Q4q48x")
+SLOT = struct.Struct("<6Q5q40x")
 BLOCKS_HEADER = struct.Struct("<8sIIQQ32x")
 BLOCK = struct.Struct("<QQQIIBB6x")
 BLOCK_FIELDS = {"address": (0, "Q"), "size": (8, "Q"), "time_ns": (16, "Q"), "site": (24, "I"), "thread": (28, "I"), "kind": (32, "B"),
@@ -54,6 +54,7 @@ class Slot:
     handed_blocks: int
     high_bytes: int
     high_blocks: int
+    low_bytes: int
 
 
 @dataclass(frozen=True)
@@ -251,6 +252,15 @@ class Blocks:
         if self._runtime is None:
             self._runtime = [number for number, flags in enumerate(self.column("flags")) if flags & BLOCK_RUNTIME]
         return self._runtime
+
+    def live_by_thread(self) -> Dict[int, Tuple[int, int]]:
+        """Bytes and blocks of every thread that allocated some of them; what a parent's threads allocated is nobody's."""
+        found: Dict[int, Tuple[int, int]] = {}
+        for size, thread, flags in zip(self.column("size"), self.column("thread"), self.column("flags")):
+            if not flags & BLOCK_INHERITED:
+                before = found.get(thread, (0, 0))
+                found[thread] = (before[0] + size, before[1] + 1)
+        return found
 
     def largest(self, limit: int) -> List[Block]:
         """The program's own blocks, largest first, at most `limit`; a second call for fewer costs nothing."""

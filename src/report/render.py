@@ -15,7 +15,7 @@ from .model import Page
 from .pack import Pack
 from .words import size
 
-STYLES = ("base.css", "frame.css", "overview.css", "table.css", "flame.css", "sites.css", "errors.css", "blocks.css", "print.css")
+STYLES = ("base.css", "frame.css", "overview.css", "table.css", "flame.css", "sites.css", "errors.css", "crash.css", "blocks.css", "print.css")
 SCRIPTS = ("element.js", "format.js", "data.js", "order.js", "stacks.js", "flame_tree.js", "bytes.js", "hash.js", "grid.js", "sites.js",
            "flame.js", "flame_bars.js", "blocks.js", "block.js", "help.js", "report.js")  # the last one starts them all
 

@@ -6,14 +6,18 @@ from functools import cached_property
 from pathlib import Path
 from typing import Dict, List, Optional
 
-from . import crash, findings, reader, stacks, summary, tree
+from . import crash, findings, growth, histograms, reader, stacks, summary, threads, timeline, tree
 from .crash import Crash
 from .errors import CrunchError
 from .findings import Findings
+from .growth import Growth
+from .histograms import Histograms
 from .reader import Blocks, Fatal, Recording, StatValue
 from .stacks import Stacks
 from .suppressions import Suppressions
 from .symbols import Progress, Symbols
+from .threads import Thread
+from .timeline import Moment, Timeline
 from .tree import Tree
 from .words import printable
 
@@ -48,6 +52,33 @@ class Run:
                 place.runtime_bytes += block.size
                 place.runtime_blocks += 1
         return found
+
+    @cached_property
+    def timeline(self) -> Optional[Timeline]:
+        """The heap over time; None without a recording."""
+        wall = self.stats["wall_seconds"]
+        end_ns = int(wall * 1e9) if isinstance(wall, float) else None
+        return timeline.read(self.recording, self.folder, end_ns) if self.recording else None
+
+    @cached_property
+    def moments(self) -> List[Moment]:
+        """The largest places over time."""
+        return timeline.moments(self.recording, self.folder, self.stacks.place_of) if self.recording and self.stacks else []
+
+    @cached_property
+    def growth(self) -> List[Growth]:
+        """What becomes of the live bytes of the places that ever were among the largest."""
+        return growth.verdicts(self.moments)
+
+    @cached_property
+    def histograms(self) -> Dict[int, Histograms]:
+        """Of the blocks that have ended, by place."""
+        return histograms.read(self.recording, self.stacks, self.folder) if self.recording and self.stacks else {}
+
+    @cached_property
+    def threads(self) -> List[Thread]:
+        """The threads, those that allocated most first."""
+        return threads.read(self.recording, self.blocks, self.folder) if self.recording else []
 
     @cached_property
     def symbols(self) -> Symbols:

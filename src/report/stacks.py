@@ -31,7 +31,7 @@ REASONS = {
 }
 
 SITE = struct.Struct("<QIIQQqiIqiI")
-EXTRA = struct.Struct("<QQ")
+EXTRA = struct.Struct("<QQ4I")
 MODULE = struct.Struct("<5QII32s")
 
 
@@ -229,7 +229,7 @@ def _places(recording: Recording, canonical: List[int], pcs: int) -> Tuple[List[
         place.live_blocks += live_blocks
         place.peak_bytes += peak_bytes
         place.peak_blocks += peak_blocks
-        temporary, lifetime_ns = extra or (0, 0)
+        temporary, lifetime_ns = extra[:2] if extra else (0, 0)
         place.temporary += temporary
         place.lifetime_ns += lifetime_ns
     return places, place_of

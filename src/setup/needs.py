@@ -41,6 +41,7 @@ SYMBOLS = (Need("llvm-symbolizer or addr2line", ("llvm-symbolizer", "addr2line",
 TEST = (
     Need("pytest", module="pytest", debian="python3-pytest"),
     Need("playwright", module="playwright", required=False),
+    Need("axe-core", module="axe_playwright_python", required=False),
     Need("zig", module="ziglang", required=False),
     Need("gcc", ("gcc",), debian="gcc", required=False),
     Need("g++", ("g++",), debian="g++", required=False),

@@ -38,6 +38,7 @@ STRUCTS = {
     "struct mach_task_basic_info": ("resident_size", "resident_size_max"),
     "struct vm_region_submap_info_64": ("protection", "offset", "user_tag", "external_pager", "share_mode", "is_submap"),
     "struct thread_identifier_info": ("thread_id",), "thread_act_array_t": (), "thread_state_t": (), "thread_info_t": (),
+    "struct proc_threadinfo": ("pth_name",),
     "mach_timebase_info_data_t": ("numer", "denom"),
     "ucontext_t": ("uc_sigmask", "uc_stack", "uc_link", "uc_mcontext"),
     "mach_msg_type_number_t": (), "task_info_t": (), "kern_return_t": (),
@@ -48,6 +49,7 @@ CONTEXT = "__typeof__(*((ucontext_t *)0)->uc_mcontext)"
 BEGUN = {  # of these the headers declare no more than the tracker uses
     "malloc_zone_t": ("size", "malloc", "realloc", "zone_name", "batch_malloc", "introspect", "version", "memalign", "free_definite_size"),
     "malloc_introspection_t": ("enumerator", "good_size", "force_lock", "statistics", "zone_locked", "reinit_lock"),
+    "struct task_vm_info": ("phys_footprint",),
     "struct dyld_all_image_infos": ("version", "infoArray", "dyldImageLoadAddress"),
     "FILE": ("_p", "_bf._base", "_bf._size"),
     CONTEXT: ("__es",),

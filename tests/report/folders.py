@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from report import perf_map, reader, stacks
+from report import histograms, perf_map, reader, stacks, threads, timeline
 
 LIVE = 1 << 22  # a process number that no Linux or macOS system gives out
 
@@ -25,7 +25,31 @@ def site(parent: int, pc: int, **values: int) -> Tuple[bytes, bytes]:
     """One struct cr_site and its cr_site_extra."""
     names = ("allocations", "bytes", "live_bytes", "live_blocks", "epoch", "peak_bytes", "peak_blocks", "slot")
     return (stacks.SITE.pack(0, parent, pc, *(values.get(name, 0) for name in names)),
-            stacks.EXTRA.pack(values.get("temporary", 0), values.get("lifetime_ns", 0)))
+            stacks.EXTRA.pack(*(values.get(name, 0) for name in ("temporary", "lifetime_ns", "size", "lives", "sizes", "resizes"))))
+
+
+def point(time_ns: int, live: int, low: Optional[int] = None, high: Optional[int] = None, resident: int = 0, **values: int) -> bytes:
+    """One struct cr_point."""
+    return timeline.POINT.pack(time_ns, live, values.get("live_blocks", 1), live if low is None else low, live if high is None else high,
+                               values.get("allocations", 0), values.get("bytes_allocated", 0), resident)
+
+
+def moment(time_ns: int, *top: Tuple[int, int], places: Optional[int] = None) -> bytes:
+    """One struct cr_series_point of (site, bytes)."""
+    head = timeline.SERIES_POINT.pack(time_ns, len(top), len(top) if places is None else places)
+    return (head + b"".join(timeline.ENTRY.pack(site, 1, size) for site, size in top)).ljust(1024, b"\0")
+
+
+def histogram(site: int, kind: int, *counts: int) -> bytes:
+    """One struct cr_histogram."""
+    body = histograms.RESIZE.pack(*counts) if kind == histograms.RESIZES else histograms.COUNTS.pack(*counts, *[0] * (30 - len(counts)))
+    return (histograms.HEAD.pack(site, kind) + body).ljust(128, b"\0")
+
+
+def thread_info(state: int, number: int, slot: int, name: bytes = b"", end_ns: int = 0, **values: int) -> bytes:
+    """One struct cr_thread_info."""
+    counts = (values.get(key, 0) for key in ("allocations", "frees", "bytes_allocated", "bytes_freed"))
+    return threads.INFO.pack(state, number, slot, 0, 4711, 10, end_ns, *counts, name)
 
 
 def module(start: int, end: int, path: int, build_id: bytes = b"", unloaded_ns: int = 0) -> bytes:
@@ -43,17 +67,27 @@ class CallStacks:
     modules: Sequence[bytes] = ()
     strings: bytes = b"\0"
     errors: Sequence[bytes] = ()
+    points: Sequence[bytes] = ()  # of TIMELINE, as `point` makes them
+    span: Tuple[int, int] = (0, 0)  # extremes since the last of them
+    moments: Sequence[bytes] = ()  # of SERIES, as `moment` makes them
+    histograms: Sequence[bytes] = ()
+    threads: Sequence[bytes] = ()  # of THREADINFO, without item 0
+    summed: bytes = bytes(128)  # its item 0
 
     def sections(self) -> Dict[int, bytes]:
         markers = range(stacks.MARKERS)
         return {
             reader.SITES: bytes(64) + b"".join(item for item, _ in self.sites),
-            reader.EXTRAS: bytes(16) + b"".join(extra for _, extra in self.sites),
+            reader.EXTRAS: bytes(reader.ITEM_BYTES[reader.EXTRAS]) + b"".join(extra for _, extra in self.sites),
             reader.NODES: b"".join(struct.pack("<II", *node) for node in [*((0, n) for n in markers), *self.nodes]),
             reader.PCS: b"".join(struct.pack("<Q", address | number << 48) for address, number in [*((0, 0) for _ in markers), *self.pcs]),
             reader.MODULES: bytes(80) + b"".join(self.modules),
             reader.STRINGS: self.strings,
             reader.ERRORS: b"".join(self.errors),
+            reader.TIMELINE: timeline.TIMELINE.pack(len(self.points) << 1, 1 << 15, *self.span) + b"".join(self.points),
+            reader.SERIES: timeline.HISTORY.pack(len(self.moments) << 1, 1 << 20).ljust(1024, b"\0") + b"".join(self.moments),
+            reader.HISTOGRAMS: bytes(128) + b"".join(self.histograms),
+            reader.THREADINFO: self.summed + b"".join(self.threads),
         }
 
 

@@ -110,12 +110,12 @@ def test_the_layout_is_the_headers(tmp_path):
     names = [name for name in folders.DEFAULTS]
     members = {"max_rss": "max_rss_bytes", "heap_bytes_left": "heap_left.bytes_left", "heap_files_left": "heap_left.files_left"}
     source = tmp_path / "layout.c"
-    source.write_text('#include "format.h"\n#include <stddef.h>\n#include <stdio.h>\nint main(void) {\n' + "".join(
+    source.write_text('#include "base/format.h"\n#include <stddef.h>\n#include <stdio.h>\nint main(void) {\n' + "".join(
         f'printf("%zu ", offsetof(struct cr_header, {members.get(name, name)}));\n' for name in names) +
         'printf("%zu ", offsetof(struct cr_header, snapshots));\n'
         'printf("%zu %zu", offsetof(struct cr_header, sections), sizeof(struct cr_chunk)); return 0; }\n')
     program = tmp_path / "layout"
-    subprocess.run([compiler, "-std=c11", "-I", str(ROOT / "src/tracker/base"), "-o", str(program), str(source)], check=True)
+    subprocess.run([compiler, "-std=c11", "-I", str(ROOT / "src/tracker"), "-o", str(program), str(source)], check=True)
     offsets = [int(word) for word in subprocess.run([str(program)], check=True, capture_output=True).stdout.split()]
     items = re.findall(r"\d*[a-zA-Z]", reader.HEADER.format.lstrip("<"))
     ours, position = [], 0

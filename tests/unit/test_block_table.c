@@ -20,7 +20,7 @@ static uintptr_t place(size_t i)
 static uint32_t enter(struct cr_spares *spares, uintptr_t address, uint64_t size)
 {
     uint32_t index = cr_record_new(spares);
-    cr_record(index)->size_tag = size << 8;
+    cr_record(index)->size_tag = cr_record_sized(size, 0, 0);
     return cr_block_publish(cr_block_slot(address, true), address, index);
 }
 

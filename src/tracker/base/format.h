@@ -2,13 +2,15 @@
  *
  * This header and docs/format.md are the one contract between C and Python; change both together, and the version.
  * All integers are little endian (every platform crunch runs on is); offsets are in bytes from the start of the file.
- * May include nothing but standard headers. */
+ * May include nothing but standard headers and format_*.h, its parts. */
 #ifndef CR_BASE_FORMAT_H
 #define CR_BASE_FORMAT_H
 
 #include <assert.h>
 #include <stdatomic.h>
 #include <stdint.h>
+
+#include "base/format_time.h"
 
 #define CR_FORMAT_VERSION 3u
 #define CR_RECORDING_MAGIC "crunch-r" /* 8 bytes, no terminator in the file */
@@ -18,7 +20,7 @@
  * of its kind, one behind the other ---- */
 
 #define CR_HEADER_BYTES 8192u
-#define CR_MAX_CHUNKS 280u
+#define CR_MAX_CHUNKS 260u
 
 enum cr_section_kind {
     CR_SECTION_META,    /* bytes: "key=value\0" entries: exe, cwd, arg (one per argument), system, release, machine */
@@ -26,10 +28,14 @@ enum cr_section_kind {
     CR_SECTION_SITES,   /* struct cr_site; an item whose pc is 0 is no site: item 0, and gaps between threads */
     CR_SECTION_EXTRAS,  /* struct cr_site_extra, parallel to SITES */
     CR_SECTION_NODES, /* struct cr_node; item 0 is the root, outside of all outermost frames; 1 to CR_MARKERS-1: markers */
-    CR_SECTION_PCS,     /* struct cr_pc; items below CR_MARKERS are markers */
-    CR_SECTION_MODULES, /* struct cr_module; item 0 is no module */
-    CR_SECTION_STRINGS, /* bytes: NUL-terminated paths */
-    CR_SECTION_ERRORS,  /* struct cr_error, in the order they were found */
+    CR_SECTION_PCS,        /* struct cr_pc; items below CR_MARKERS are markers */
+    CR_SECTION_MODULES,    /* struct cr_module; item 0 is no module */
+    CR_SECTION_STRINGS,    /* bytes: NUL-terminated paths */
+    CR_SECTION_ERRORS,     /* struct cr_error, in the order they were found */
+    CR_SECTION_TIMELINE,   /* item 0: struct cr_timeline; all others struct cr_point */
+    CR_SECTION_SERIES,     /* item 0: struct cr_history; all others struct cr_series_point */
+    CR_SECTION_HISTOGRAMS, /* struct cr_histogram; item 0 is none, nor are items whose site is 0 */
+    CR_SECTION_THREADINFO, /* struct cr_thread_info; item 0 is the sum of ended threads that have no item any more */
     CR_SECTIONS
 };
 
@@ -175,7 +181,12 @@ static_assert(sizeof(struct cr_site) == 64, "one cache line");
 struct cr_site_extra {
     _Atomic uint64_t temporary;   /* blocks freed (or ended by realloc) by their thread before it allocated another */
     _Atomic uint64_t lifetime_ns; /* sum over the blocks that were freed or reallocated */
+    _Atomic uint32_t size;        /* of the first block that ended, if below 4 GiB: what `sizes` leaves out */
+    _Atomic uint32_t lives;       /* items of HISTOGRAMS; 0: there is nothing to say */
+    _Atomic uint32_t sizes;
+    _Atomic uint32_t resizes;
 };
+static_assert(sizeof(struct cr_site_extra) == 32, "");
 
 /* One per thread at a time (reused after a thread's end), written by that thread alone, so exact at every moment:
  *   live bytes  = header.inherited_bytes  + sum over slots of (bytes_allocated - bytes_freed)
@@ -197,7 +208,8 @@ struct cr_slot {
     _Atomic int64_t handed_blocks;
     _Atomic int64_t high_bytes;
     _Atomic int64_t high_blocks;
-    uint64_t reserved[6];
+    _Atomic int64_t low_bytes; /* as high_bytes, of its lowest point */
+    uint64_t reserved[5];
 };
 static_assert(sizeof(struct cr_slot) == 128, "two cache lines");
 

@@ -13,6 +13,8 @@
 #include "services/options.h"
 #include "services/recording.h"
 #include "services/writer.h"
+#include "state/thread_info.h"
+#include "state/timeline.h"
 #include "base/banned.h"
 
 const char *cr_final_path(const char *folder, const char *name)
@@ -244,8 +246,11 @@ void cr_final_write(const char *folder, const struct cr_end *end)
     if (crash)
         stopped = !cr_os_threads_stop(false, &others); /* until all is written */
     cr_recording_each_slot(hand_in, NULL);
-    if (!(header->flags & CR_RUN_SNAPSHOT))
+    if (!(header->flags & CR_RUN_SNAPSHOT)) {
+        cr_timeline_end();
+        cr_thread_info_name_all();
         header->max_rss_bytes = cr_os_max_rss();
+    }
     header->runtime_bytes = header->runtime_blocks = 0;
     header->heap_files = header->heap_bytes = header->heap_left_out_files = header->heap_left_out_bytes = 0;
     if (signal)

@@ -233,17 +233,18 @@ static bool contents_kept(uint64_t address)
 struct blocks_file {
     struct cr_writer writer;
     uint64_t count;
+    uint64_t now; /* of the coarse clock */
 };
 
 static void write_block(void *context, struct cr_record *record)
 {
     struct blocks_file *file = context;
-    uint64_t start = cr_recording->start_ns;
+    uint64_t start = cr_recording->start_ns, time = cr_record_time_ns(record, file->now);
     bool old = inherited(record);
     struct cr_block_entry entry = {
         .address = record->address,
         .size = cr_record_size(record),
-        .time_ns = record->time_ns > start ? record->time_ns - start : 0,
+        .time_ns = time > start ? time - start : 0,
         .site = record->node,
         .thread = record->thread - (old || !record->thread ? 0 : cr_threads_base),
         .kind = cr_record_tag(record) & CR_TAG_KIND,
@@ -265,7 +266,7 @@ static void write_list(const char *folder)
     const char *path = cr_final_path(folder, "blocks");
     if (!path)
         return;
-    struct blocks_file file = {.count = 0};
+    struct blocks_file file = {.now = cr_os_coarse_ns()};
     struct cr_blocks_header header = {
         .version = CR_FORMAT_VERSION,
         .record_bytes = sizeof(struct cr_block_entry),

@@ -7,7 +7,9 @@
 #include "services/recording.h"
 #include "state/call_tree.h"
 #include "state/modules.h"
+#include "state/histograms.h"
 #include "state/sites.h"
+#include "state/timeline.h"
 #include "base/banned.h"
 
 /* Counters have one writer, so a plain load and store is an atomic addition. */
@@ -128,58 +130,76 @@ CR_HOT void count_birth(struct cr_thread *thread, uint32_t site, size_t size)
         STORE(slot->high_blocks, (int64_t)(LOAD(slot->allocations) - LOAD(slot->frees)));
         if (CR_UNLIKELY(cr_recording_rise(slot)))
             thread->after |= CR_AFTER_SNAPSHOT;
+        cr_timeline_early(slot);
     }
 }
 
-/* A block ends: freed, or made anew by realloc. */
-CR_HOT void count_death(struct cr_thread *thread, uint32_t index)
+/* After the thread's live bytes may have fallen. */
+CR_HOT void count_fall(struct cr_slot *slot)
+{
+    int64_t live = (int64_t)(LOAD(slot->bytes_allocated) - LOAD(slot->bytes_freed));
+    if (CR_UNLIKELY(live < LOAD(slot->low_bytes))) {
+        STORE(slot->low_bytes, live);
+        cr_recording_fall(slot);
+        cr_timeline_early(slot);
+    }
+}
+
+/* A block ends: freed, or made anew by realloc. Returns the time. */
+CR_HOT uint64_t count_death(struct cr_thread *thread, uint32_t index)
 {
     struct cr_record *record = cr_record(index);
     struct cr_slot *slot = thread->slot;
     size_t size = cr_record_size(record);
     uint64_t now = cr_os_coarse_ns();
-    bool temporary =
-        thread->last_record == index && record->thread == thread->number; /* else another's, in a record used again */
-    uint32_t site = cr_site_own(&thread->leaves, thread->slot_item, record->node);
-    cr_site_death(site, size, now > record->time_ns ? now - record->time_ns : 0, temporary);
-
-    uint64_t freed = LOAD(slot->bytes_freed) + size;
-    STORE(slot->bytes_freed, freed);
-    int64_t live = (int64_t)(LOAD(slot->bytes_allocated) - freed);
-    if (CR_UNLIKELY(LOAD(slot->handed_bytes) - live > LOAD(cr_recording_step)))
-        cr_recording_hand_in(slot);
+    bool own = record->thread == thread->number;
+    bool temporary = thread->last_record == index && own; /* else another's, in a record used again */
+    uint32_t site = cr_site_own(&thread->leaves, thread->slot_item, record->node), age = cr_record_age(record, now);
+    cr_site_death(site, size, age, temporary);
+    if (!temporary || cr_histogram_wants(site, size, age))
+        cr_histogram_death(site, size, age,
+                           own && !temporary ? (uint32_t)LOAD(slot->allocations) - record->count : CR_APART_UNKNOWN);
+    STORE(slot->bytes_freed, LOAD(slot->bytes_freed) + size);
+    return now;
 }
 
 /* A block is gone for good. */
 CR_HOT void bury(struct cr_thread *thread, uint32_t index)
 {
-    ADD(thread->slot->frees, 1);
-    count_death(thread, index);
+    struct cr_slot *slot = thread->slot;
+    ADD(slot->frees, 1);
+    uint64_t now = count_death(thread, index);
+    count_fall(slot);
     cr_record_drop(&thread->spares, index);
+    cr_timeline_look(slot, now);
 }
 
 /* Enters a block at an address under a record whose remaining fields are filled. */
-CR_HOT bool enter(struct cr_thread *thread, uint32_t index, void *block, size_t size, unsigned tag)
+CR_HOT bool enter(struct cr_thread *thread, uint32_t index, void *block, uint64_t size_tag)
 {
     _Atomic uint32_t *slot = cr_block_slot((uintptr_t)block, true);
     if (CR_UNLIKELY(!slot))
         return false;
     struct cr_record *record = cr_record(index);
-    record->size_tag = (uint64_t)size << 8 | tag;
+    record->size_tag = size_tag;
     uint32_t before = cr_block_publish(slot, (uintptr_t)block, index);
     if (CR_UNLIKELY(before)) /* somebody freed it behind crunch's back, and its address has been given out again */
         bury(thread, before);
     return true;
 }
 
-/* A record for a block just made by this thread; its address and size are the caller's to enter. */
-CR_HOT void fill(struct cr_thread *thread, uint32_t index, uint32_t site)
+/* A record for a block just made by this thread, whose allocations `count` is; its address and size are the caller's to enter.
+ * Returns the time. */
+CR_HOT uint64_t fill(struct cr_thread *thread, uint32_t index, uint32_t site, uint64_t count)
 {
     struct cr_record *record = cr_record(index);
-    record->time_ns = cr_os_coarse_ns();
+    uint64_t now = cr_os_coarse_ns();
+    record->born = (uint32_t)(now >> CR_AGE_SHIFT);
+    record->count = (uint32_t)count;
     record->node = site;
     record->thread = thread->number;
     thread->last_record = index;
+    return now;
 }
 
 void cr_on_alloc(struct cr_thread *thread, void *block, size_t size, unsigned tag, const struct cr_unwind_start *start)
@@ -189,19 +209,21 @@ void cr_on_alloc(struct cr_thread *thread, void *block, size_t size, unsigned ta
         stop();
         return;
     }
+    struct cr_slot *slot = thread->slot;
     uint32_t site = locate(thread, start);
-    fill(thread, index, site);
-    if (CR_UNLIKELY(!enter(thread, index, block, size, tag))) {
+    uint64_t now = fill(thread, index, site, LOAD(slot->allocations) + 1);
+    if (CR_UNLIKELY(!enter(thread, index, block, cr_record_sized(size, 0, tag)))) {
         cr_record_drop(&thread->spares, index);
         if (!((uintptr_t)block & 7)) /* else of an operator new that aligns to less: such addresses are no blocks */
             stop();
         return;
     }
-    ADD(thread->slot->allocations, 1);
+    ADD(slot->allocations, 1);
     count_birth(thread, site, size);
+    cr_timeline_look(slot, now);
 }
 
-bool cr_on_delete(struct cr_thread *thread, void *block)
+CR_HOT bool end(struct cr_thread *thread, void *block)
 {
     uint32_t index = cr_block_take((uintptr_t)block);
     if (CR_UNLIKELY(!index))
@@ -210,9 +232,11 @@ bool cr_on_delete(struct cr_thread *thread, void *block)
     return true;
 }
 
+bool cr_on_delete(struct cr_thread *thread, void *block) { return end(thread, block); }
+
 bool cr_on_free(struct cr_thread *thread, void *block)
 {
-    bool known = cr_on_delete(thread, block);
+    bool known = end(thread, block);
     if (CR_UNLIKELY(!known) && block)
         ADD(thread->slot->untracked_frees, 1);
     return known;
@@ -233,6 +257,28 @@ static void freed_by_resize(struct cr_thread *thread, uint32_t index)
         ADD(thread->slot->untracked_frees, 1);
 }
 
+/* realloc of a known block has made another of it. For the lowest point of the thread's live bytes that is one event. */
+static void replace(struct cr_thread *thread, const struct cr_resize *resize, const struct cr_unwind_start *start)
+{
+    const struct cr_record *record = cr_record(resize->index);
+    uint64_t was = cr_record_size(record);
+    unsigned tag = resize->tag, growth = cr_record_growth(record) + (resize->size > was);
+    growth = growth > CR_GROWTH_MOST ? CR_GROWTH_MOST : growth;
+    if ((cr_record_tag(record) & CR_TAG_KIND) == CR_KIND_ZONE) /* whichever function moves it, it stays in its zone */
+        tag = (tag & ~(unsigned)CR_TAG_KIND) | CR_KIND_ZONE;
+    struct cr_slot *slot = thread->slot;
+    ADD(slot->reallocations, 1);
+    count_death(thread, resize->index);
+    uint32_t site = locate(thread, start);
+    uint64_t now = fill(thread, resize->index, site, LOAD(slot->allocations));
+    if (!enter(thread, resize->index, resize->result, cr_record_sized(resize->size, growth, tag)))
+        stop();
+    count_birth(thread, site, resize->size);
+    count_fall(slot);
+    cr_histogram_resize(site, was, resize->size, resize->result != resize->block, growth);
+    cr_timeline_look(slot, now);
+}
+
 void cr_on_resize_end(struct cr_thread *thread, const struct cr_resize *resize, const struct cr_unwind_start *start)
 {
     uint32_t index = resize->index;
@@ -248,19 +294,8 @@ void cr_on_resize_end(struct cr_thread *thread, const struct cr_resize *resize, 
         return;
     }
     if (!resize->result) {
-        struct cr_record *record = cr_record(index);
-        enter(thread, index, resize->block, cr_record_size(record), cr_record_tag(record));
+        enter(thread, index, resize->block, cr_record(index)->size_tag);
         return;
     }
-    unsigned tag = resize->tag;
-    if ((cr_record_tag(cr_record(index)) & CR_TAG_KIND) ==
-        CR_KIND_ZONE) /* whichever function moves it, it stays in its zone */
-        tag = (tag & ~(unsigned)CR_TAG_KIND) | CR_KIND_ZONE;
-    ADD(thread->slot->reallocations, 1);
-    count_death(thread, index);
-    uint32_t site = locate(thread, start);
-    fill(thread, index, site);
-    if (!enter(thread, index, resize->result, resize->size, tag))
-        stop();
-    count_birth(thread, site, resize->size);
+    replace(thread, resize, start);
 }

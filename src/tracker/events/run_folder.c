@@ -20,6 +20,7 @@
 #include "state/block_table.h"
 #include "state/sites.h"
 #include "state/thread.h"
+#include "state/timeline.h"
 #include "base/banned.h"
 
 #define SAME_PID_MOST 1000
@@ -82,12 +83,16 @@ int cr_run_folder_start(void)
     cr_text_string(&path, cr_options.out);
     folder.owner = getpid();
     int error = cr_recording_start(folder.path, cr_options.heap_limit, CR_CONTENTS_MOST_FILES, 0);
-    if (error != -EEXIST)
-        return error;
-    if (!cr_options.children)
-        return -ENOENT;
-    error = make_child_folder();
-    return error ? error : cr_recording_start(folder.path, 0, 0, CR_RUN_CHILD);
+    if (error == -EEXIST) {
+        error = cr_options.children ? make_child_folder() : -ENOENT;
+        if (!error)
+            error = cr_recording_start(folder.path, 0, 0, CR_RUN_CHILD);
+    }
+    if (error)
+        folder.path[0] = '\0'; /* another process's, which nothing may be written to */
+    else
+        cr_timeline_start();
+    return error;
 }
 
 static void count_at_site(void *context, struct cr_record *record)
@@ -113,6 +118,7 @@ void cr_run_folder_fork(void)
     cr_block_each(count_at_site, NULL);
     cr_errors_fork();
     cr_threads_fork(cr_recording->threads);
+    cr_timeline_start();
     cr_snapshot_start();
     cr_os_release_signals(&held);
 }

@@ -16,6 +16,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "base/fmt.h"
 #include "platform/tls.h"
 #include "base/banned.h"
 
@@ -125,6 +126,26 @@ uint64_t cr_os_max_rss(void)
     mach_msg_type_number_t count = MACH_TASK_BASIC_INFO_COUNT;
     kern_return_t error = task_info(mach_task_self(), MACH_TASK_BASIC_INFO, (task_info_t)&info, &count);
     return error ? 0 : info.resident_size_max;
+}
+
+uint64_t cr_os_resident_bytes(void)
+{
+    /* Only as far as the oldest system knows the structure. */
+    struct task_vm_info info = {.phys_footprint = 0};
+    mach_msg_type_number_t count =
+        (offsetof(struct task_vm_info, phys_footprint) + sizeof info.phys_footprint) / sizeof(natural_t);
+    return task_info(mach_task_self(), TASK_VM_INFO, (task_info_t)&info, &count) ? 0 : info.phys_footprint;
+}
+
+void cr_os_thread_name(uint64_t thread, char *name, size_t bytes)
+{
+    struct proc_threadinfo info;
+    struct cr_text text = {name, bytes, 0, false};
+    cr_text_string(&text, "");
+    if (proc_pidinfo(getpid(), PROC_PIDTHREADID64INFO, thread, &info, sizeof info) != (int)sizeof info)
+        return;
+    info.pth_name[sizeof info.pth_name - 1] = '\0';
+    cr_text_string(&text, info.pth_name);
 }
 
 uint64_t cr_os_thread_id(void)

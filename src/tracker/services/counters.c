@@ -18,7 +18,8 @@ _Atomic uint64_t cr_recording_peak_awaited = UINT64_MAX;
 
 void cr_recording_each_slot(void (*visit)(void *context, struct cr_slot *slot), void *context)
 {
-    uint32_t count = (uint32_t)LOAD(cr_recording->sections[CR_SECTION_THREADS].used);
+    uint32_t count =
+        (uint32_t)atomic_load_explicit(&cr_recording->sections[CR_SECTION_THREADS].used, memory_order_acquire);
     for (uint32_t i = 0; i < count; i++)
         visit(context, cr_slot(i));
 }
@@ -61,6 +62,18 @@ static bool raise_peak(int64_t bytes, int64_t blocks)
     return false;
 }
 
+/* ---- extremes between two points of the timeline ---- */
+
+static void widen_span(int64_t low, int64_t high)
+{
+    struct cr_timeline *timeline = CR_SECTION_ITEM(struct cr_timeline, CR_SECTION_TIMELINE, 0);
+    int64_t lowest = LOAD(timeline->low_bytes), highest = LOAD(timeline->high_bytes);
+    while (low < lowest && !atomic_compare_exchange_weak(&timeline->low_bytes, &lowest, low))
+        ;
+    while (high > highest && !atomic_compare_exchange_weak(&timeline->high_bytes, &highest, high))
+        ;
+}
+
 /* Hands in; whether that found a new peak. */
 static bool hand_in(struct cr_slot *slot)
 {
@@ -74,10 +87,13 @@ static bool hand_in(struct cr_slot *slot)
     bool raised =
         raise_peak(bytes + LOAD(slot->high_bytes) - handed_bytes, blocks + LOAD(slot->high_blocks) - handed_blocks);
 
+    widen_span(bytes + LOAD(slot->low_bytes) - handed_bytes, bytes + LOAD(slot->high_bytes) - handed_bytes);
+
     STORE(slot->handed_bytes, live_bytes);
     STORE(slot->handed_blocks, live_blocks);
     STORE(slot->high_bytes, live_bytes);
     STORE(slot->high_blocks, live_blocks);
+    STORE(slot->low_bytes, live_bytes);
     return raised;
 }
 

@@ -30,40 +30,6 @@ struct cr_header *cr_recording = &dummy;
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
 #define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
 
-static const char *error_words(int error)
-{
-    switch (-error) {
-    case ENOSPC: return "no space left on the disk";
-    case EDQUOT: return "disk quota exceeded";
-    case EFBIG: return "over the file size limit";
-    case EACCES:
-    case EPERM: return "permission denied";
-    case EROFS: return "read-only file system";
-    case ENOENT: return "the folder is gone";
-    case EMFILE:
-    case ENFILE: return "too many open files";
-    case ENOMEM: return "out of memory";
-    default: return NULL;
-    }
-}
-
-void cr_recording_say(const char *what, const char *detail, int error)
-{
-    struct cr_text text = CR_TEXT(cr_recording->message);
-    if (cr_recording->message[0])
-        return;
-    cr_text_string(&text, what);
-    cr_text_string(&text, detail);
-    if (error) {
-        const char *words = error_words(error);
-        cr_text_string(&text, words ? ": " : ": error ");
-        if (words)
-            cr_text_string(&text, words);
-        else
-            cr_text_signed(&text, -error);
-    }
-}
-
 /* ---- sections ---- */
 
 static const struct {
@@ -80,6 +46,10 @@ static const struct {
     [CR_SECTION_MODULES] = {sizeof(struct cr_module), KIB4, (size_t)16 << 20},
     [CR_SECTION_STRINGS] = {1, KIB4, (size_t)16 << 20},
     [CR_SECTION_ERRORS] = {sizeof(struct cr_error), KIB4, (size_t)1 << 20},
+    [CR_SECTION_TIMELINE] = {sizeof(struct cr_point), KIB4, (size_t)1 << 20},
+    [CR_SECTION_SERIES] = {sizeof(struct cr_series_point), KIB4, (size_t)1 << 20},
+    [CR_SECTION_HISTOGRAMS] = {sizeof(struct cr_histogram), KIB4, (size_t)256 << 20},
+    [CR_SECTION_THREADINFO] = {sizeof(struct cr_thread_info), KIB4, (size_t)1 << 20},
 };
 
 char *cr_section_items[CR_SECTIONS];
@@ -124,7 +94,8 @@ static bool reserve_sections(void)
 static size_t next_chunk_bytes(enum cr_section_kind section, size_t needed)
 {
     size_t present = mapped.bytes[section];
-    size_t bytes = present / (LOAD(cr_recording->chunk_count) < CR_MAX_CHUNKS / 2 ? 8 : 2);
+    uint32_t chunks = LOAD(cr_recording->chunk_count);
+    size_t bytes = present / (chunks < CR_MAX_CHUNKS / 2 ? 8 : chunks < CR_MAX_CHUNKS / 4 * 3 ? 4 : 2);
     if (bytes < plan[section].first_bytes)
         bytes = plan[section].first_bytes;
     if (bytes < needed)
@@ -302,8 +273,10 @@ int cr_recording_start(const char *folder, uint64_t heap_bytes, uint64_t heap_fi
 
     cr_os_describe_process(add_meta, NULL);
     static const uint32_t first_items[CR_SECTIONS] = {
-        [CR_SECTION_SITES] = 1,   [CR_SECTION_EXTRAS] = 1,         [CR_SECTION_MODULES] = 1,
-        [CR_SECTION_STRINGS] = 1, [CR_SECTION_NODES] = CR_MARKERS, [CR_SECTION_PCS] = CR_MARKERS};
+        [CR_SECTION_SITES] = 1,     [CR_SECTION_EXTRAS] = 1,         [CR_SECTION_MODULES] = 1,
+        [CR_SECTION_STRINGS] = 1,   [CR_SECTION_NODES] = CR_MARKERS, [CR_SECTION_PCS] = CR_MARKERS,
+        [CR_SECTION_TIMELINE] = 1,  [CR_SECTION_SERIES] = 1,         [CR_SECTION_HISTOGRAMS] = 1,
+        [CR_SECTION_THREADINFO] = 1};
     for (int i = 0; i < CR_SECTIONS; i++)
         if (first_items[i] && cr_recording_append((enum cr_section_kind)i, NULL, first_items[i]) == CR_NO_ITEM)
             return -ENOMEM;
@@ -340,6 +313,17 @@ static void reset_sites(void)
         const struct cr_site was = *cr_site(i);
         *cr_site(i) = (struct cr_site){.address = was.address, .parent = was.parent, .pc = was.pc, .slot = was.slot};
         *cr_site_extra(i) = (struct cr_site_extra){0};
+    }
+}
+
+/* What happened over time is the parent's too. Histograms that no site refers to any more are lost room. */
+static void reset_history(void)
+{
+    static const enum cr_section_kind sections[] = {CR_SECTION_TIMELINE, CR_SECTION_SERIES, CR_SECTION_HISTOGRAMS,
+                                                    CR_SECTION_THREADINFO};
+    for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
+        struct cr_section *section = &cr_recording->sections[sections[i]];
+        memset(cr_section_items[sections[i]], 0, (size_t)LOAD(section->used) * section->item_bytes);
     }
 }
 
@@ -381,6 +365,7 @@ int cr_recording_fork(const char *folder)
 
     cr_recording_each_slot(reset_slot, NULL);
     reset_sites();
+    reset_history();
     fill_header(header, CR_RUN_FORKED | CR_RUN_CHILD);
     header->message[0] = '\0';
     header->snapshots = (struct cr_snapshots){.signal = at_fork.header.snapshots.signal};

@@ -52,6 +52,10 @@ static inline struct cr_site_extra *cr_site_extra(uint32_t i)
 {
     return CR_SECTION_ITEM(struct cr_site_extra, CR_SECTION_EXTRAS, i);
 }
+static inline struct cr_histogram *cr_histogram(uint32_t i)
+{
+    return CR_SECTION_ITEM(struct cr_histogram, CR_SECTION_HISTOGRAMS, i);
+}
 static inline struct cr_slot *cr_slot(uint32_t i) { return CR_SECTION_ITEM(struct cr_slot, CR_SECTION_THREADS, i); }
 
 /* Appends `count` items (NULL: zeroed ones) and returns the number of the first, or CR_NO_ITEM if there is no room. Takes the
@@ -85,6 +89,15 @@ void cr_recording_hand_in(struct cr_slot *slot);
 
 /* How far a slot's live bytes may move before they are handed in; grows with the peak (docs/format.md, peak_bytes). */
 extern _Atomic int64_t cr_recording_step;
+
+/* A slot's live bytes have fallen to a new low (slot->low_bytes says it): hands in when it has moved by a step. */
+static inline void cr_recording_fall(struct cr_slot *slot)
+{
+    int64_t moved = atomic_load_explicit(&slot->handed_bytes, memory_order_relaxed) -
+                    atomic_load_explicit(&slot->low_bytes, memory_order_relaxed);
+    if (CR_UNLIKELY(moved > atomic_load_explicit(&cr_recording_step, memory_order_relaxed)))
+        cr_recording_hand_in(slot);
+}
 
 /* Takes a file of this many bytes from the budget; false if it does not allow one. It may lie in another process's recording. */
 bool cr_recording_claim(struct cr_budget *budget, uint64_t bytes);

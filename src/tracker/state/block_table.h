@@ -27,10 +27,12 @@
 
 struct cr_record {
     _Atomic uint64_t address; /* 0: not a live block */
-    uint64_t size_tag;        /* requested bytes << 8 | tag; in a spare record: the next spare one */
-    uint64_t time_ns;         /* coarse monotonic clock */
-    uint32_t node;            /* where it was allocated; 0: unknown */
-    uint32_t thread;          /* number of the allocating thread */
+    uint64_t
+        size_tag;    /* requested bytes << 16 | times it has grown << 8 | tag; in a spare record: the next spare one */
+    uint32_t born;   /* coarse monotonic clock in 2^20 ns, low half: enough for 52 days back */
+    uint32_t count;  /* allocations of its thread up to then, itself included, low half */
+    uint32_t node;   /* where it was allocated; 0: unknown */
+    uint32_t thread; /* number of the allocating thread */
 };
 static_assert(sizeof(struct cr_record) == 32, "two to a cache line");
 
@@ -42,8 +44,27 @@ enum cr_tag {
         0x80, /* lies where crunch has put it (events/placement.h): the allocator does not know its address */
 };
 
-static inline uint64_t cr_record_size(const struct cr_record *record) { return record->size_tag >> 8; }
+static inline uint64_t cr_record_size(const struct cr_record *record) { return record->size_tag >> 16; }
 static inline unsigned cr_record_tag(const struct cr_record *record) { return (unsigned)(record->size_tag & 0xff); }
+
+static inline unsigned cr_record_growth(const struct cr_record *record) { return record->size_tag >> 8 & 0xff; }
+#define CR_GROWTH_MOST 0xffu
+static inline uint64_t cr_record_sized(uint64_t size, unsigned growth, unsigned tag)
+{
+    return size << 16 | growth << 8 | tag;
+}
+
+#define CR_AGE_SHIFT 20
+/* How long ago it was allocated, in 2^20 ns; now: of the coarse clock. */
+static inline uint32_t cr_record_age(const struct cr_record *record, uint64_t now)
+{
+    return (uint32_t)(now >> CR_AGE_SHIFT) - record->born;
+}
+/* When, in ns of the coarse clock. */
+static inline uint64_t cr_record_time_ns(const struct cr_record *record, uint64_t now)
+{
+    return now - ((uint64_t)cr_record_age(record, now) << CR_AGE_SHIFT);
+}
 
 /* A thread's own supply of records. All zero at first. */
 struct cr_spares {

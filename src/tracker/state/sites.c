@@ -97,11 +97,9 @@ static CR_COLD uint32_t find_gone(struct cr_leaves *leaves, uint32_t slot, const
     return item ? item : add(leaves, hash, &site);
 }
 
-uint32_t cr_site_own(struct cr_leaves *leaves, uint32_t slot, uint32_t foreign)
+uint32_t cr_site_of_other(struct cr_leaves *leaves, uint32_t slot, uint32_t foreign)
 {
     const struct cr_site *other = cr_site(foreign);
-    if (CR_UNLIKELY(!foreign) || other->slot == slot)
-        return foreign;
     uint32_t item = cr_site_find(leaves, slot, other->parent, other->address);
     return CR_LIKELY(cr_site(item)->pc == other->pc) ? item : find_gone(leaves, slot, other);
 }

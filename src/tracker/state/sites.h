@@ -10,6 +10,7 @@
 #define CR_STATE_SITES_H
 
 #include "services/recording.h"
+#include "state/block_table.h"
 
 /* A thread's hash table of its items. All zero at first. */
 struct cr_leaves {
@@ -21,7 +22,11 @@ struct cr_leaves {
 /* The thread's item for a place; 0 if there is no memory. slot: the thread's item of THREADS. */
 uint32_t cr_site_find(struct cr_leaves *leaves, uint32_t slot, uint32_t parent, uintptr_t address);
 /* The thread's item for the place of another thread's item. */
-uint32_t cr_site_own(struct cr_leaves *leaves, uint32_t slot, uint32_t foreign);
+uint32_t cr_site_of_other(struct cr_leaves *leaves, uint32_t slot, uint32_t foreign);
+static inline uint32_t cr_site_own(struct cr_leaves *leaves, uint32_t slot, uint32_t item)
+{
+    return CR_LIKELY(!item || cr_site(item)->slot == slot) ? item : cr_site_of_other(leaves, slot, item);
+}
 
 #define CR_SITE_LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
 #define CR_SITE_STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
@@ -48,8 +53,8 @@ static inline void cr_site_birth(uint32_t item, uint64_t size)
     CR_SITE_ADD(site->live_blocks, 1);
 }
 
-/* It went, after lifetime ns. */
-static inline void cr_site_death(uint32_t item, uint64_t size, uint64_t lifetime, bool temporary)
+/* It went, at this age (state/block_table.h). */
+static inline void cr_site_death(uint32_t item, uint64_t size, uint32_t age, bool temporary)
 {
     struct cr_site *site = cr_site(item);
     struct cr_site_extra *extra = cr_site_extra(item);
@@ -57,7 +62,7 @@ static inline void cr_site_death(uint32_t item, uint64_t size, uint64_t lifetime
     CR_SITE_ADD(site->live_bytes, -(int64_t)size);
     CR_SITE_ADD(site->live_blocks, -1);
     CR_SITE_ADD(extra->temporary, temporary);
-    CR_SITE_ADD(extra->lifetime_ns, lifetime);
+    CR_SITE_ADD(extra->lifetime_ns, (uint64_t)age << CR_AGE_SHIFT);
 }
 
 #endif

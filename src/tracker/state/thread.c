@@ -8,6 +8,7 @@
 #include "platform/platform.h"
 #include "services/arena.h"
 #include "services/recording.h"
+#include "state/thread_info.h"
 #include "base/banned.h"
 
 _Atomic bool cr_active;
@@ -95,9 +96,19 @@ static void at_thread_end(void *value)
     cr_tls_set((void *)CR_THREAD_BUSY);
     cr_record_spill(&thread->spares);
     take_altstack_back(thread);
-    thread->number = 0;
+    cr_lock(&cr_threads_lock);
+    cr_thread_info_end(thread->info_item);
+    cr_unlock(&cr_threads_lock);
+    thread->number = thread->info_item = 0;
     cr_tls_set((void *)CR_THREAD_ENDING);
     put_back(thread);
+}
+
+static void tell_info(struct cr_thread *thread)
+{
+    cr_lock(&cr_threads_lock);
+    thread->info_item = cr_thread_info_begin(thread->number - cr_threads_base, thread->slot_item);
+    cr_unlock(&cr_threads_lock);
 }
 
 /* Gives the calling thread a state. On failure it has none and tracking ends: an unrecorded thread would make every count wrong. */
@@ -119,6 +130,7 @@ static struct cr_thread *attach(bool ending)
         thread->memo->stack_bytes = thread->unwind->stack_high - thread->unwind->stack_low;
         if (!ending) {
             thread->number = cr_threads_base + (uint32_t)atomic_fetch_add(&cr_recording->threads, 1) + 1;
+            tell_info(thread);
             cr_tls_at_end(thread);
             lend_altstack(thread);
         }
@@ -149,6 +161,9 @@ void cr_threads_fork(uint64_t parent_threads)
     bool known = (uintptr_t)self > CR_THREAD_BUSY;
     cr_threads_base += (uint32_t)parent_threads;
     cr_recording->threads = known;
-    if (known)
+    cr_thread_info_start();
+    if (known) {
         self->number = cr_threads_base + 1;
+        tell_info(self);
+    }
 }

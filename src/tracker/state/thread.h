@@ -37,6 +37,7 @@ struct cr_thread {
     uint32_t number;     /* 1, 2, ...; 0 when borrowed */
     struct cr_slot *slot;
     uint32_t slot_item;   /* its number */
+    uint32_t info_item;   /* of THREADINFO; 0: none */
     uint32_t last_record; /* of the block it allocated last; 0: none yet */
     struct cr_leaves leaves;
     struct cr_trail trail;

@@ -45,6 +45,13 @@ char ***_NSGetEnviron(void);
 #define PROC_PIDPATHINFO_MAXSIZE 4096
 int proc_pidpath(int process, void *path, uint32_t bytes);
 int proc_regionfilename(int process, uint64_t address, void *path, uint32_t bytes);
+#define PROC_PIDTHREADID64INFO 15
+struct proc_threadinfo {
+    uint64_t times[2];
+    int32_t state[8];
+    char pth_name[64];
+};
+int proc_pidinfo(int process, int kind, uint64_t argument, void *info, int bytes);
 
 typedef struct dl_info {
     const char *dli_fname;
@@ -108,6 +115,13 @@ extern mach_port_t mach_task_self_;
 #define mach_task_self() mach_task_self_
 #define TASK_DYLD_INFO 17
 #define TASK_DYLD_INFO_COUNT (sizeof(struct task_dyld_info) / sizeof(natural_t))
+#define TASK_VM_INFO 22
+struct task_vm_info { /* the first revision; it has grown since */
+    uint64_t virtual_size;
+    int32_t region_count, page_size;
+    uint64_t others[16];
+    uint64_t phys_footprint;
+};
 #define MACH_TASK_BASIC_INFO 20
 #define MACH_TASK_BASIC_INFO_COUNT (sizeof(struct mach_task_basic_info) / sizeof(natural_t))
 

@@ -1,0 +1,136 @@
+/* timeline.c - see timeline.h. One thread at a time takes a point: the one that finds `taking` free; the others go on. So a signal
+ * handler never waits for the thread it interrupted. */
+#include "state/timeline.h"
+
+#include <time.h>
+
+#include "platform/platform.h"
+#include "state/series.h"
+#include "base/banned.h"
+
+#define FIRST_INTERVAL_NS ((uint64_t)1 << 15)
+#define EARLY_NS ((uint64_t)20000000) /* from then on the coarse clock serves: its ticks are 1 to 10 ms */
+#define EARLY_EVENTS 16u              /* allocations and frees between looks at the exact clock */
+#define RESIDENT_NS ((uint64_t)10000000)
+#define COST_SHARE 100u
+#define END_TRIES 20
+
+#define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
+#define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
+
+_Atomic uint64_t cr_timeline_due = UINT64_MAX;
+_Atomic bool cr_timeline_begins;
+
+static struct {
+    _Atomic bool taking;
+    _Atomic uint64_t looked_at; /* events of a slot at the last look at the exact clock */
+    uint64_t resident_due, series_due;
+} state;
+
+static void absorb(void *entry, const void *next)
+{
+    struct cr_point *point = entry, merged = *(const struct cr_point *)next;
+    merged.low_bytes = point->low_bytes < merged.low_bytes ? point->low_bytes : merged.low_bytes;
+    merged.high_bytes = point->high_bytes > merged.high_bytes ? point->high_bytes : merged.high_bytes;
+    merged.resident_bytes = merged.resident_bytes ? merged.resident_bytes : point->resident_bytes;
+    *point = merged;
+}
+
+const struct cr_history_kind cr_timeline_points = {CR_SECTION_TIMELINE, CR_TIMELINE_HALF, absorb};
+
+static struct cr_timeline *timeline(void) { return CR_SECTION_ITEM(struct cr_timeline, CR_SECTION_TIMELINE, 0); }
+
+static bool add_point(uint64_t now)
+{
+    struct cr_header *header = cr_recording;
+    struct cr_totals totals = cr_recording_totals();
+    int64_t live = LOAD(header->shared_bytes);
+    struct cr_point point = {
+        .time_ns = now - header->start_ns,
+        .live_bytes = live,
+        .live_blocks = LOAD(header->shared_blocks),
+        .low_bytes = atomic_exchange(&timeline()->low_bytes, live),
+        .high_bytes = atomic_exchange(&timeline()->high_bytes, live),
+        .allocations = totals.allocations,
+        .bytes_allocated = totals.bytes_allocated,
+    };
+    if (point.low_bytes > live) /* a thread has handed in since: its extremes count for the next point */
+        point.low_bytes = live;
+    if (point.high_bytes < live)
+        point.high_bytes = live;
+    if (now >= state.resident_due) {
+        point.resident_bytes = cr_os_resident_bytes();
+        state.resident_due = now + RESIDENT_NS;
+    }
+    return cr_history_add(&cr_timeline_points, &point);
+}
+
+static uint64_t later(uint64_t now, uint64_t interval, uint64_t start, bool limited)
+{
+    uint64_t rest = limited ? (now - start) * COST_SHARE : 0;
+    return now + (rest > interval ? rest : interval);
+}
+
+/* What is due; `always` a point and a series point. `taking` is the caller's. */
+static void take(bool always)
+{
+    uint64_t start = cr_os_now_ns();
+    bool room = add_point(start);
+    uint64_t end = cr_os_now_ns();
+    STORE(cr_timeline_due,
+          room ? later(end, LOAD(timeline()->history.interval_ns), start, !LOAD(cr_timeline_begins)) : UINT64_MAX);
+    if (!always && end < state.series_due)
+        return;
+    room = cr_series_point(start - cr_recording->start_ns);
+    uint64_t done = cr_os_now_ns();
+    state.series_due = room ? later(done, cr_series_interval(), end, true) : UINT64_MAX;
+}
+
+void cr_timeline_point(struct cr_slot *slot)
+{
+    if (atomic_exchange(&state.taking, true))
+        return;
+    cr_recording_hand_in(slot);
+    take(false);
+    atomic_store(&state.taking, false);
+}
+
+void cr_timeline_look_early(struct cr_slot *slot)
+{
+    uint64_t events = LOAD(slot->allocations) + LOAD(slot->frees);
+    if (events - LOAD(state.looked_at) < EARLY_EVENTS) /* of another slot, maybe: then this one looks, too */
+        return;
+    STORE(state.looked_at, events);
+    uint64_t now = cr_os_now_ns();
+    if (now - cr_recording->start_ns > EARLY_NS)
+        STORE(cr_timeline_begins, false);
+    else if (now >= LOAD(cr_timeline_due))
+        cr_timeline_point(slot);
+}
+
+void cr_timeline_start(void)
+{
+    state.resident_due = state.series_due = 0;
+    int64_t live = LOAD(cr_recording->shared_bytes);
+    STORE(timeline()->low_bytes, live);
+    STORE(timeline()->high_bytes, live);
+    STORE(timeline()->history.interval_ns, FIRST_INTERVAL_NS);
+    cr_series_start();
+    STORE(state.looked_at, 0);
+    STORE(cr_timeline_begins, true);
+    take(true);
+    atomic_store(&state.taking, false);
+}
+
+void cr_timeline_end(void)
+{
+    struct timespec pause = {0, 1000000};
+    for (int i = 0; atomic_exchange(&state.taking, true); i++) {
+        if (i == END_TRIES) /* by a thread that hangs, or the one that this signal handler interrupted */
+            return;
+        nanosleep(&pause, NULL);
+    }
+    state.resident_due = 0;
+    take(true);
+    atomic_store(&state.taking, false);
+}
