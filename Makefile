@@ -244,7 +244,7 @@ build/darwin/$(1)/libcrunch.dylib: $(call objects,darwin/$(1),$(DARWIN_SOURCES))
 build/darwin/$(1)/libcrunch-check.dylib: $(call objects,darwin/$(1),$(DARWIN_ACCESS_SOURCES))
 build/darwin/$(1)/libcrunch.dylib build/darwin/$(1)/libcrunch-check.dylib:
 	$$(call say,LINK,$$@)
-	$$(Q)$$(call cross_compiler,$(1)) $(OPTIMISE) -g $$^ $(darwin_LDFLAGS) $$($$(DARWIN_CC)_LDFLAGS) -o $$@
+	$$(Q)$$(call cross_compiler,$(1)) $(OPTIMISE) -g $$^ $$(darwin_LDFLAGS) $$($$(DARWIN_CC)_LDFLAGS) -o $$@
 endef
 $(foreach arch,arm64 x86_64,$(eval $(call darwin_rules,$(arch))))
 

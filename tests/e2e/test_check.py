@@ -108,6 +108,35 @@ def test_guard_finds_what_lies_between_block_and_page(folder):
     assert problem.kind == "overrun" and tagged("found", "overrun") in lines(problem, "here")
 
 
+SQL = ("create table t(a integer primary key, b text); with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000) "
+       "insert into t select i, 'row ' || i from n; create index x on t(b); select count(*), max(b) from t;")
+PROGRAMS = [
+    ["jq", "-n", "[range(20000) | {id: ., name: \"item \\(.)\"}] | map(.name) | join(\",\") | length"],
+    ["sqlite3", ":memory:", SQL],
+    ["python3", "-c", "import json, decimal, subprocess; print(len(json.dumps([list(range(n)) for n in range(300)])), subprocess.run(['true']))"],
+    ["perl", "-e", "my %h; $h{$_} = [$_ x 3] for 1 .. 20000; print join(',', (sort keys %h)[0 .. 9])"],
+    ["git", "-C", str(ROOT), "log", "--stat", "-3"],
+    ["gcc", "-O1", "-S", "-o", "-", str(ROOT / "tests/targets/example.c")],
+    ["clang", "-O1", "-w", "-S", "-o", "-", str(ROOT / "tests/targets/example.c")],
+    ["node", "-e", "const a = []; for (let i = 0; i < 50000; i++) a.push({i, s: 'x' + i}); console.log(JSON.stringify(a).length)"],
+    ["xmllint", "--html", "--noout", str(ROOT / "templates" / "report.html")],
+    ["bash", "-c", "for i in 1 2 3; do echo $i; done; x=$(seq 1000 | sort -n | tail -1); echo $x"],
+    ["tar", "cf", "/dev/null", "-C", str(ROOT), "src", "--totals"],
+]
+
+
+@pytest.mark.parametrize("options", [["--check"], ["--guard=1000"]])
+@pytest.mark.parametrize("command", PROGRAMS, ids=[command[0] for command in PROGRAMS])
+def test_distribution_programs_have_no_errors(command, options, folder):
+    env = {"PYTHONMALLOC": "malloc", "PYTHONHASHSEED": "0", "PERL_HASH_SEED": "0"}
+    needs(command[0])
+    plain = bare(command, env=env)
+    result, run_folder = crunch(folder, *command, options=["-q", "--no-heap", *options], env=env)
+    said = re.sub(rb" \([^)]*/s\)", b"", result.stderr), re.sub(rb" \([^)]*/s\)", b"", plain.stderr)  # tar tells how fast it was
+    assert (result.status, result.stdout) == (plain.status, plain.stdout) and said[0] == said[1]
+    assert [problem.headline for one in (run_folder, *run_folder.children.values()) for problem in found(one)] == []
+
+
 def test_usable_size_is_the_requested_one(folder):
     for options in (["--check"], ["--guard"]):
         result, run_folder = crunch(folder, target("check"), "usable", options=options)

@@ -25,6 +25,12 @@
 #define CR_ACCESS_DECLARATION(system, type, name, parameters) CR_DECLARE_##system(type, name, parameters)
 CR_ACCESS_LIST(CR_ACCESS_DECLARATION)
 
+/* The real ones that both systems have, of which headers do not declare all, and some otherwise. */
+#define CR_ACCESS_REAL_BOTH(type, name, parameters) type name parameters;
+#define CR_ACCESS_REAL_LINUX(type, name, parameters)
+#define CR_ACCESS_REAL(system, type, name, parameters) CR_ACCESS_REAL_##system(type, name, parameters)
+CR_ACCESS_LIST(CR_ACCESS_REAL)
+
 /* The real functions; on macOS they are called by name and the table is empty. */
 #define CR_ACCESS_MEMBER(system, type, name, parameters) CR_REAL_FIELD_##system(type, name, parameters)
 struct cr_real {
