@@ -8,8 +8,9 @@ import errno
 import fcntl
 import os
 import signal
+import time
 from dataclasses import dataclass
-from typing import Callable, List, Mapping, Optional
+from typing import Callable, List, Mapping, Optional, Sequence
 
 from report.errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, CrunchError
 from report.summary import End
@@ -20,6 +21,7 @@ TERMINALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTIN, sign
 WAITED_FOR = frozenset((signal.SIGCHLD, signal.SIGALRM, *PASSED_ON, *TERMINALS))
 IGNORED_BY_PYTHON = tuple(getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name))
 SI_KERNEL = 0x80
+EARLY_SECONDS = 0.02  # a timer's signal may come a little before the clock says so
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Every:
 
 
 def run(path: str, arguments: List[str], environment: Mapping[str, str], stdin: Optional[int], stdout: Optional[int],
-        every: Optional[Every] = None) -> Ended:
+        every: Sequence[Every] = ()) -> Ended:
     """Runs the program to its end. CrunchError (126, 127) if it cannot be started."""
     child_was_ignored = signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -52,7 +54,8 @@ def run(path: str, arguments: List[str], environment: Mapping[str, str], stdin: 
     try:
         started = _start(path, arguments, environment, (stdin, stdout), mask, child_was_ignored)
         if every:
-            signal.setitimer(signal.ITIMER_REAL, every.seconds, every.seconds)
+            shortest = min(job.seconds for job in every)
+            signal.setitimer(signal.ITIMER_REAL, shortest, shortest)
         return _wait(started, every)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
@@ -128,16 +131,25 @@ def _is_text(path: str) -> bool:
         return False
 
 
-def _wait(child: int, every: Optional[Every]) -> Ended:
+def _wait(child: int, every: Sequence[Every]) -> Ended:
+    due = [time.monotonic() + job.seconds for job in every]
     while True:
         ended = _look(child)
         if ended:
             return ended
         number, from_kernel = _next_signal()
-        if number == signal.SIGALRM and every:
-            every.do()
+        if number == signal.SIGALRM:
+            _do_what_is_due(every, due)
         if number in PASSED_ON and not (from_kernel and _reaches_all(number)):
             os.kill(child, number)
+
+
+def _do_what_is_due(every: Sequence[Every], due: List[float]) -> None:
+    for at, job in enumerate(every):
+        now = time.monotonic()
+        if now >= due[at] - EARLY_SECONDS:
+            due[at] = now + job.seconds
+            job.do()
 
 
 def _reaches_all(number: int) -> bool:
