@@ -41,7 +41,7 @@ static void test_order(void)
        "and that of an address inside of it, up to its end");
     struct cr_record record = {.size_tag = cr_record_sized(70, 0, 0)};
     cr_freed_add(&history, 0x4000, &record, cr_freed_by(9) | CR_FREED_STACK | 1234);
-    right = cr_freed_find(&history, 0x4000, &found) && found.stack == 1234 && !found.caller && found.thread == 9;
+    right = cr_freed_find(&history, 0x4000, &found) && found.site == 1234 && !found.caller && found.thread == 9;
     ok(right, "a whole stack is told from a return address");
     for (uint64_t i = 0; i < CR_FREED_ENTRIES - 4; i++)
         add(0x100000 + i * 16, i);
