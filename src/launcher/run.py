@@ -8,8 +8,9 @@ import errno
 import fcntl
 import os
 import signal
+import time
 from dataclasses import dataclass
-from typing import Callable, List, Mapping, Optional
+from typing import Callable, List, Mapping, Optional, Sequence
 
 from report.errors import EXIT_NOT_EXECUTABLE, EXIT_NOT_FOUND, CrunchError
 from report.summary import End
@@ -40,11 +41,11 @@ class Every:
     """What is to be done again and again while the program runs."""
 
     seconds: float
-    do: Callable[[], None]
+    do: Callable[[int], None]  # told the program's process number
 
 
 def run(path: str, arguments: List[str], environment: Mapping[str, str], stdin: Optional[int], stdout: Optional[int],
-        every: Optional[Every] = None) -> Ended:
+        every: Sequence[Every] = ()) -> Ended:
     """Runs the program to its end. CrunchError (126, 127) if it cannot be started."""
     child_was_ignored = signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -52,8 +53,9 @@ def run(path: str, arguments: List[str], environment: Mapping[str, str], stdin: 
     try:
         started = _start(path, arguments, environment, (stdin, stdout), mask, child_was_ignored)
         if every:
-            signal.setitimer(signal.ITIMER_REAL, every.seconds, every.seconds)
-        return _wait(started, every)
+            often = min(task.seconds for task in every)
+            signal.setitimer(signal.ITIMER_REAL, often, often)
+        return _wait(started, [_Due(task) for task in every])
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         while signal.sigpending() & WAITED_FOR:
@@ -128,14 +130,29 @@ def _is_text(path: str) -> bool:
         return False
 
 
-def _wait(child: int, every: Optional[Every]) -> Ended:
+class _Due:
+    """A task and when it is to be done next. The timer is that of the most frequent one."""
+
+    def __init__(self, task: Every) -> None:
+        self.task = task
+        self.at = time.monotonic() + task.seconds
+
+    def look(self, child: int) -> None:
+        """Does it if it is time, or nearly so: a timer never is quite in time."""
+        now = time.monotonic()
+        if now >= self.at - 0.01:
+            self.at = max(self.at + self.task.seconds, now)
+            self.task.do(child)
+
+
+def _wait(child: int, tasks: List[_Due]) -> Ended:
     while True:
         ended = _look(child)
         if ended:
             return ended
         number, from_kernel = _next_signal()
-        if number == signal.SIGALRM and every:
-            every.do()
+        for task in tasks if number == signal.SIGALRM else ():
+            task.look(child)
         if number in PASSED_ON and not (from_kernel and _reaches_all(number)):
             os.kill(child, number)
 

@@ -120,13 +120,23 @@ static struct {
     uint32_t points;
 } truth;
 
-/* One event, and whether the point that it took, if it did, is right. */
+/* Whether a point that the event took, if it did, is right: it says what was before. */
+static bool is_right(bool due)
+{
+    if (points() == truth.points)
+        return !due;
+    const struct cr_point *taken = point(points() - 1);
+    bool right = taken->live_bytes == truth.live && taken->low_bytes == truth.low && taken->high_bytes == truth.high;
+    truth.low = truth.high = truth.live;
+    truth.points = points();
+    return right && due;
+}
+
 static bool event(struct cr_thread *thread, uint64_t *random, size_t most)
 {
-    size_t place = random_below(random, PLACES), size = 1 + random_below(random, most);
+    size_t place = random_below(random, PLACES), size = 1 + random_below(random, most), was = truth.size[place];
     bool due = random_below(random, 50) == 0;
     atomic_store(&cr_timeline_due, due ? 0 : UINT64_MAX);
-    int64_t was = (int64_t)truth.size[place];
     if (!was)
         alloc(thread, place, truth.size[place] = size);
     else if (random_below(random, 3) == 0)
@@ -135,16 +145,11 @@ static bool event(struct cr_thread *thread, uint64_t *random, size_t most)
         truth.size[place] = 0;
         cr_on_free(thread, (void *)((place + 1) << 12));
     }
-    truth.live += (int64_t)truth.size[place] - was;
+    bool right = is_right(due);
+    truth.live += (int64_t)truth.size[place] - (int64_t)was;
     truth.low = truth.live < truth.low ? truth.live : truth.low;
     truth.high = truth.live > truth.high ? truth.live : truth.high;
-    if (points() == truth.points)
-        return !due;
-    const struct cr_point *taken = point(points() - 1);
-    bool right = taken->live_bytes == truth.live && taken->low_bytes == truth.low && taken->high_bytes == truth.high;
-    truth.low = truth.high = truth.live;
-    truth.points = points();
-    return right && due;
+    return right;
 }
 
 static bool extremes_are_exact(void)
