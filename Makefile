@@ -167,7 +167,7 @@ unit: unit-programs ## tests of the C modules: plain, under ASan+UBSan, under TS
 	@$(PYTHON) tests/run.py unit
 e2e: all ubsan ## tests of the whole: programs run under crunch
 	@$(PYTHON) tests/run.py e2e
-report: ## tests of the report
+report: all ## tests of the report
 	@$(PYTHON) tests/run.py report
 
 LINT_FILES = $(shell find src tests -name '*.[ch]')
@@ -184,8 +184,9 @@ lint: ## clang-format, cppcheck and clang-tidy, as far as they are here
 	    --suppress=uninitvar --suppress=ctuuninitvar --enable=warning$(comma)performance$(comma)portability -D__linux__ -D__x86_64__ -Isrc/tracker $(LINT_SOURCES))
 	$(call lint_with,clang-tidy,--quiet $(LINT_SOURCES) -- $(COMMON) $($(HOST)_CFLAGS) 2>/dev/null)
 
-bench: all ## time and memory against the bare programs
+bench: all ## time and memory against the bare programs; a large report
 	@$(PYTHON) tests/bench/bench.py
+	@$(PYTHON) tests/bench/report.py
 
 # ---- macOS library from any machine ----------------------------------------------------------------------------------
 

@@ -4,9 +4,10 @@
 Usage:
   crunch [options] [--suppressions <file>]... [--] <program> [<arguments>...]
   crunch [options] [--suppressions <file>]... --report <folder>
-  crunch [options] --export <format> <folder>
+  crunch [options] [--suppressions <file>]... --export <format> <folder>
   crunch [options] --compare <old> <new>
   crunch [options] --snapshot <process>
+  crunch [options] --watch <process>
   crunch --list
   crunch --help | --version
 
@@ -35,8 +36,10 @@ Options:
   --open                Open the report in the browser.
   --editor <pattern>    Source lines in the report open by this address, such as vscode://file/{file}:{line}.
   --report <folder>     Make the report of a finished run again.
-  --export <format>     Write a finished run's call stacks, as 'folded' or 'speedscope', to standard output or -o.
+  --export <format>     Write a finished run for another program, to standard output or -o: folded, speedscope, pprof,
+                        massif, dhat, xml (valgrind's), csv or json.
   --value <what>        Of the export: live, peak, bytes, allocations or temporary [default: live].
+  --debuginfod <s>      Ask the servers of DEBUGINFOD_URLS for debug information that is missing, for s seconds in all.
   --compare <old>       Compare two run folders or snapshots by call stack.
   --fail-if-grown <size>
                         Of the comparison: exit status 1 if more has come to live than this.
@@ -46,6 +49,7 @@ Options:
   --snapshot-on <signal>
                         Take one whenever the program gets this signal (USR1 …).
   --snapshot <process>  Have a running program take one now; by number or folder.
+  --watch <process>     Show a running program on the whole terminal.
   --list                Show the programs that run under crunch.
   -h --help             Show this text.
   --version             Show the version.
@@ -63,7 +67,7 @@ sys.path.insert(0, str(ROOT / "src"))
 
 from launcher import (commands, crashes, folder, inject, live, options, program, progress, resident, run, sites,  # noqa: E402 (found
                       suppressed, terminal)  # through the line above)
-from report import findings  # noqa: E402
+from report import debuginfod, findings  # noqa: E402
 from report import run as runs  # noqa: E402
 from report import snapshots, summary, suppressions  # noqa: E402
 from report.errors import EXIT_FAILED, CrunchError  # noqa: E402
@@ -78,7 +82,7 @@ def main(arguments: List[str]) -> int:
             return export(chosen)
         if chosen.compare:
             return compared(chosen)
-        if chosen.list or chosen.snapshot:
+        if chosen.list or chosen.snapshot or chosen.watch:
             return asked(chosen)
         return remake(chosen) if chosen.report_folder else record(chosen)
     except CrunchError as error:
@@ -125,7 +129,7 @@ def record(chosen: options.Options) -> int:
             samples = resident.Samples(claimed.path)
             every = [run.Every(resident.SECONDS, samples.take)]
             if chosen.snapshot_every:
-                every.append(run.Every(chosen.snapshot_every, lambda _: commands.poke_all(claimed.path)))
+                every.append(run.Every(chosen.snapshot_every, lambda: commands.poke_all(claimed.path)))
             ended = run.run(path, [typed, *chosen.arguments], environment, *streams, every)
             samples.write()
         failed = False
@@ -143,6 +147,13 @@ def read_suppressions(chosen: options.Options) -> suppressions.Suppressions:
     return suppressions.read(chosen.suppressions, suppressions.RUNTIMES)
 
 
+def servers(chosen: options.Options, told: Optional[progress.Bar]) -> Optional[debuginfod.Debuginfod]:
+    """Who is asked for debug information; None: nobody."""
+    if chosen.debuginfod is None:
+        return None
+    return debuginfod.Debuginfod(os.environ.get("DEBUGINFOD_URLS", ""), chosen.debuginfod, told.fetching if told else None)
+
+
 def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppressions.Suppressions) -> bool:
     """Completes the run folder, prints the summary and writes the page; returns whether the program was found to be wrong."""
     if not summary.complete(path, ended.end, ended.max_rss):
@@ -151,7 +162,7 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
     for process in (path, *runs.children(path)):
         snapshots.settle(process)
     with progress.bar(sys.stderr, chosen.quiet) as told:
-        started = runs.load(path, told, entries)
+        started = runs.load(path, told, entries, servers(chosen, told))
         last = runs.became(started) or started
         failure = "" if chosen.no_report else written_page(started, chosen.editor)
         why, riddle = ([], "") if chosen.quiet else explained(last)
@@ -201,7 +212,13 @@ def compared(chosen: options.Options) -> int:
 
 def asked(chosen: options.Options) -> int:
     """The commands about programs that run."""
-    for line in commands.listed() if chosen.list else [commands.snapshot(chosen.snapshot or "")]:
+    if chosen.watch:
+        from launcher import watch
+
+        lines = watch.watch(chosen.watch)
+    else:
+        lines = commands.listed() if chosen.list else [commands.snapshot(chosen.snapshot or "")]
+    for line in lines:
         print(line)
     return 0
 
@@ -211,7 +228,7 @@ def remake(chosen: options.Options) -> int:
     path = Path(os.path.abspath(chosen.report_folder or ""))
     summary.complete(path)
     with progress.bar(sys.stderr, chosen.quiet) as told:
-        recorded = runs.load(path, told, read_suppressions(chosen))
+        recorded = runs.load(path, told, read_suppressions(chosen), servers(chosen, told))
         write_page(recorded, chosen.editor)
     if not chosen.quiet:
         say([f"crunch report written to {printable(str(path / 'report.html'))}", *suppressed.lines(recorded)])
@@ -222,18 +239,19 @@ def remake(chosen: options.Options) -> int:
 
 
 def export(chosen: options.Options) -> int:
-    """Writes the call stacks of a finished run for other programs."""
-    from report import export as exports
+    """Writes a finished run for other programs."""
+    from report import exports
 
     path = Path(os.path.abspath(chosen.folder or ""))
     summary.complete(path)
     with progress.bar(sys.stderr) as told:
-        text = exports.text(runs.load(path, told), chosen.export or "", chosen.value, f"crunch {VERSION}")
+        recorded = runs.load(path, told, read_suppressions(chosen), servers(chosen, told))
+        data = exports.render(recorded, chosen.export or "", chosen.value, f"crunch {VERSION}")
     try:
         if chosen.stdout:
-            Path(chosen.stdout).write_text(text, "utf-8")
+            Path(chosen.stdout).write_bytes(data)
         else:
-            sys.stdout.buffer.write(text.encode("utf-8"))
+            sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
     except OSError as error:
         raise CrunchError(f"{printable(chosen.stdout or 'standard output')} cannot be written: {error.strerror}") from None

@@ -48,6 +48,7 @@ class Options:
     suppressions: List[str]  # files, each once
     print_suppressions: bool
     error_exitcode: int  # 0: the exit status is the program's, whatever was found
+    debuginfod: Optional[int]  # seconds; None: no server is asked
     quiet: bool
     open: bool
     editor: str  # pattern of links to source lines; empty: none
@@ -58,6 +59,7 @@ class Options:
     snapshot_every: float  # seconds; 0: not
     snapshot_at_peak: bool
     snapshot_on: int  # the number of a signal; 0: none
+    watch: Optional[str]
     list: bool
 
     @property
@@ -88,6 +90,7 @@ def from_docopt(values: Mapping[str, Any]) -> Options:
         suppressions=list(dict.fromkeys(values["--suppressions"])),  # docopt gives some of them more than once
         print_suppressions=values["--print-suppressions"],
         error_exitcode=exit_status(values["--error-exitcode"], "--error-exitcode") if values["--error-exitcode"] is not None else 0,
+        debuginfod=None if values["--debuginfod"] is None else number(values["--debuginfod"], "--debuginfod"),
         quiet=values["--quiet"],
         open=values["--open"],
         compare=values["--compare"],
@@ -97,6 +100,7 @@ def from_docopt(values: Mapping[str, Any]) -> Options:
         snapshot_every=0.0 if values["--snapshot-every"] is None else seconds(values["--snapshot-every"], "--snapshot-every"),
         snapshot_at_peak=values["--snapshot-at-peak"],
         snapshot_on=0 if values["--snapshot-on"] is None else signal_number(values["--snapshot-on"], "--snapshot-on"),
+        watch=values["--watch"],
         list=values["--list"],
         editor=editor(values["--editor"] or ""),
     )

@@ -11,6 +11,8 @@ import time
 from pathlib import Path
 from typing import List, Tuple
 
+from report import reader
+
 SECONDS = 0.2
 MOST = 4096
 WRITTEN_EVERY = 64
@@ -25,13 +27,15 @@ class Samples:
         self.path = folder / FILE
         self.found: List[Tuple[int, int]] = []
         self.stride, self.calls = 1, 0
+        self.process = 0  # not known before it records
 
-    def take(self, process: int) -> None:
+    def take(self) -> None:
         """One more, if it is time; a process that is gone has none."""
         self.calls += 1
         if self.calls % self.stride:
             return
-        size = resident(process)
+        self.process = self.process or reader.recorded_process(self.path.parent)
+        size = resident(self.process) if self.process else 0
         if not size:
             return
         self.found.append((time.monotonic_ns(), size))

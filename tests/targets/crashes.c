@@ -76,6 +76,16 @@ static void inside(void)
     mprotect(at, 4096, PROT_READ | PROT_WRITE);
 }
 
+static __attribute__((noinline)) void release(char *at) { free(at); /* freed: release */ }
+
+static void use_after_free(void)
+{
+    char *at = make_block(1 << 20); /* so large that the allocator gives it back to the system */
+    if (!twin)
+        release(at);
+    sink = (void *)(long)at[5000];
+}
+
 static void read_only_block(void)
 {
     char *at = aligned_alloc(4096, 8192);
@@ -344,7 +354,7 @@ static void ruined_tables(void)
         if (sscanf(line, "%lx-%lx rw-p", &start, &end) != 2 || !strstr(line, " rw-p ") || strchr(line, '['))
             continue;
         for (unsigned long *word = (void *)start; word < (unsigned long *)end - 1 && !found; word++)
-            if (word[0] == (unsigned long)mine && word[1] == 12345ul << 8)
+            if (word[0] == (unsigned long)mine && word[1] >> 16 == 12345)
                 found = (unsigned long)word;
     }
     fclose(maps);
@@ -400,10 +410,54 @@ static void others(void)
     pthread_mutex_lock(&held);
     pthread_create(&thread, NULL, wait_for_lock, NULL);
     pthread_create(&thread, NULL, work, NULL);
+    pthread_setname_np(thread, "at work\n");
     pthread_create(&thread, NULL, block_signals, NULL);
     pthread_barrier_wait(&barrier);
     usleep(10000);
     null();
+}
+
+static void *dig_in_thread(void *unused)
+{
+    dig(0);
+    return unused;
+}
+
+/* The stack overflow of a thread that never uses the heap. */
+static void heapless_overflow(void)
+{
+    pthread_t thread;
+    pthread_create(&thread, NULL, dig_in_thread, NULL);
+    pthread_join(thread, NULL);
+}
+
+/* More threads than there are stacks for their handlers, one after the other and at once. */
+static void *ask_for_stack(void *held_back)
+{
+    stack_t present;
+    if (sigaltstack(NULL, &present) || !(present.ss_flags & SS_DISABLE))
+        exit(96);
+    if (held_back)
+        pthread_mutex_lock(&held), pthread_mutex_unlock(&held);
+    return NULL;
+}
+
+static void many_threads(void)
+{
+    static pthread_t threads[1100];
+    pthread_attr_t small;
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, 65536);
+    for (int i = 0; i < 1100; i++)
+        pthread_create(&threads[0], &small, ask_for_stack, NULL), pthread_join(threads[0], NULL);
+    pthread_mutex_lock(&held);
+    for (int i = 0; i < 1100; i++)
+        if (pthread_create(&threads[i], &small, ask_for_stack, (void *)1))
+            exit(95);
+    pthread_mutex_unlock(&held);
+    for (int i = 0; i < 1100; i++)
+        pthread_join(threads[i], NULL);
+    heapless_overflow();
 }
 
 static void lose_altstack(void)
@@ -421,6 +475,7 @@ static const struct {
     {"far_after", far_after},
     {"before", before},
     {"inside", inside},
+    {"use_after_free", use_after_free},
     {"read_only_block", read_only_block},
     {"null_field", null_field},
     {"null", null},
@@ -455,6 +510,8 @@ static const struct {
     {"corrupt_stack", corrupt_stack},
     {"wild_stack_pointer", wild_stack_pointer},
     {"lose_altstack", lose_altstack},
+    {"heapless_overflow", heapless_overflow},
+    {"many_threads", many_threads},
     {"ruined_tables", ruined_tables},
     {"library", library},
     {"others", others},

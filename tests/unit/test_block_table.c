@@ -8,6 +8,7 @@
 #include "tap.h"
 #include "threads.h"
 
+#define MARK (CR_SLOT_FREED | 7u)
 #define PLACES 3000
 #define THREADS 4
 
@@ -27,7 +28,7 @@ static uint32_t enter(struct cr_spares *spares, uintptr_t address, uint64_t size
 /* The size of the block that was there; 0: none. */
 static uint64_t leave(struct cr_spares *spares, uintptr_t address)
 {
-    uint32_t index = cr_block_take(address);
+    uint32_t index = cr_block_take(address, MARK);
     if (!index)
         return 0;
     uint64_t size = cr_record(index)->address == address ? cr_record_size(cr_record(index)) : UINT64_MAX;
@@ -87,9 +88,89 @@ static void test_neighbours(void)
     for (uintptr_t i = 0; i < 1000; i++)
         right = right && leave(&spares, 0x600000000000 + i * 8) == i + 1;
     ok(right, "blocks 8 bytes apart do not meet");
-    ok(!cr_block_slot(0x600000000004, true) && !cr_block_take(0x600000000001),
+    ok(!cr_block_slot(0x600000000004, true) && !cr_block_take(0x600000000001, MARK),
        "no block is at an address that is no multiple of 8");
-    ok(!cr_block_take(0) && !cr_block_take(0x700000000000), "none at NULL, none where nothing ever was");
+    ok(!cr_block_take(0, MARK) && !cr_block_take(0x700000000000, MARK), "none at NULL, none where nothing ever was");
+}
+
+/* ---- what is positively known ---- */
+
+static bool around(uintptr_t address, uintptr_t block, uint64_t size)
+{
+    struct cr_record copy;
+    return cr_block_around(address, &copy) && copy.address == block && cr_record_size(&copy) == size;
+}
+
+static bool in_none(uintptr_t address)
+{
+    struct cr_record copy;
+    return !cr_block_around(address, &copy);
+}
+
+static void test_marks(void)
+{
+    uintptr_t at = 0x610000000000;
+    bool right = !cr_block_mark(at) && enter(&spares, at, 10) == 0 && !cr_block_mark(at);
+    right = right && leave(&spares, at) == 10 && cr_block_mark(at) == MARK && !leave(&spares, at);
+    right = right && !cr_block_mark(at + 16) && !cr_block_mark(at + 8) && !cr_block_mark(at + 1);
+    ok(right, "what was freed has a mark, and what was never there has none");
+    right = enter(&spares, at, 11) == 0 && !cr_block_mark(at) && leave(&spares, at) == 11;
+    ok(right, "a block at the same address ends the mark");
+    cr_block_passed(at, false);
+    right = cr_block_mark(at) == MARK;
+    cr_block_passed(at, true);
+    ok(right && !cr_block_mark(at), "so does one that is not recorded, but not the free of one");
+}
+
+static void test_around(void)
+{
+    uintptr_t at = 0x620000000000, large = 0x630000000000;
+    enter(&spares, at, 100);
+    enter(&spares, at + 112, 50);
+    enter(&spares, at + 1032, 40); /* of the other class of addresses */
+    enter(&spares, large, (uint64_t)5 << 30);
+    ok(around(at + 1, at, 100) && around(at + 99, at, 100) && around(at + 113, at + 112, 50),
+       "the block around an address");
+    ok(around(at + 1040, at + 1032, 40) && around(at + 1071, at + 1032, 40), "in the other class of addresses, too");
+    ok(in_none(at + 100) && in_none(at + 162) && in_none(at + 1072) && in_none(at - 1), "none between blocks");
+    ok(around(large + ((uint64_t)4 << 30), large, (uint64_t)5 << 30) && in_none(large + ((uint64_t)5 << 30)),
+       "over gigabytes");
+    enter(&spares, large + ((uint64_t)6 << 30), 1);
+    leave(&spares, large + ((uint64_t)6 << 30));
+    ok(in_none(large + ((uint64_t)6 << 30) + 8), "an address behind it is in no block");
+    cr_block_passed(at, false);
+    ok(in_none(at + 50), "a block that was freed unrecorded is around nothing");
+    leave(&spares, large);
+    ok(in_none(large + 64), "nor is one that was freed");
+    ok(leave(&spares, at) && leave(&spares, at + 112) && leave(&spares, at + 1032),
+       "all of them are still to be taken");
+}
+
+static void test_doubt(void)
+{
+    uintptr_t at = 0x640000000000;
+    bool right = true;
+    for (uintptr_t i = 0; i < 3; i++) {
+        enter(&spares, at + i * 1024, 100);
+        leave(&spares, at + i * 1024);
+    }
+    enter(&spares, at + 4096, 100);
+    uintptr_t distant = at + ((uintptr_t)CR_FRONT_ENTRIES << CR_REGION_SHIFT); /* the same place in the front array */
+    enter(&spares, distant, 1);
+    cr_lock(&cr_regions_lock); /* as if a signal handler had interrupted its holder */
+    cr_block_passed(at + 1024, true);
+    cr_unlock(&cr_regions_lock);
+    right =
+        cr_block_mark(at) && !cr_block_mark(at + 1024) && cr_block_mark(at + 2048) && around(at + 4100, at + 4096, 100);
+    ok(right, "where the table cannot be asked, the address is doubted, and no other");
+    leave(&spares, distant);
+    enter(&spares, distant, 1);
+    cr_lock(&cr_regions_lock);
+    for (uintptr_t i = 0; i < 1100; i++)
+        cr_block_passed(at + 8192 + i * 16, true);
+    cr_unlock(&cr_regions_lock);
+    ok(!cr_block_mark(at) && !cr_block_mark(at + 2048) && in_none(at + 4100),
+       "after too many nothing is known any more");
 }
 
 /* ---- several threads ---- */
@@ -232,5 +313,8 @@ int main(void)
     test_neighbours();
     test_rivals();
     test_wandering_records();
+    test_marks();
+    test_around();
+    test_doubt(); /* last: nothing is known after it */
     return tap_done();
 }

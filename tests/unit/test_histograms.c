@@ -104,7 +104,7 @@ static bool counts_all_that_ended(void)
             continue;
         }
         uint64_t apart = made_so_far - held[block].number;
-        cr_on_free(thread, address_of(block));
+        cr_on_free(thread, address_of(block), 0);
         one->ended++;
         one->temporary += block == last;
         if (block != last)
@@ -129,7 +129,7 @@ static bool knows_how_long(void)
     at_site(thread, 1, 2, 10);
     uint32_t item = cr_record(thread->last_record)->node;
     nanosleep(&(struct timespec){0, 50000000}, NULL);
-    cr_on_free(thread, address_of(2)); /* temporary, though it lived long */
+    cr_on_free(thread, address_of(2), 0); /* temporary, though it lived long */
     const struct cr_site_extra *extra = cr_site_extra(item);
     uint64_t counted = 0;
     for (uint32_t i = 2; i < 5; i++) /* 16 ms to 1 s */
@@ -144,7 +144,8 @@ static bool knows_how_long(void)
 static __attribute__((noinline)) void resize(struct cr_thread *thread, size_t from, size_t to, size_t size)
 {
     struct cr_unwind_start start = CR_UNWIND_START();
-    struct cr_resize step = {cr_on_resize_begin(thread, address_of(from)), address_of(from), address_of(to), size, 0};
+    struct cr_resize step = {cr_on_resize_begin(thread, address_of(from), "realloc", 0), address_of(from),
+                             address_of(to), size, 0};
     cr_on_resize_end(thread, &step, &start);
 }
 
@@ -171,7 +172,7 @@ static bool follows_chains_of_realloc(void)
     right = right && resizes->kind == CR_HISTOGRAM_RESIZES && resizes->site == item && resizes->resizes.grown == 17 &&
             resizes->resizes.shrunk == 1 && resizes->resizes.moved == 6 && resizes->resizes.copied_bytes == copied &&
             resizes->resizes.longest == 17;
-    cr_on_free(thread, address_of(block));
+    cr_on_free(thread, address_of(block), 0);
     at_site(thread, 0, block, 10); /* the same record, another block: its chain is new */
     right = right && cr_record_growth(cr_record(thread->last_record)) == 0;
     cr_leave(thread);
@@ -243,9 +244,9 @@ static void *named(void *name)
 #endif
     struct cr_thread *thread = cr_enter();
     at_site(thread, 1, 5, 100);
-    cr_on_free(thread, address_of(5));
+    cr_on_free(thread, address_of(5), 0);
     at_site(thread, 1, 6, 50);
-    cr_on_free(thread, address_of(6));
+    cr_on_free(thread, address_of(6), 0);
     cr_leave(thread);
     return NULL;
 }
@@ -282,7 +283,7 @@ static void *brief(void *unused)
     (void)unused;
     struct cr_thread *thread = cr_enter();
     at_site(thread, 1, 5, 10);
-    cr_on_free(thread, address_of(5));
+    cr_on_free(thread, address_of(5), 0);
     cr_leave(thread);
     return NULL;
 }

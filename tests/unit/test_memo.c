@@ -155,7 +155,7 @@ static void check(struct stacks *stacks, const struct cr_unwind_start *start)
     program.met += cr_memo_find(thread->memo, start) != 0;
     cr_on_alloc(thread, block, 1, CR_KIND_MALLOC, start);
     const struct cr_site *site = cr_site(cr_record(*cr_block_slot((uintptr_t)block, false))->node);
-    cr_on_free(thread, block);
+    cr_on_free(thread, block, 0);
 
     scratch->stack_low = thread->unwind->stack_low;
     scratch->stack_high = thread->unwind->stack_high;

@@ -66,7 +66,7 @@ static __attribute__((noinline)) bool give(char *block)
     struct cr_placed_block placed;
     bool found = cr_placed_find(block, &placed);
     bool whole = found && cr_placed_check(thread, &placed, &(struct cr_placed_call){"free", &here});
-    if (found && cr_on_delete(thread, block))
+    if (found && cr_on_free(thread, block, 0))
         cr_placed_retire(thread, &placed, &here, whole);
     cr_leave(thread);
     return whole;

@@ -22,7 +22,7 @@ static __attribute__((noinline)) void alloc(struct cr_thread *thread, void *bloc
 static __attribute__((noinline)) bool resize(struct cr_thread *thread, void *block, void *result, size_t size)
 {
     struct cr_unwind_start start = CR_UNWIND_START();
-    struct cr_resize step = {cr_on_resize_begin(thread, block), block, result, size, CR_KIND_REALLOC};
+    struct cr_resize step = {cr_on_resize_begin(thread, block, "realloc", 0), block, result, size, CR_KIND_REALLOC};
     cr_on_resize_end(thread, &step, &start);
     return step.index != 0;
 }
@@ -72,7 +72,7 @@ static void event(struct actor *actor, struct cr_thread *thread)
         truth_moves(size, 0, 1);
         actor->live[i] = true;
     } else if (random_below(&actor->random, 3)) {
-        actor->right = actor->right && cr_on_free(thread, block);
+        actor->right = actor->right && cr_on_free(thread, block, 0);
         truth.frees++;
         truth_moves(0, actor->size[i], -1);
         actor->live[i] = false;
@@ -126,10 +126,13 @@ static void test_one_thread(void)
     ok(totals, "totals are exact after each of 30,000 events");
     ok(peaks, "and so are the peak and its blocks");
 
-    ok(!cr_on_free(thread, NULL) && totals_are_true(), "free(NULL) is nothing");
+    ok(!cr_on_free(thread, NULL, 0) && cr_on_unknown(thread, NULL, "free") && totals_are_true(),
+       "free(NULL) is nothing");
     truth.untracked_frees++;
-    ok(!cr_on_free(thread, (void *)0x200000000000) && totals_are_true(), "an unknown address is counted as such");
-    ok(!cr_on_delete(thread, (void *)0x200000000000) && totals_are_true(),
+    ok(!cr_on_free(thread, (void *)0x200000000000, 0) && cr_on_unknown(thread, (void *)0x200000000000, NULL) &&
+           totals_are_true(),
+       "an unknown address is counted as such");
+    ok(!cr_on_delete(thread, (void *)0x200000000000, CR_KIND_NEW, CR_UNSAID, 0, 0) && totals_are_true(),
        "but not by operator delete, whose free is to come");
     cr_leave(thread);
 }
@@ -156,7 +159,8 @@ static void test_special_resizes(void)
     truth.frees++, truth.allocations++, truth_moves(70, 50, 0);
     ok(totals_are_true(), "an address that is given out again was freed behind crunch's back");
 
-    ok(cr_on_free(thread, unknown + 64) && !cr_on_free(thread, unknown + 64),
+    ok(cr_on_free(thread, unknown + 64, 0) && !cr_on_free(thread, unknown + 64, 0) &&
+           cr_on_unknown(thread, unknown + 64, NULL),
        "of two frees only the first finds the block");
     truth.frees++, truth.untracked_frees++, truth_moves(0, 70, -1);
     ok(totals_are_true(), "and the second is an unknown address");
@@ -215,7 +219,7 @@ static void *exchange(void *argument)
         alloc(thread, block, i % 100, CR_KIND_MALLOC);
         void *other = atomic_exchange(&mailbox[random_below(&actor->random, 64)], block);
         if (other)
-            actor->right = actor->right && cr_on_free(thread, other);
+            actor->right = actor->right && cr_on_free(thread, other, 0);
         cr_leave(thread);
     }
     return NULL;

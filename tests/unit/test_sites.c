@@ -33,8 +33,8 @@ static void reached(struct stacks *stacks, const struct cr_unwind_start *start)
         cr_on_alloc(act->thread, act->block, act->size, CR_KIND_MALLOC, start);
         return;
     }
-    struct cr_resize resize = {cr_on_resize_begin(act->thread, act->block), act->block, act->block, act->size,
-                               CR_KIND_REALLOC};
+    struct cr_resize resize = {cr_on_resize_begin(act->thread, act->block, "realloc", 0), act->block, act->block,
+                               act->size, CR_KIND_REALLOC};
     cr_on_resize_end(act->thread, &resize, start);
 }
 
@@ -135,7 +135,7 @@ static bool event(struct cr_thread *thread, uint64_t *random, uint64_t most_byte
     struct act act = {thread, place(i), (size_t)random_below(random, most_bytes), truth.place[i].route != 0};
     if (act.resizes && random_below(random, 10) < frees) {
         truth_death(i);
-        return cr_on_free(thread, act.block);
+        return cr_on_free(thread, act.block, 0);
     }
     if (act.resizes)
         truth_death(i);
@@ -183,7 +183,7 @@ static bool lifetime_is_the_time_between(void)
     perform(route_of(1), (struct act){thread, place(1), 10, false});
     perform(route_of(2), (struct act){thread, place(2), 10, false});
     const struct cr_site_extra *slow = cr_site_extra(item_of(place(1))), *quick = cr_site_extra(item_of(place(2)));
-    cr_on_free(thread, place(2));
+    cr_on_free(thread, place(2), 0);
     nanosleep(&(struct timespec){0, 50000000}, NULL);
     perform(route_of(3), (struct act){thread, place(1), 20, true}); /* realloc ends the old one */
     cr_leave(thread);
@@ -217,7 +217,7 @@ static void *exchange(void *argument)
         mail = atomic_exchange(&mailbox[random_below(&worker->random, 64)], mail);
         if (mail) {
             live[mail & 255]--;
-            cr_on_free(thread, place(mail >> 8));
+            cr_on_free(thread, place(mail >> 8), 0);
         }
         cr_leave(thread);
     }
@@ -281,7 +281,7 @@ static bool free_of_anothers_block_is_its_own_item(void)
     struct cr_thread *thread = cr_enter();
     threads_run(1, make_one, place(9), 0);
     uint32_t theirs = item_of(place(9)), count = section_count(CR_SECTION_SITES);
-    cr_on_free(thread, place(9));
+    cr_on_free(thread, place(9), 0);
     cr_leave(thread);
     const struct cr_site *own = cr_site(section_count(CR_SECTION_SITES) - 1);
     right = right && section_count(CR_SECTION_SITES) > count && own->allocations == 0 && own->live_bytes == -100 &&
@@ -321,7 +321,7 @@ static void test_plugin(void)
 static void *free_one(void *argument)
 {
     struct cr_thread *thread = cr_enter();
-    cr_on_free(thread, argument);
+    cr_on_free(thread, argument, 0);
     perform(route_of(4), (struct act){thread, argument, 100, false}); /* takes the same record */
     cr_leave(thread);
     return NULL;
@@ -335,7 +335,7 @@ static bool temporary_is_of_the_same_thread(void)
     uint32_t own = item_of(place(9));
     threads_run(1, free_one, place(9), 0);
     uint32_t theirs = item_of(place(9));
-    cr_on_free(thread, place(9));
+    cr_on_free(thread, place(9), 0);
     cr_leave(thread);
     for (uint32_t i = 1; i < section_count(CR_SECTION_SITES); i++)
         right = right && cr_site_extra(i)->temporary == 0;
@@ -364,7 +364,7 @@ static bool child_counts_what_is_live(void)
     pid_t child = 1;
     for (uint32_t i = 0; i <= 20; i++) {
         if (i == 20) { /* in the midst, so that both go on from the same line */
-            cr_on_free(thread, place(0));
+            cr_on_free(thread, place(0), 0);
             site = cr_site(item_of(place(10)));
             cr_recording_before_fork();
             child = fork();
@@ -377,7 +377,7 @@ static bool child_counts_what_is_live(void)
         perform(route_of(i % 10), (struct act){thread, place(i), 100 + i, false});
     }
     if (child == 0) {
-        cr_on_free(thread, place(10));
+        cr_on_free(thread, place(10), 0);
         right = right && site->live_bytes == 120 && site->allocations == 1 && sites_make_up_the_totals() &&
                 site->epoch == cr_recording->peak_epoch && site->peak_bytes == 230;
         _exit(right ? 0 : 1);

@@ -150,7 +150,7 @@ static __attribute__((noinline)) void resize(struct cr_thread *thread, size_t pl
 {
     struct cr_unwind_start start = CR_UNWIND_START();
     void *block = (void *)((place + 1) << 12);
-    struct cr_resize step = {cr_on_resize_begin(thread, block), block, block, size, CR_KIND_REALLOC};
+    struct cr_resize step = {cr_on_resize_begin(thread, block, "realloc", 0), block, block, size, CR_KIND_REALLOC};
     cr_on_resize_end(thread, &step, &start);
 }
 
@@ -183,7 +183,7 @@ static bool event(struct cr_thread *thread, uint64_t *random, size_t most)
         resize(thread, place, truth.size[place] = size);
     else {
         truth.size[place] = 0;
-        cr_on_free(thread, (void *)((place + 1) << 12));
+        cr_on_free(thread, (void *)((place + 1) << 12), 0);
     }
     bool right = is_right(due);
     truth.live += (int64_t)truth.size[place] - (int64_t)was;
@@ -226,7 +226,7 @@ static void *churn(void *argument)
         size_t place = random_below(&random, PLACES);
         struct cr_thread *thread = cr_enter();
         if (held[place])
-            cr_on_free(thread, (void *)((base + place + 1) << 12));
+            cr_on_free(thread, (void *)((base + place + 1) << 12), 0);
         else
             alloc(thread, base + place, 1 + random_below(&random, 5000));
         held[place] = !held[place];
@@ -282,7 +282,7 @@ static bool waits_for_nobody(void)
     for (int i = 0; i < 200; i++) { /* nothing to see, however much happens: the next point is not due yet */
         atomic_store(&cr_timeline_due, UINT64_MAX);
         atomic_store(&cr_timeline_begins, false);
-        cr_on_free(thread, (void *)(2 << 12));
+        cr_on_free(thread, (void *)(2 << 12), 0);
         alloc(thread, 1, 10);
     }
     cr_leave(thread);

@@ -23,6 +23,13 @@
     X(LINUX, void, free_sized, (void *block, size_t size))                                                             \
     X(LINUX, void, free_aligned_sized, (void *block, size_t align, size_t size))                                       \
     X(LINUX, size_t, malloc_usable_size, (void *block))                                                                \
+    X(LINUX, void *, __libc_malloc, (size_t size))                                                                     \
+    X(LINUX, void *, __libc_calloc, (size_t count, size_t size))                                                       \
+    X(LINUX, void *, __libc_realloc, (void *block, size_t size))                                                       \
+    X(LINUX, void *, __libc_memalign, (size_t align, size_t size))                                                     \
+    X(LINUX, void *, __libc_valloc, (size_t size))                                                                     \
+    X(LINUX, void *, __libc_pvalloc, (size_t size))                                                                    \
+    X(LINUX, void, __libc_free, (void *block))                                                                         \
                                                                                                                        \
     /* operator new: plain, array, nothrow, aligned */                                                                 \
     X(LINUX, void *, _Znwm, (size_t size))                                                                             \
@@ -70,6 +77,10 @@
                                                                                                                        \
     /* allocates with a lock of the thread's held that a thread's first allocation needs (platform/modules_linux.c) */ \
     X(LINUX, int, pthread_getattr_np, (pthread_t thread, pthread_attr_t * attributes))                                 \
+                                                                                                                       \
+    /* gives the new thread a stack for crunch's signal handler (platform/interpose_threads_linux.c) */                \
+    X(LINUX, int, pthread_create,                                                                                      \
+      (pthread_t * thread, const pthread_attr_t *attributes, void *(*routine)(void *), void *argument))                \
                                                                                                                        \
     /* waits that end with EINTR after any signal handler, also crunch's own (platform/interpose_waits_linux.c) */     \
     X(LINUX, int, poll, (struct pollfd * fds, nfds_t count, int timeout))                                              \

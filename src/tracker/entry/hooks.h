@@ -13,6 +13,7 @@
 
 #include "base/lock.h"
 #include "events/recorder.h"
+#include "events/wrong_free.h"
 #include "platform/interpose.h" /* CR_HOOK, CR_CALL, CR_IF_LINUX, CR_IF_DARWIN */
 #include "state/modules.h"
 #include "state/thread.h"
@@ -46,13 +47,24 @@ extern struct cr_real cr_real;
 /* Fills cr_real. Reached again from within (dlsym may allocate), it returns at once. */
 void cr_real_find(void);
 
-/* The real functions, also before they are found: from a small buffer then. `caller` unset. */
+/* Whether malloc is the C library's, all of whose functions are hooked: other allocators may have more. After cr_real_find; may take the
+ * loader's lock. */
+bool cr_real_is_the_systems(void);
+
+/* The real functions, also before they are found: from a small buffer then. What is known of the addresses is forgotten. */
 void *cr_pass_malloc(size_t size);
 void *cr_pass_calloc(size_t count, size_t size);
 void *cr_pass_realloc(void *block, size_t size);
 void cr_pass_free(void *block);
 /* Whether a block is of that small buffer. */
 bool cr_is_early(const void *block);
+
+/* What a real function has just allocated unrecorded. */
+static inline void *cr_passed(void *block)
+{
+    cr_block_passed((uintptr_t)block, true);
+    return block;
+}
 
 /* The real function of this name, for all that is not malloc. */
 #define CR_REAL(name) (cr_real.found ? (void)0 : cr_real_find(), CR_CALL(name))
@@ -76,18 +88,33 @@ static inline unsigned cr_hooks_tag(struct cr_thread *thread, unsigned default_k
     return default_kind;
 }
 
-/* What nearly all allocation hooks do after the real call. In the hook itself, whose caller it records. */
-#define CR_FINISH(thread, block, size, kind)                                                                           \
+/* What nearly all allocation hooks do after the real call, of `count` times `size` bytes. In the hook itself, whose caller it records. */
+#define CR_FINISH_MANY(thread, block, count, size, kind)                                                               \
     do {                                                                                                               \
         struct cr_unwind_start start_ = CR_UNWIND_START();                                                             \
         unsigned tag_ = cr_hooks_tag(thread, kind, &start_);                                                           \
         if (CR_LIKELY((block) != NULL))                                                                                \
-            cr_on_alloc(thread, block, size, tag_, &start_);                                                           \
+            cr_on_alloc(thread, block, (count) * (size), tag_, &start_);                                               \
+        else                                                                                                           \
+            cr_hooks_refused(thread, count, size, tag_, __func__, &start_);                                            \
         cr_leave(thread);                                                                                              \
     } while (0)
+#define CR_FINISH(thread, block, size, kind) CR_FINISH_MANY(thread, block, 1, size, kind)
 
-/* The body of realloc and its kin; start is the hook's caller. */
-void *cr_hooks_resize(void *block, size_t size, struct cr_unwind_start *start);
+/* An allocation of the program's failed. Keeps errno. */
+CR_COLD void cr_hooks_refused(struct cr_thread *thread, size_t count, size_t size, unsigned tag, const char *function,
+                              const struct cr_unwind_start *start);
+
+/* A hook that frees what cr_on_free did not know: whether it is to call the real function. */
+CR_COLD bool cr_hooks_may_free(struct cr_thread *thread, void *block, const char *function, uintptr_t caller);
+/* The same for one that resizes. false: the thread has left, errno is EINVAL. */
+CR_COLD bool cr_hooks_may_resize(struct cr_thread *thread, void *block, const char *function, uintptr_t caller);
+
+/* The hook's caller, where nothing else of its stack is needed. */
+#define CR_CALLER() CR_UNWIND_STRIP((uintptr_t)__builtin_return_address(0))
+
+/* The body of realloc and its kin, by this name; start is the hook's caller. */
+void *cr_hooks_resize(void *block, size_t size, const char *function, struct cr_unwind_start *start);
 
 /* ---- lifecycle.c, for the hooks ---- */
 

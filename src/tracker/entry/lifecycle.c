@@ -182,6 +182,7 @@ __attribute__((constructor)) static void construct(void)
         cr_os_at_exit(at_exit);
         cr_snapshot_start();
         cr_crash_start();
+        cr_wrong_free_by_address = cr_real_is_the_systems();
         cr_os_watch_modules();
         if (cr_placed.bytes)
             cr_hooks_placed_start();

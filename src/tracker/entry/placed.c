@@ -28,7 +28,7 @@ void *cr_hooks_place(struct cr_thread *thread, size_t size, size_t align, unsign
     return block;
 }
 
-bool cr_hooks_free_placed(struct cr_thread *thread, void *block, const char *function,
+bool cr_hooks_free_placed(struct cr_thread *thread, void *block, const char *function, const struct cr_delete *how,
                           const struct cr_unwind_start *start)
 {
     struct cr_placed_block placed;
@@ -36,7 +36,8 @@ bool cr_hooks_free_placed(struct cr_thread *thread, void *block, const char *fun
         return false;
     int saved = errno;
     bool whole = cr_placed_check(thread, &placed, &(struct cr_placed_call){function, start});
-    bool taken = cr_on_delete(thread, block);
+    bool taken = how ? cr_on_delete(thread, block, how->tag, how->size, how->align, how->caller)
+                     : cr_on_free(thread, block, start->pc);
     if (taken)
         cr_placed_retire(thread, &placed, start, whole);
     errno = saved;
@@ -51,14 +52,14 @@ static void *place_again(struct cr_thread *thread, size_t size, unsigned *mark)
 }
 
 /* Placed blocks never stay where they are: who still uses the old address is found. */
-bool cr_hooks_resize_placed(struct cr_thread *thread, void *block, size_t size, struct cr_unwind_start *start,
-                            void **result)
+bool cr_hooks_resize_placed(struct cr_thread *thread, void *block, size_t size, const char *function,
+                            struct cr_unwind_start *start, void **result)
 {
     struct cr_placed_block placed;
     if (!cr_placed_find(block, &placed))
         return false;
     *result = NULL;
-    bool whole = cr_placed_check(thread, &placed, &(struct cr_placed_call){"realloc", start});
+    bool whole = cr_placed_check(thread, &placed, &(struct cr_placed_call){function, start});
     unsigned mark = 0;
     bool frees = !size && cr_os_realloc_to_0_frees;
     void *fresh = frees ? NULL : place_again(thread, size, &mark);
@@ -67,7 +68,7 @@ bool cr_hooks_resize_placed(struct cr_thread *thread, void *block, size_t size, 
     if (fresh)
         memcpy(fresh, block, size < placed.size ? size : placed.size);
     struct cr_resize resize = {
-        .index = cr_on_resize_begin(thread, block), .block = block, .result = fresh, .size = size};
+        .index = cr_on_resize_begin(thread, block, function, start->pc), .block = block, .result = fresh, .size = size};
     if (!resize.index) /* another thread frees it at the same moment */
         return true;
     int saved = errno;

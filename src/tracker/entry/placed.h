@@ -25,13 +25,13 @@ void *cr_hooks_place(struct cr_thread *thread, size_t size, size_t align, unsign
         }                                                                                                              \
     } while (0)
 
-/* Frees a placed block, for a thread that has entered and stays so; false: it is none. */
-bool cr_hooks_free_placed(struct cr_thread *thread, void *block, const char *function,
+/* Frees a placed block, for a thread that has entered and stays so; false: it is none. how: what operator delete says, else NULL. */
+bool cr_hooks_free_placed(struct cr_thread *thread, void *block, const char *function, const struct cr_delete *how,
                           const struct cr_unwind_start *start);
 
 /* realloc of a placed block, or one that is to be: true, and *result; the thread stays entered. false: as usual. */
-bool cr_hooks_resize_placed(struct cr_thread *thread, void *block, size_t size, struct cr_unwind_start *start,
-                            void **result);
+bool cr_hooks_resize_placed(struct cr_thread *thread, void *block, size_t size, const char *function,
+                            struct cr_unwind_start *start, void **result);
 
 /* realloc by a thread that cannot enter. */
 bool cr_hooks_resize_unseen(void *block, size_t size, void **result);

@@ -46,7 +46,8 @@ CR_HOOK(int, sigaltstack, (const stack_t *stack, stack_t *old))
 {
     int result = CR_REAL(sigaltstack)(stack, old);
     const struct cr_thread *thread = cr_tls_get();
-    if (!result && old && (uintptr_t)thread > CR_THREAD_BUSY && thread->altstack && old->ss_sp == thread->altstack)
+    bool known = (uintptr_t)thread > CR_THREAD_BUSY && thread->altstack;
+    if (!result && old && ((known && old->ss_sp == thread->altstack) || cr_os_is_lent_stack(old->ss_sp)))
         *old = (stack_t){.ss_flags = SS_DISABLE};
     return result;
 }

@@ -65,7 +65,8 @@ static void read_operand(void *argument)
 
 /* ---- where it is ---- */
 
-/* The thread's stack: of the main one, which grows, what is mapped; of others, what their creator gave. */
+/* The thread's stack: of the main one, which grows, what is mapped; of others, what their creator gave. A thread that has not used the
+ * heap is not known: its stack is the memory just above an access near its stack pointer. */
 static void find_stack(struct cr_fault *fault)
 {
     const struct cr_thread *thread = cr_tls_get();
@@ -83,6 +84,13 @@ static bool look_at_mapping(void *context, const struct cr_os_mapping *mapping)
     uintptr_t top = fault->stack.high - 1;
     if (fault->stack.is_main && top - mapping->start < mapping->end - mapping->start)
         fault->stack.low = mapping->start;
+    uintptr_t reach = fault->registers.sp + CR_FAULT_NULL_BYTES - mapping->start;
+    if (!fault->stack.high && fault->address < mapping->start && reach < 2 * CR_FAULT_NULL_BYTES &&
+        mapping->flags & CR_OS_WRITE) {
+        fault->stack.low = mapping->start;
+        fault->stack.high = mapping->end;
+        fault->stack.known = true;
+    }
     if (!fault->has_address || fault->address - mapping->start >= mapping->end - mapping->start)
         return true;
     struct cr_text path = CR_TEXT(fault->mapping.path);
@@ -154,6 +162,23 @@ static void find_blocks(void *argument)
         cr_block_each(look_at_block, fault);
 }
 
+/* What is not mapped any more may have been a large block. */
+static void find_freed(void *argument)
+{
+    struct cr_fault *fault = argument;
+    struct cr_freed_block freed;
+    if (!is_access(fault) || !fault->has_address || cr_fault_is_inside(&fault->below, fault->address))
+        return;
+    for (const struct cr_thread *thread = NULL; (thread = cr_thread_next(thread));) {
+        if (!cr_freed_around(thread->freed, (uintptr_t)fault->address, &freed))
+            continue;
+        fault->below = describe(&freed.record, freed.record.address);
+        fault->below.freed = true;
+        fault->below.freed_node = freed.stack;
+        fault->below.freed_by = freed.caller;
+    }
+}
+
 /* On the pages of guarded blocks, live or freed, one of them is meant. */
 static void find_guarded(void *argument)
 {
@@ -171,7 +196,8 @@ static void find_guarded(void *argument)
         .freed_site = guarded.freed,
         .thread = guarded.allocated_thread,
     };
-    fault->below.known = fault->above.known = false;
+    fault->below.known = fault->above.known = fault->pointed.known = false;
+    fault->guarded = true;
     *(fault->address < guarded.block ? &fault->above : &fault->below) = block;
 }
 
@@ -219,8 +245,8 @@ static void read_perturb(void *argument)
 
 void cr_fault_gather(const siginfo_t *info, const void *context, struct cr_fault *fault)
 {
-    static void (*const steps[])(void *) = {read_operand, find_mapping,   find_blocks, find_guarded,
-                                            read_message, read_exception, read_perturb};
+    static void (*const steps[])(void *) = {read_operand, find_mapping, find_blocks,    find_freed,
+                                            find_guarded, read_message, read_exception, read_perturb};
     memset(fault, 0, sizeof *fault);
     read_signal(fault, info, context);
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)

@@ -293,8 +293,15 @@ void cr_fault_sentence(const struct cr_fault *fault, struct cr_text *text)
     case CR_FAULT_NO_ADDRESS: put_no_address(text, fault); break;
     case CR_FAULT_BEYOND_FILE: put_beyond_file(text, fault); break;
     case CR_FAULT_READ_ONLY: put_read_only(text, fault); break;
-    case CR_FAULT_FORBIDDEN: put_near(text, fault, ", in memory that allows no such access"); break;
-    case CR_FAULT_GUARDED: put_near(text, fault, ", in a guard page or behind a protection key"); break;
+    case CR_FAULT_FORBIDDEN:
+        put_near(text, fault,
+                 fault->guarded ? ", on a page that --guard keeps closed" : ", in memory that allows no such access");
+        break;
+    case CR_FAULT_GUARDED:
+        put_near(text, fault,
+                 fault->guarded ? ", on a page that --guard keeps closed"
+                                : ", in a guard page or behind a protection key");
+        break;
     case CR_FAULT_MISALIGNED: put_near(text, fault, ", which is not aligned as the instruction demands"); break;
     case CR_FAULT_UNMAPPED: put_near(text, fault, ", where nothing is mapped"); break;
     case CR_FAULT_TRAP: put_trap(text, fault); break;

@@ -13,8 +13,8 @@
 #include "state/thread.h"
 #include "base/banned.h"
 
-static struct cr_lock *const locks[] = {&cr_errors_lock, &cr_threads_lock, &cr_regions_lock,   &cr_records_lock,
-                                        &cr_tree_lock,   &cr_modules_lock, &cr_recording_lock, &cr_arena_lock,
+static struct cr_lock *const locks[] = {&cr_errors_lock, &cr_threads_lock,   &cr_regions_lock,   &cr_records_lock,
+                                        &cr_tree_lock,   &cr_modules_lock,   &cr_recording_lock, &cr_arena_lock,
                                         &cr_guard_lock,  &cr_quarantine_lock};
 #define LOCKS (sizeof locks / sizeof *locks)
 

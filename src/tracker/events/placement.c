@@ -157,6 +157,7 @@ void cr_placed_retire(struct cr_thread *thread, const struct cr_placed_block *pl
                       const struct cr_unwind_start *start, bool whole)
 {
     uint32_t site = cr_site_here(thread, start);
+    cr_freed_tell_stack(thread->freed, (uintptr_t)placed->block, cr_stack_of_site(site));
     if (cr_guard_is_guarded(placed->block)) {
         struct cr_guarded guarded = as_guarded(placed);
         guarded.freed = site;
@@ -184,7 +185,7 @@ bool cr_placed_free_unseen(void *block)
     struct cr_placed_block placed;
     if (!cr_placed_find(block, &placed))
         return false;
-    uint32_t index = cr_block_take((uintptr_t)block);
+    uint32_t index = cr_block_take((uintptr_t)block, 0);
     if (!index)
         return true; /* another thread was faster, which is that thread's affair */
     cr_record(index)->size_tag &= ~(uint64_t)CR_TAG_PLACED; /* goes on counting as live, and leads nowhere */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "events/wrong_free.h"
 #include "platform/platform.h"
 #include "services/recording.h"
 #include "state/call_tree.h"
@@ -222,38 +223,78 @@ void cr_on_alloc(struct cr_thread *thread, void *block, size_t size, unsigned ta
     count_birth(thread, site, size);
 }
 
-CR_HOT bool end(struct cr_thread *thread, void *block)
+/* ---- ends ---- */
+
+#define NOT_MALLOCS (CR_KIND_NEW & CR_KIND_NEW_ARRAY) /* a bit of the kinds that free and realloc may not be for */
+
+/* For whoever frees the address again. */
+CR_HOT void remember(struct cr_thread *thread, uint32_t index, void *block, uintptr_t caller)
 {
-    uint32_t index = cr_block_take((uintptr_t)block);
+    cr_freed_add(thread->freed, (uintptr_t)block, cr_record(index), thread->freed_by | caller);
+}
+
+bool cr_on_free(struct cr_thread *thread, void *block, uintptr_t caller)
+{
+    uint32_t index = cr_block_take((uintptr_t)block, thread->freed_mark);
     if (CR_UNLIKELY(!index))
         return false;
+    if (CR_UNLIKELY(cr_record(index)->size_tag & NOT_MALLOCS))
+        cr_wrong_pair(thread, cr_record(index), "free", caller);
+    remember(thread, index, block, caller);
     bury(thread, index);
     return true;
 }
 
-bool cr_on_delete(struct cr_thread *thread, void *block) { return end(thread, block); }
-
-bool cr_on_free(struct cr_thread *thread, void *block)
+bool cr_on_delete(struct cr_thread *thread, void *block, unsigned tag, size_t size, size_t align, uintptr_t caller)
 {
-    bool known = end(thread, block);
-    if (CR_UNLIKELY(!known) && block)
-        ADD(thread->slot->untracked_frees, 1);
-    return known;
+    uint32_t index = cr_block_take((uintptr_t)block, thread->freed_mark);
+    if (CR_UNLIKELY(!index))
+        return false;
+    const struct cr_record *record = cr_record(index);
+    if (CR_UNLIKELY(((cr_record_tag(record) ^ tag) & (CR_TAG_KIND | CR_TAG_ALIGNED)) || align ||
+                    (size != CR_UNSAID && size != cr_record_size(record))))
+        cr_wrong_delete(thread, cr_record(index), &(struct cr_delete){tag, size, align, caller});
+    remember(thread, index, block, caller);
+    bury(thread, index);
+    return true;
 }
 
-uint32_t cr_on_resize_begin(struct cr_thread *thread, void *block)
+void cr_on_sized_free(struct cr_thread *thread, void *block, size_t size, size_t align, const char *function,
+                      uintptr_t caller)
 {
-    (void)thread;
-    return cr_block_take((uintptr_t)block);
+    uint32_t index = cr_block_peek((uintptr_t)block);
+    if (index)
+        cr_wrong_sized_free(thread, cr_record(index), &(struct cr_delete){CR_KIND_MALLOC, size, align, caller},
+                            function);
+}
+
+bool cr_on_unknown(struct cr_thread *thread, void *block, const char *judged)
+{
+    if (!block)
+        return true;
+    if (judged && cr_wrong_free(thread, block, judged))
+        return false;
+    ADD(thread->slot->untracked_frees, 1);
+    return true;
+}
+
+uint32_t cr_on_resize_begin(struct cr_thread *thread, void *block, const char *function, uintptr_t caller)
+{
+    uint32_t index = cr_block_take((uintptr_t)block, thread->freed_mark);
+    if (CR_UNLIKELY(index && cr_record(index)->size_tag & NOT_MALLOCS))
+        cr_wrong_pair(thread, cr_record(index), function, caller);
+    return index;
 }
 
 /* The allocator took the old block although it gave no new one: realloc(p, 0) in glibc. */
-static void freed_by_resize(struct cr_thread *thread, uint32_t index)
+static void freed_by_resize(struct cr_thread *thread, uint32_t index, void *block, uintptr_t caller)
 {
-    if (index)
-        bury(thread, index);
-    else
+    if (!index) {
         ADD(thread->slot->untracked_frees, 1);
+        return;
+    }
+    remember(thread, index, block, caller);
+    bury(thread, index);
 }
 
 /* realloc of a known block has made another of it. For the lowest point of the thread's live bytes that is one event. */
@@ -269,6 +310,8 @@ static void replace(struct cr_thread *thread, const struct cr_resize *resize, co
     uint64_t now = cr_os_coarse_ns();
     cr_timeline_look(slot, now);
     ADD(slot->reallocations, 1);
+    if (resize->result != resize->block)
+        remember(thread, resize->index, resize->block, start->pc);
     count_death(thread, resize->index, now);
     uint32_t site = locate(thread, start);
     fill(thread, resize->index, site, LOAD(slot->allocations));
@@ -283,7 +326,7 @@ void cr_on_resize_end(struct cr_thread *thread, const struct cr_resize *resize, 
 {
     uint32_t index = resize->index;
     if (!resize->result && !resize->size) {
-        freed_by_resize(thread, index);
+        freed_by_resize(thread, index, resize->block, start->pc);
         return;
     }
     if (!index) {

@@ -13,14 +13,25 @@
 /* A block came into being. tag: enum cr_kind, maybe with CR_TAG_RUNTIME. start: the hook's caller; the hook has not returned. */
 void cr_on_alloc(struct cr_thread *thread, void *block, size_t size, unsigned tag, const struct cr_unwind_start *start);
 
-/* A block is about to be freed. NULL and addresses never seen are fine: false for those. */
-bool cr_on_free(struct cr_thread *thread, void *block);
+/* A live block is about to be freed; caller: the return address of the call, 0: unknown. false: there is none at this address. */
+bool cr_on_free(struct cr_thread *thread, void *block, uintptr_t caller);
 
-/* The same for operator delete, where an unknown address is nothing to count: false. */
-bool cr_on_delete(struct cr_thread *thread, void *block);
+/* The same for operator delete. tag: the kind of blocks it is for, and CR_TAG_ALIGNED if it says an alignment; size: what it says of
+ * the size, or CR_UNSAID. */
+#define CR_UNSAID SIZE_MAX
+bool cr_on_delete(struct cr_thread *thread, void *block, unsigned tag, size_t size, size_t align, uintptr_t caller);
 
-/* realloc of a block, in two steps around the real call. The first returns a record index (0: block unknown). */
-uint32_t cr_on_resize_begin(struct cr_thread *thread, void *block);
+/* Before cr_on_free: what the call says of the block; align 0: nothing of its alignment. Reports if it is wrong. */
+void cr_on_sized_free(struct cr_thread *thread, void *block, size_t size, size_t align, const char *function,
+                      uintptr_t caller);
+
+/* What cr_on_free does not know, or NULL, is about to be freed. Counted, and true; or it is positively wrong: reported, and false: the call
+ * must not be made. judged: the function that is called, for the report; NULL: nothing is wrong. */
+bool cr_on_unknown(struct cr_thread *thread, void *block, const char *judged);
+
+/* realloc of a block, in two steps around the real call. The first returns a record index (0: block unknown; whether
+ * that is wrong tells cr_wrong_free). */
+uint32_t cr_on_resize_begin(struct cr_thread *thread, void *block, const char *function, uintptr_t caller);
 /* result NULL: the real call failed and the old block lives on. */
 struct cr_resize {
     uint32_t index; /* from cr_on_resize_begin */

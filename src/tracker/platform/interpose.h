@@ -7,6 +7,9 @@
 
 #include "platform/platform.h"
 
+/* Whether a signal handler's stack is one that the hook of pthread_create has given to a thread. */
+bool cr_os_is_lent_stack(const void *stack);
+
 #define CR_HOOK(type, name, parameters) type CR_HOOK_NAME(name) parameters
 
 /* CR_DECLARE_*: a hook's prototype, from a line of the hook list. CR_REAL_FIELD_*: its member of the table of real functions. */

@@ -34,21 +34,27 @@ bool cr_is_early(const void *block)
     return false;
 }
 
-void *cr_pass_malloc(size_t size) { return malloc(size); }
-void *cr_pass_calloc(size_t count, size_t size) { return calloc(count, size); }
+/* Which blocks are live the system's malloc itself can be asked (cr_os_is_block), whoever provides it. */
+bool cr_real_is_the_systems(void) { return true; }
+
+void *cr_pass_malloc(size_t size) { return cr_passed(malloc(size)); }
+void *cr_pass_calloc(size_t count, size_t size) { return cr_passed(calloc(count, size)); }
 
 void *cr_pass_realloc(void *block, size_t size)
 {
     void *placed;
     if (CR_UNLIKELY(cr_may_be_placed(block)) && cr_hooks_resize_unseen(block, size, &placed))
         return placed;
-    return realloc(block, size);
+    cr_block_passed((uintptr_t)block, false);
+    return cr_passed(realloc(block, size));
 }
 
 void cr_pass_free(void *block)
 {
-    if (CR_LIKELY(!cr_may_be_placed(block)) || !cr_placed_free_unseen(block))
-        free(block);
+    if (CR_UNLIKELY(cr_may_be_placed(block)) && cr_placed_free_unseen(block))
+        return;
+    cr_block_passed((uintptr_t)block, false);
+    free(block);
 }
 
 /* ---- macOS's other functions ---- */
@@ -70,17 +76,22 @@ CR_HOOK(void *, reallocf, (void *block, size_t size))
     }
     struct cr_unwind_start start = CR_UNWIND_START();
     void *placed;
-    if (CR_UNLIKELY(cr_may_be_placed(block)) && cr_hooks_resize_placed(thread, block, size, &start, &placed)) {
+    if (CR_UNLIKELY(cr_may_be_placed(block)) &&
+        cr_hooks_resize_placed(thread, block, size, "reallocf", &start, &placed)) {
         if (!placed)
-            cr_hooks_free_placed(thread, block, "reallocf", &start);
+            cr_hooks_free_placed(thread, block, "reallocf", NULL, &start);
         cr_leave(thread);
         return placed;
     }
-    struct cr_resize resize = {.index = cr_on_resize_begin(thread, block), .block = block};
+    struct cr_resize resize = {.index = cr_on_resize_begin(thread, block, "reallocf", start.pc), .block = block};
+    if (CR_UNLIKELY(!resize.index) && !cr_hooks_may_resize(thread, block, "reallocf", start.pc))
+        return NULL;
     resize.result = reallocf(block, size);
     int saved = errno;
     resize.size = resize.result ? size : 0; /* nothing of no size: the recorder's word for a block that is gone */
     resize.tag = cr_hooks_tag(thread, CR_KIND_REALLOC, &start);
+    if (CR_UNLIKELY(!resize.result))
+        cr_hooks_refused(thread, 1, size, resize.tag, "reallocf", &start);
     cr_on_resize_end(thread, &resize, &start);
     cr_leave(thread);
     errno = saved;
@@ -92,4 +103,11 @@ CR_HOOK(void, exit, (int status))
 {
     cr_os_exit_status = status;
     exit(status);
+}
+
+/* pthread_create is left alone here. */
+bool cr_os_is_lent_stack(const void *stack)
+{
+    (void)stack;
+    return false;
 }

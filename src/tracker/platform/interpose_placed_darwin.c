@@ -54,7 +54,7 @@ static void zone_free(malloc_zone_t *self, void *block)
         cr_pass_free(block);
         return;
     }
-    if (!cr_hooks_free_placed(thread, block, "free", &start))
+    if (!cr_hooks_free_placed(thread, block, "free", NULL, &start))
         free(block); /* made through this zone, by the default one */
     cr_leave(thread);
 }
@@ -69,7 +69,7 @@ static void *zone_realloc(malloc_zone_t *self, void *block, size_t size)
 {
     struct cr_unwind_start start = CR_UNWIND_START();
     (void)self;
-    return cr_hooks_resize(block, size, &start);
+    return cr_hooks_resize(block, size, "realloc", &start);
 }
 
 static unsigned zone_batch_malloc(malloc_zone_t *self, size_t size, void **results, unsigned count)

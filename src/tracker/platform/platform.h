@@ -137,6 +137,18 @@ bool cr_os_find_module(uintptr_t address, struct cr_os_module *module);
 /* The rest, of a module that stays: the caller's stack has frames in it. */
 void cr_os_describe_module(struct cr_os_module *module);
 
+/* ---- what lies at an address, for a free of one that crunch does not know: no to each where nobody can tell ---- */
+
+/* Whether the system's allocator says that a block begins there. */
+bool cr_os_is_block(const void *address);
+/* Whether it is code or data of a loaded module. */
+bool cr_os_is_static(uintptr_t address);
+/* Whether it is sure that nothing is mapped there. */
+bool cr_os_is_unmapped(uintptr_t address);
+/* Whether the module of a return address is sure to have no operator new or delete of its own, so that its calls of malloc and free are
+ * calls of malloc and free. May open the module's file, once. */
+bool cr_os_shares_operators(uintptr_t return_address);
+
 /* ---- the runtimes' own blocks ---- */
 
 /* The address range of the dynamic loader, whose blocks are its own. */

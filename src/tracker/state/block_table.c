@@ -19,6 +19,7 @@ struct cr_region *_Atomic cr_region_front[CR_FRONT_ENTRIES];
 struct cr_record *cr_record_chunk[CR_RECORD_CHUNKS];
 
 static struct cr_table regions;
+static struct cr_region *all_regions;
 
 /* The records handed out so far are those of chunks 0 .. chunk_count-1, of which each has its own number of records (fewer than
  * RECORDS_PER_CHUNK where memory was short). */
@@ -37,7 +38,11 @@ static struct cr_region *add_region(uint64_t number)
     if (!region)
         return NULL;
     region->number = number;
-    return cr_table_add(&regions, number, region) ? NULL : region;
+    if (cr_table_add(&regions, number, region))
+        return NULL;
+    region->next = all_regions;
+    all_regions = region;
+    return region;
 }
 
 struct cr_region *cr_region_find(uint64_t number, bool create)
@@ -125,6 +130,124 @@ void cr_record_spill(struct cr_spares *spares)
 
     spares->head = rest;
     spares->count -= count;
+}
+
+/* ---- what is positively known ---- */
+
+#define DOUBTED_MOST 1000u
+#define REGIONS_BACK 256u         /* that are searched for the block around an address */
+#define CLASS (UINT64_C(1) << 61) /* of a region number: addresses that are odd multiples of 8 */
+
+static struct {
+    _Atomic uint32_t count;
+    _Atomic uintptr_t address[DOUBTED_MOST];
+} doubted;
+
+static bool is_doubted(uintptr_t address)
+{
+    uint32_t count = atomic_load(&doubted.count);
+    for (uint32_t i = 0; i < count && i < DOUBTED_MOST; i++)
+        if (atomic_load(&doubted.address[i]) == address)
+            return true;
+    return count > DOUBTED_MOST;
+}
+
+static void doubt(uintptr_t address)
+{
+    if (atomic_load(&doubted.count) > DOUBTED_MOST)
+        return;
+    uint32_t i = atomic_fetch_add(&doubted.count, 1);
+    if (i < DOUBTED_MOST)
+        atomic_store(&doubted.address[i], address);
+}
+
+uint32_t cr_block_mark(uintptr_t address)
+{
+    _Atomic uint32_t *slot = cr_block_slot(address, false);
+    uint32_t value = slot ? atomic_load(slot) : 0;
+    return cr_slot_is_freed(value) && !is_doubted(address) ? value : 0;
+}
+
+/* The region of an address, where there is one; without waiting. false: that cannot be told. */
+static bool try_region(uintptr_t address, struct cr_region **region)
+{
+    uint64_t number = (uint64_t)address >> CR_REGION_SHIFT | (uint64_t)(address & 8) << 58;
+    uint64_t entry = (number ^ (uint64_t)(address & 8) << 10) & (CR_FRONT_ENTRIES - 1);
+    *region = atomic_load_explicit(&cr_region_front[entry], memory_order_acquire);
+    if (*region && (*region)->number == number)
+        return true;
+    if (!cr_lock_try(&cr_regions_lock))
+        return false;
+    *region = cr_table_find(&regions, number);
+    cr_unlock(&cr_regions_lock);
+    return true;
+}
+
+void cr_block_passed(uintptr_t address, bool allocated)
+{
+    struct cr_region *region;
+    if (!address || address & 7)
+        return;
+    if (!try_region(address, &region)) {
+        doubt(address);
+        return;
+    }
+    if (!region)
+        return;
+    _Atomic uint32_t *slot = &region->slot[address >> CR_GRANULE_SHIFT & (CR_REGION_GRANULES - 1)];
+    uint32_t value = atomic_load(slot);
+    if (cr_slot_is_live(value))
+        __atomic_fetch_or(&cr_record(value)->size_tag, (uint64_t)CR_TAG_GONE, __ATOMIC_RELAXED);
+    else if (value && allocated)
+        atomic_compare_exchange_strong(slot, &value, 0);
+}
+
+/* The region with the greatest number below this one, of the same class of addresses. */
+static struct cr_region *region_below(uint64_t number)
+{
+    struct cr_region *best = NULL;
+    cr_lock(&cr_regions_lock);
+    for (struct cr_region *region = all_regions; region; region = region->next)
+        if (region->number < number && !((region->number ^ number) & CLASS) && (!best || region->number > best->number))
+            best = region;
+    cr_unlock(&cr_regions_lock);
+    return best;
+}
+
+/* Whether a live block at this slot reaches over the address; its record is copied. */
+static bool reaches(_Atomic uint32_t *slot, uint32_t index, uintptr_t address, struct cr_record *copy)
+{
+    const struct cr_record *record = cr_record(index);
+    uintptr_t start = atomic_load(&record->address);
+    memcpy((void *)copy, (const void *)record, sizeof *copy);
+    bool stands = atomic_load(slot) == index && atomic_load(&record->address) == start;
+    return stands && address - start < cr_record_size(copy) && !(cr_record_tag(copy) & CR_TAG_GONE);
+}
+
+/* Blocks do not overlap, so the nearest live one below the address is the only one that can reach it. */
+static bool reached_from_below(uintptr_t address, uint64_t class, struct cr_record *copy)
+{
+    uint64_t number = (uint64_t)address >> CR_REGION_SHIFT | class;
+    uint32_t below = (uint32_t)(address >> CR_GRANULE_SHIFT & (CR_REGION_GRANULES - 1)) + 1;
+    struct cr_region *region = cr_region_find(number, false);
+    for (uint32_t n = 0; n < REGIONS_BACK; n++) {
+        for (uint32_t i = below; region && i-- > 0;) {
+            uint32_t value = atomic_load_explicit(&region->slot[i], memory_order_acquire);
+            if (cr_slot_is_live(value) && atomic_load(&cr_record(value)->address) <= address)
+                return reaches(&region->slot[i], value, address, copy);
+        }
+        region = region_below(number);
+        if (!region)
+            return false;
+        number = region->number;
+        below = CR_REGION_GRANULES;
+    }
+    return false;
+}
+
+bool cr_block_around(uintptr_t address, struct cr_record *copy)
+{
+    return !is_doubted(address) && (reached_from_below(address, 0, copy) || reached_from_below(address, CLASS, copy));
 }
 
 void cr_block_each(void (*visit)(void *context, struct cr_record *record), void *context)

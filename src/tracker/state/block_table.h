@@ -2,7 +2,8 @@
  *
  * The address space is cut into regions of 1 MiB. A uthash table behind a mutex holds the regions in which blocks live; a
  * direct-mapped array in front of it answers for known regions without a lock. A region has one 32-bit index per 16-byte granule,
- * which names a record in a slab of 32-byte records. Addresses that are a multiple of 8 but not of 16 (8-byte classes of
+ * which names a record in a slab of 32-byte records; or, where the last block that crunch knew there was freed, a mark that
+ * says so and who freed it (state/freed_history.h). Addresses that are a multiple of 8 but not of 16 (8-byte classes of
  * jemalloc, tcmalloc, mimalloc) have regions of their own, so two blocks never share a granule; other addresses are no blocks.
  *
  * Invariant: only the thread that just got an address from the allocator, or is about to give it back, writes the address's
@@ -40,6 +41,8 @@ static_assert(sizeof(struct cr_record) == 32, "two to a cache line");
 enum cr_tag {
     CR_TAG_KIND = 0x0f,
     CR_TAG_RUNTIME = 0x10, /* belongs to the loader or a language runtime */
+    CR_TAG_ALIGNED = 0x20, /* of operator new with an alignment */
+    CR_TAG_GONE = 0x40,    /* freed in a way that is not recorded: live for the counters only */
     CR_TAG_PLACED =
         0x80, /* lies where crunch has put it (events/placement.h): the allocator does not know its address */
 };
@@ -73,14 +76,20 @@ struct cr_spares {
     uint32_t fresh, fresh_end; /* never used ones */
 };
 
+/* What a slot holds. A mark is CR_SLOT_FREED and the number of the slot in THREADS whose thread freed the block. */
+#define CR_SLOT_FREED UINT32_C(0x80000000)
+static inline bool cr_slot_is_live(uint32_t value) { return (int32_t)value > 0; }
+static inline bool cr_slot_is_freed(uint32_t value) { return (int32_t)value < 0; }
+
 struct cr_region {
     uint64_t number;
+    struct cr_region *next;             /* of all */
     struct cr_extents *_Atomic extents; /* of state/extents.h; NULL while there are none */
     _Atomic uint32_t slot[CR_REGION_GRANULES];
 };
 
 #define CR_RECORD_CHUNK_SHIFT 20
-#define CR_RECORD_CHUNKS (1u << (32 - CR_RECORD_CHUNK_SHIFT))
+#define CR_RECORD_CHUNKS (1u << (31 - CR_RECORD_CHUNK_SHIFT))
 
 extern struct cr_lock cr_regions_lock, cr_records_lock;
 extern struct cr_region *_Atomic cr_region_front[CR_FRONT_ENTRIES];
@@ -107,6 +116,8 @@ static inline _Atomic uint32_t *cr_block_slot(uintptr_t address, bool create)
     uint64_t entry = (number ^ (uint64_t)(address & 8) << 10) & (CR_FRONT_ENTRIES - 1);
     struct cr_region *region = atomic_load_explicit(&cr_region_front[entry], memory_order_acquire);
     if (CR_UNLIKELY(!region || region->number != number)) {
+        if (!address) /* free(NULL) */
+            return NULL;
         region = cr_region_find(number, create);
         if (!region)
             return NULL;
@@ -145,24 +156,37 @@ static inline uint32_t cr_block_publish(_Atomic uint32_t *slot, uintptr_t addres
     uint32_t before = atomic_load_explicit(slot, memory_order_relaxed);
     atomic_store_explicit(&cr_record(index)->address, address, memory_order_relaxed);
     atomic_store_explicit(slot, index, memory_order_release);
-    return before;
+    return cr_slot_is_live(before) ? before : 0;
 }
 
-/* Takes the block at an address out; its record stays filled until the caller drops it. 0: there is none. */
-static inline uint32_t cr_block_take(uintptr_t address)
+/* Takes the block at an address out and leaves a mark; its record stays filled until the caller drops it. 0: there is none. */
+static inline uint32_t cr_block_take(uintptr_t address, uint32_t mark)
 {
     _Atomic uint32_t *slot = cr_block_slot(address, false);
-    if (CR_UNLIKELY(!slot || !atomic_load_explicit(slot, memory_order_relaxed)))
+    if (CR_UNLIKELY(!slot || !cr_slot_is_live(atomic_load_explicit(slot, memory_order_relaxed))))
         return 0;
-    return atomic_exchange_explicit(slot, 0, memory_order_acquire);
+    uint32_t index = atomic_exchange_explicit(slot, mark, memory_order_acquire);
+    return CR_LIKELY(cr_slot_is_live(index)) ? index : 0;
 }
 
 /* The record of the block at an address, which stays; 0: there is none. */
 static inline uint32_t cr_block_peek(uintptr_t address)
 {
     _Atomic uint32_t *slot = cr_block_slot(address, false);
-    return slot ? atomic_load_explicit(slot, memory_order_acquire) : 0;
+    uint32_t value = slot ? atomic_load_explicit(slot, memory_order_acquire) : 0;
+    return cr_slot_is_live(value) ? value : 0;
 }
+
+/* ---- for what is positively known: never for what merely may be ---- */
+
+/* The mark at an address; 0: the last block there, if there ever was one, is not known to be freed. */
+uint32_t cr_block_mark(uintptr_t address);
+/* A copy of the record of the live block that an address lies in, not at whose start; false: in none, as far as can be told. */
+bool cr_block_around(uintptr_t address, struct cr_record *copy);
+/* A block was allocated at an address, or is about to be freed there, unrecorded: the mark goes, or a live block does not count as such
+ * any more. In signal handlers, too, also such that interrupt this file: where the table cannot be asked, the address is put
+ * on a list of 1,000; when that is full, nothing is known of any address. */
+void cr_block_passed(uintptr_t address, bool allocated);
 
 /* Calls visit for every live block. Other threads may go on: blocks that come or go meanwhile may be missed or seen. */
 void cr_block_each(void (*visit)(void *context, struct cr_record *record), void *context);

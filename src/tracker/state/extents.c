@@ -79,7 +79,7 @@ static struct cr_extent starting_at(struct cr_region *region, uintptr_t address)
 {
     struct cr_extent extent = {CR_EXTENT_NONE, address, 0, 0};
     uint32_t index = atomic_load_explicit(&region->slot[granule(address)], memory_order_acquire);
-    if (index) {
+    if (cr_slot_is_live(index)) {
         const struct cr_record *record = cr_record(index);
         extent.record = index;
         extent.size = cr_record_size(record);
@@ -98,7 +98,7 @@ static struct cr_extent starting_at(struct cr_region *region, uintptr_t address)
 
 static bool starts_here(struct cr_region *region, struct cr_extents *extents, uint32_t at)
 {
-    return LOAD(region->slot[at]) || (extents && LOAD(extents->freed[at]));
+    return cr_slot_is_live(LOAD(region->slot[at])) || (extents && LOAD(extents->freed[at]));
 }
 
 /* The nearest start of a block at or before an address, if it is in the same cell or the cell has a hint. */

@@ -18,6 +18,7 @@ uint64_t cr_threads_until_placed = UINT64_MAX;
 
 static struct {
     struct cr_thread *idle;
+    struct cr_thread *_Atomic last_made;
 } pool;
 
 static struct cr_thread *take_or_make(void)
@@ -33,15 +34,34 @@ static struct cr_thread *take_or_make(void)
     thread = cr_arena_alloc(sizeof *thread, 64);
     struct cr_unwind_state *unwind = cr_arena_alloc(sizeof *unwind, 64);
     struct cr_memo *memo = cr_arena_alloc(sizeof *memo, 64);
+    struct cr_freed_ring *history = cr_arena_alloc(sizeof *history, 64);
     uint32_t item = cr_recording_append(CR_SECTION_THREADS, NULL, 1);
-    if (!thread || !unwind || !memo || item == CR_NO_ITEM)
+    if (!thread || !unwind || !memo || !history || item == CR_NO_ITEM)
         return NULL;
     thread->slot_item = item;
     thread->slot = cr_slot(item);
     thread->until_placed = cr_threads_until_placed;
     thread->unwind = unwind;
     thread->memo = memo;
+    thread->freed = history;
+    thread->freed_mark = CR_SLOT_FREED | item;
     thread->altstack = cr_arena_alloc(CR_ALTSTACK_BYTES, 4096);
+    thread->made_before = atomic_load(&pool.last_made);
+    while (!atomic_compare_exchange_weak(&pool.last_made, &thread->made_before, thread))
+        ;
+    return thread;
+}
+
+const struct cr_thread *cr_thread_next(const struct cr_thread *thread)
+{
+    return thread ? thread->made_before : atomic_load(&pool.last_made);
+}
+
+const struct cr_thread *cr_thread_of_mark(uint32_t mark)
+{
+    const struct cr_thread *thread = atomic_load(&pool.last_made);
+    while (thread && thread->freed_mark != mark)
+        thread = thread->made_before;
     return thread;
 }
 
@@ -100,6 +120,7 @@ static void at_thread_end(void *value)
     cr_thread_info_end(thread->info_item);
     cr_unlock(&cr_threads_lock);
     thread->number = thread->info_item = 0;
+    thread->freed_by = 0;
     cr_tls_set((void *)CR_THREAD_ENDING);
     put_back(thread);
 }
@@ -130,6 +151,7 @@ static struct cr_thread *attach(bool ending)
         thread->memo->stack_bytes = thread->unwind->stack_high - thread->unwind->stack_low;
         if (!ending) {
             thread->number = cr_threads_base + (uint32_t)atomic_fetch_add(&cr_recording->threads, 1) + 1;
+            thread->freed_by = cr_freed_by(thread->number);
             tell_info(thread);
             cr_tls_at_end(thread);
             lend_altstack(thread);
@@ -164,6 +186,7 @@ void cr_threads_fork(uint64_t parent_threads)
     cr_thread_info_start();
     if (known) {
         self->number = cr_threads_base + 1;
+        self->freed_by = cr_freed_by(self->number);
         tell_info(self);
     }
 }

@@ -14,6 +14,7 @@
 #include "platform/tls.h"
 #include "base/unwind.h"
 #include "state/block_table.h"
+#include "state/freed_history.h"
 #include "state/memo.h"
 #include "state/sites.h"
 
@@ -47,8 +48,13 @@ struct cr_thread {
     struct cr_staged *staged;         /* freed blocks on their way into the quarantine (events/quarantine.h) */
     struct cr_unwind_start new_start; /* operator new: its caller, when `kind` is set */
     struct cr_spares spares;
-    struct cr_thread *next; /* in the pool */
-    void *altstack;         /* CR_ALTSTACK_BYTES for signal handlers of the thread */
+    struct cr_freed_ring *freed;
+    uint64_t freed_by;             /* cr_freed_by(number) */
+    uint32_t freed_mark;           /* what a slot of the block table holds after a free by this thread */
+    const char *function;          /* operator delete: its name, while it passes an unknown address on; else NULL */
+    struct cr_thread *next;        /* in the pool */
+    struct cr_thread *made_before; /* NULL: this one was the first */
+    void *altstack;                /* CR_ALTSTACK_BYTES for signal handlers of the thread */
     struct cr_unwind_state *unwind;
     struct cr_memo *memo;
 };
@@ -95,6 +101,12 @@ static inline void cr_leave(struct cr_thread *thread)
     if (CR_UNLIKELY(thread->after))
         cr_leave_slowly(thread);
 }
+
+/* All states there are, one after the other: the one made before `thread`, NULL: the last one. NULL: there are no more. */
+const struct cr_thread *cr_thread_next(const struct cr_thread *thread);
+
+/* The state that a mark in the block table names. */
+const struct cr_thread *cr_thread_of_mark(uint32_t mark);
 
 /* Creates the key that notices ends of threads. 0 or -errno. */
 int cr_threads_start(void);

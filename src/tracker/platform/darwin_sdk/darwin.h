@@ -43,6 +43,7 @@ int *__error(void);
 #define EACCES 13
 #define EFAULT 14
 #define EEXIST 17
+#define EINVAL 22
 #define ENFILE 23
 #define EMFILE 24
 #define EFBIG 27

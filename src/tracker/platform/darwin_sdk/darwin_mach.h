@@ -35,6 +35,8 @@ void malloc_zone_free(malloc_zone_t *zone, void *block);
 unsigned malloc_zone_batch_malloc(malloc_zone_t *zone, size_t bytes, void **results, unsigned count);
 void malloc_zone_batch_free(malloc_zone_t *zone, void **blocks, unsigned count);
 malloc_zone_t *malloc_default_zone(void);
+malloc_zone_t *malloc_zone_from_ptr(const void *block);
+size_t malloc_size(const void *block);
 
 /* ---- crt_externs.h, libproc.h, dlfcn.h ---- */
 

@@ -1,0 +1,102 @@
+"""--watch: a running program on the whole terminal, by curses. What is shown is decided in watched.py."""
+
+import locale
+import os
+import sys
+import time
+from typing import Any, List
+
+from report.errors import CrunchError
+from report.words import printable
+
+from . import live, request
+from .watched import Watched, sample, screen
+
+EVERY_SECONDS = 1.0
+SHARE = 0.1  # of the time at most goes into looking: large recordings are looked at less often
+POLL_MS = 50
+
+
+def watch(wanted: str) -> List[str]:
+    """Shows the process until it ends or the user leaves; what is to be said then."""
+    process = live.find(wanted)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise CrunchError("--watch needs a terminal; 'crunch --list' shows what runs")
+    try:
+        import curses
+    except ImportError:
+        raise CrunchError("--watch needs Python's curses module, which this Python was built without") from None
+    locale.setlocale(locale.LC_ALL, "")
+    unicode = locale.nl_langinfo(locale.CODESET).upper().replace("-", "") == "UTF8"
+    os.environ.setdefault("ESCDELAY", "25")
+    try:
+        return curses.wrapper(_run, curses, process, Watched(process.folder, unicode))
+    except curses.error as error:
+        raise CrunchError(f"the terminal cannot be used: {printable(str(error))}") from None
+
+
+def _run(window: Any, curses: Any, process: live.Process, watched: Watched) -> List[str]:
+    try:
+        curses.curs_set(0)
+    except curses.error:
+        pass  # terminals that cannot hide it
+    window.timeout(POLL_MS)
+    named = {curses.KEY_UP: "up", curses.KEY_DOWN: "down", 27: "q"}
+    next_look, asked = 0.0, -1
+    while True:
+        if time.monotonic() >= next_look:
+            if not live.process(process.folder):
+                return [f"process {process.pid} has ended"]
+            next_look = _look(watched, process)
+            asked = _told_of_snapshot(watched, asked)
+            _draw(window, curses, watched)
+        key = window.getch()
+        if key == -1:
+            continue
+        pressed = named.get(key) or (chr(key) if 0 <= key < 128 else "")
+        if pressed == "q" or key == 3:
+            return []
+        if pressed == "s":
+            asked = _taken(watched)
+            request.poke(process)
+            watched.said = "snapshot asked for"
+        watched.press(pressed)
+        _draw(window, curses, watched)
+
+
+def _look(watched: Watched, process: live.Process) -> float:
+    """Takes a sample, unless the picture is held; when the next one is due."""
+    began = time.monotonic()
+    if not watched.held:
+        try:
+            watched.take(sample(process.folder))
+        except CrunchError as error:
+            watched.said = error.message
+    return time.monotonic() + max(EVERY_SECONDS, (time.monotonic() - began) / SHARE)
+
+
+def _taken(watched: Watched) -> int:
+    return watched.now.recording.snapshots.taken if watched.now else 0
+
+
+def _told_of_snapshot(watched: Watched, asked: int) -> int:
+    """Says what came of the snapshot that was asked for when `asked` had been taken; -1: nothing is awaited any more."""
+    if asked < 0 or watched.held or watched.now is None:
+        return asked
+    counters = watched.now.recording.snapshots
+    if counters.taken == asked or counters.writing:
+        return asked
+    folder = watched.folder / "snapshots" / str(counters.taken)
+    watched.said = f"snapshot written to {printable(str(folder))}" if folder.exists() else printable(watched.now.recording.message)
+    return -1
+
+
+def _draw(window: Any, curses: Any, watched: Watched) -> None:
+    height, width = window.getmaxyx()
+    window.erase()
+    for row, line in enumerate(screen(watched, width, height)):
+        try:
+            window.addnstr(row, 0, line, width, curses.A_BOLD if row == 0 else curses.A_NORMAL)
+        except curses.error:
+            pass  # the last cell of the screen cannot be written without scrolling, which curses says in this way
+    window.refresh()

@@ -1,0 +1,188 @@
+"""Every view of the page on real recordings, by mouse and keyboard, and without a violation that axe-core finds."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import browser
+from browser import ready
+from conftest import ROOT
+
+sys.path.append(str(ROOT / "tests" / "e2e"))
+import harness  # noqa: E402 (found through the line above)
+
+pytestmark = [browser.needed, pytest.mark.skipif(not harness.LIBRARY.exists(), reason="the library is not built: run 'make'")]
+
+
+@pytest.fixture(scope="module")
+def tour(tmp_path_factory):
+    """The tour's run folders: as it ends, and as it crashes."""
+    folder = tmp_path_factory.mktemp("tour")
+    found = {}
+    for end, options in (("ends", ("--snapshot-every", "20ms")), ("crash", ())):
+        result, run = harness.crunch(folder / end, harness.target("tour"), end, options=options)
+        assert run.path.joinpath("report.html").exists(), result.said
+        found[end] = run.path
+    return found
+
+
+@pytest.fixture
+def page(chromium):
+    """Opens a finished page; afterwards it must have said nothing and asked for nothing."""
+    contexts, troubles = [], []
+
+    def start(folder: Path, view: str, **options):
+        context = chromium.new_context(**options)
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        opened = context.new_page()
+        opened.on("console", lambda message: troubles.append(message.text))
+        opened.on("pageerror", lambda error: troubles.append(str(error)))
+        opened.on("request", lambda request: troubles.append(request.url) if not request.url.startswith("file:") else None)
+        opened.goto((folder / "report.html").as_uri() + "#" + view)
+        return ready(opened, view.split("?")[0])
+
+    yield start
+    for context in contexts:
+        context.close()
+    assert troubles == []
+
+
+def text(page, view):
+    return page.locator("#" + view).inner_text()
+
+
+def test_the_overview_says_what_went_wrong(tour, page):
+    said = text(page(tour["ends"], "overview"), "overview")
+    assert "heap blocks of" in said and "were never freed" in said and "The program ended with exit status 0" in said
+    assert "fill_cache" in said and "(*cache)[" in said and "← main" in said
+    assert "See by which calls they were allocated" in said
+    assert "Crashed: SIGSEGV illegal access" in text(page(tour["crash"], "overview"), "overview")
+
+
+def test_the_crash_is_drawn_and_explained(tour, page):
+    view = page(tour["crash"], "crash")
+    said = text(view, "crash")
+    assert "block[0xffffff] = 1;" in said and "Registers" in said
+    assert view.locator("svg .address-mark").count() == 1 and view.locator("svg rect").count() >= 1
+    assert "bytes after a live block" in said
+    view.get_by_text("Memory map").click()
+    assert "[heap]" in text(view, "crash") or "libc" in text(view, "crash")
+
+
+def test_sites_flame_graph_and_blocks(tour, page):
+    view = page(tour["ends"], "sites?find=make_list")
+    view.locator("#grid-sites .grid-row").first.click()
+    assert "11.7 KiB in 300 blocks" in text(view, "sites")
+    view.get_by_role("link", name="Its 300 blocks").click()
+    ready(view, "blocks")
+    view.get_by_label("Text inside").fill("node number 299")
+    browser.expect(view.locator("#grid-blocks .grid-row")).to_have_count(1)
+    view.locator("#grid-blocks .grid-row").click()
+    assert "Points to 1 block" in text(view, "blocks")
+    view.locator(".beside select").select_option("text")
+    assert "node number 299" in view.locator(".beside .bytes").inner_text()
+    view.keyboard.press("g")
+    view.keyboard.press("f")
+    ready(view, "flame")
+    assert view.locator(".bar[aria-label^='(anonymous namespace)::fill_cache']").count() >= 1
+
+
+def test_time_by_call_stack_with_cursor_and_window(tour, page):
+    view = page(tour["ends"], "time")
+    said = text(view, "time")
+    assert "fill_cache" in said and view.locator(".chart .area").count() >= 2 and view.locator(".chart .snapshot").count() >= 1
+    status = view.locator("#time [role=status]")
+    view.locator(".chart").focus()
+    view.keyboard.press("Home")
+    before = status.inner_text()
+    view.keyboard.press("End")
+    assert before != status.inner_text() and "live in" in before
+    box = view.locator(".chart").bounding_box()
+    view.mouse.move(box["x"] + 300, box["y"] + 100)
+    view.mouse.down()
+    view.mouse.move(box["x"] + 600, box["y"] + 120)
+    view.mouse.up()
+    assert "from=" in view.url and "to=" in view.url and view.get_by_role("button", name="Whole run").is_visible()
+    view.keyboard.press("Escape")
+    assert "from=" not in view.url
+    view.get_by_label("Show").select_option("rate")
+    assert view.locator(".chart .area").count() == 0 and "a second" in view.locator(".chart svg").get_attribute("aria-label")
+
+
+def test_a_site_tells_its_histograms_and_growth(tour, page):
+    view = page(tour["ends"], "sites?find=churn")
+    view.locator("#grid-sites .grid-row").first.click()
+    said = text(view, "sites")
+    assert "Sizes of the blocks that ended" in said
+    bars = view.locator(".bars-box").first.get_attribute("aria-label")
+    assert "blocks of 512 bytes to 1,023 bytes" in bars
+    view.evaluate("location.hash = '#sites?find=fill_cache'")
+    view.locator("#grid-sites .grid-row").first.click()
+    assert "Over time" in view.locator("#sites .beside").inner_text()
+
+
+def test_snapshots_are_compared_in_the_flame_graph(tour, page):
+    view = page(tour["ends"], "snapshots")
+    view.get_by_role("link", name="until the end").first.click()
+    ready(view, "flame")
+    assert view.get_by_label("Compared with").input_value() == "snapshot1"
+    label = view.locator(".bar[aria-label^='(anonymous namespace)::fill_cache']").first.get_attribute("aria-label")
+    assert ", before " in label and view.locator(".bar.change1, .bar.change2").count() > 0
+    view.get_by_label("Show").select_option("snapshot1")
+    assert view.locator(".bar.change0").count() > 0 and view.locator(".bar.change2").count() == 0
+
+
+def test_threads_have_names_and_lead_to_their_blocks(tour, page):
+    view = page(tour["ends"], "threads")
+    said = text(view, "threads")
+    assert "parser" in said and "writer" in said
+    view.locator("#threads tr", has_text="parser").get_by_role("link").click()
+    ready(view, "blocks")
+    assert "thread=" in view.url and view.locator("#grid-blocks .grid-row").count() >= 1
+
+
+VIEWS = {"ends": ["overview", "flame", "flame?up=1&find=cache", "sites?site=0", "time", "time?show=rate", "blocks", "snapshots", "threads", "about"], "crash": ["overview", "crash"]}
+
+
+@pytest.mark.parametrize("scheme, width, rules", [("light", 1366, "{}"), ("dark", 1366, "{runOnly: ['color-contrast']}"), ("light", 390, "{}")])
+def test_axe_finds_nothing(tour, page, scheme, width, rules):
+    axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
+    script = (Path(axe.__file__).parent / "axe.min.js").read_text("utf-8")
+    found = {}
+    for end, views in VIEWS.items():
+        view = page(tour[end], views[0], color_scheme=scheme, viewport={"width": width, "height": 900})
+        view.evaluate(script)
+        for name in views:
+            view.evaluate("(hash) => { location.hash = hash; }", "#" + name)
+            ready(view, name.split("?")[0])
+            if name == "blocks":
+                view.locator("#grid-blocks .grid-row").first.click()
+            for box in view.locator("section:not([hidden]) > details").all():
+                box.evaluate("box => { box.open = true; }")
+            for violation in view.evaluate(f"axe.run({rules})")["violations"]:
+                for node in violation["nodes"]:
+                    found.setdefault(f"{violation['id']}: {violation['help']}", set()).add(f"{name}: {node['html'][:160]} {node['failureSummary'][-160:]}")
+        view.keyboard.press("?")
+        assert not [each["id"] for each in view.evaluate("axe.run('dialog')")["violations"]]
+    assert not found, "\n".join(f"{rule}\n    " + "\n    ".join(sorted(places)[:4]) for rule, places in found.items())
+
+
+@pytest.mark.parametrize("width", [320, 390, 768, 1366])
+def test_nothing_sticks_out_sideways(tour, page, width):
+    for end, views in VIEWS.items():
+        view = page(tour[end], views[0], viewport={"width": width, "height": 800})
+        for name in views:
+            view.evaluate("(hash) => { location.hash = hash; }", "#" + name)
+            ready(view, name.split("?")[0])
+            assert view.evaluate("document.documentElement.scrollWidth") <= width, name
+
+
+def test_a_page_without_data_is_small(tmp_path):
+    import folders
+    from report import build, run
+
+    out = folders.run_folder(tmp_path / "out")
+    build.reports(run.load(out), ROOT / "templates", "crunch")
+    assert (out / "report.html").stat().st_size < 300_000
