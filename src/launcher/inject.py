@@ -44,13 +44,13 @@ def preloadable(path: Path) -> Iterator[str]:
 
 
 def environment(old: Mapping[str, str], name: str, run_folder: Path, heap_limit: int, children: bool,
-                checks: Checks, snapshot_at_peak: bool = False, snapshot_on: int = 0) -> Dict[str, str]:
+                checks: Checks, snapshot_at_peak: bool = False, snapshot_on: int = 0, abort_on_error: bool = False) -> Dict[str, str]:
     """The program's environment: `old` with the tracker first in the loader's list, and this run's settings."""
     new = dict(old)
     new[VARIABLE] = ":".join([name] + _others(old.get(VARIABLE, ""), name))
     new["CRUNCH_OUT"] = str(run_folder)
     new["CRUNCH_HEAP_LIMIT"] = str(heap_limit)
-    for variable in ("CRUNCH_CHILDREN", "CRUNCH_SNAPSHOT_AT_PEAK", "CRUNCH_SNAPSHOT_ON"):
+    for variable in ("CRUNCH_CHILDREN", "CRUNCH_SNAPSHOT_AT_PEAK", "CRUNCH_SNAPSHOT_ON", "CRUNCH_ABORT_ON_ERROR"):
         new.pop(variable, None)
     if not children:
         new["CRUNCH_CHILDREN"] = "0"
@@ -62,6 +62,8 @@ def environment(old: Mapping[str, str], name: str, run_folder: Path, heap_limit:
         new["CRUNCH_SNAPSHOT_AT_PEAK"] = "1"
     if snapshot_on:
         new["CRUNCH_SNAPSHOT_ON"] = str(snapshot_on)
+    if abort_on_error:
+        new["CRUNCH_ABORT_ON_ERROR"] = "1"
     return new
 
 

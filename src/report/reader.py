@@ -177,6 +177,19 @@ def read_recording(folder: Path) -> Optional[Recording]:
                      facts, arguments)
 
 
+def count_errors(folder: Path) -> int:
+    """The program's errors so far, from the header of `recording` alone; 0 where there is none yet."""
+    try:
+        with open(folder / "recording", "rb") as file:
+            head = file.read(HEADER.size)
+    except OSError:
+        return 0
+    if len(head) < HEADER.size or head[:8] != b"crunch-r":
+        return 0
+    fields = HEADER.unpack(head)
+    return int(fields[-2]) if fields[1] == FORMAT_VERSION else 0
+
+
 def _sections(data: memoryview, chunk_count: int, damage: str) -> Tuple[Section, ...]:
     """The parts of every section, up to the first that is lost."""
     parts: List[List[memoryview]] = [[] for _ in ITEM_BYTES]
