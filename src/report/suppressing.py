@@ -41,6 +41,10 @@ ERRORS = {  # what memcheck calls the errors of problems.KINDS
     "guard-before": ADDRESS, "guard-freed": ADDRESS}
 
 
+C_LIBRARY = re.compile(r"(libc|libpthread|ld-linux|ld-musl|ld)[-.].*")
+ALIAS = re.compile(r"^(_IO_|_+)")  # what only some of the names of a function in the C library begin with
+
+
 class Writings:
     """How suppressions may write the frames of a run."""
 
@@ -68,6 +72,8 @@ class Writings:
         names += [name for mangled in sorted(self._mangled.get(frame, ())) for name in (mangled, *_twins(mangled))]
         if frame.inlined:
             names += _inlined_names(frame.name)
+        if _of_the_c_library(frame):
+            names.append(ALIAS.sub("", frame.name))
         if is_starter(frame):
             names.append(BELOW_MAIN)
         return tuple(dict.fromkeys(names))
@@ -125,10 +131,17 @@ def _line(frame: Frame, writings: Writings) -> str:
         return "..."
     if frame.inlined and frame.known:  # memcheck has the name without its scope here
         return f"fun:*{own_name(frame.name)}*"
+    if frame.known and _of_the_c_library(frame) and ALIAS.match(frame.name):
+        return f"fun:*{ALIAS.sub('', frame.name)}"
     if frame.known:
         return f"fun:{writings.mangled(frame)}"
     objects = writings.objects(frame)
     return f"obj:{objects[-1]}" if objects else "obj:*"
+
+
+def _of_the_c_library(frame: Frame) -> bool:
+    """There one function has several names (newlocale and __newlocale), and each tool picks its own."""
+    return C_LIBRARY.fullmatch(os.path.basename(frame.module)) is not None
 
 
 def _twins(mangled: str) -> List[str]:

@@ -18,26 +18,29 @@ class Found:
     bytes: Dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS.values(), 0))
     blocks: Dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS.values(), 0))
     errors: List[str] = field(default_factory=list)
+    signal: str = ""  # that ended the program, and why
     suppressions: str = ""
-    status: int = 0
 
 
 def run(command: Sequence[str], folder: Path, options: Sequence[str] = (), seconds: float = 600) -> Found:
     """Runs a program under memcheck; its children are not looked at."""
     output = folder / "memcheck.xml"
-    done = subprocess.run(
+    subprocess.run(
         ["valgrind", "--leak-check=full", "--show-leak-kinds=all", "--gen-suppressions=all", "--num-callers=40", "--error-limit=no",
          "--child-silent-after-fork=yes", "--xml=yes", f"--xml-file={output}", *options, *command],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=seconds, check=False)
-    found = parse(output.read_text("utf-8", "replace"))
-    found.status = done.returncode
-    return found
+        cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=seconds, check=False)
+    return parse(output.read_text("utf-8", "replace"))
 
 
 def parse(text: str) -> Found:
     """Memcheck's XML."""
     found = Found()
-    for error in ElementTree.fromstring(text).findall("error"):
+    document, end, _ = text.partition("</valgrindoutput>")  # messages of valgrind's own may stand behind it, or its end be missing
+    root = ElementTree.fromstring(document + (end or "</valgrindoutput>"))
+    fatal = root.find("fatal_signal")
+    if fatal is not None:
+        found.signal = ": ".join(filter(None, (fatal.findtext("signame", ""), fatal.findtext("event", ""))))
+    for error in root.findall("error"):
         kind = error.findtext("kind", "")
         if kind in KINDS:
             what = error.findtext("xwhat/text", "")

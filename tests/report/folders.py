@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from report import histograms, perf_map, reader, stacks, threads, timeline
+from report import histograms, perf_map, problems, reader, stacks, threads, timeline
 
 LIVE = 1 << 22  # a process number that no Linux or macOS system gives out
 
@@ -50,6 +50,17 @@ def thread_info(state: int, number: int, slot: int, name: bytes = b"", end_ns: i
     """One struct cr_thread_info."""
     counts = (values.get(key, 0) for key in ("allocations", "frees", "bytes_allocated", "bytes_freed"))
     return threads.INFO.pack(state, number, slot, 0, 4711, 10, end_ns, *counts, name)
+
+
+def error(kind: int, **values) -> bytes:
+    """One struct cr_error."""
+    words = {"flags": problems.BLOCK, "thread": 1, "allocated_thread": 1, "freed_thread": 0, "stack": 0, "allocated": 0, "freed": 0,
+             "time_ns": 2_000_000, "address": 0x5000, "block_address": 0x5000, "block_size": 24, **values}
+    head = ["flags", "thread", "allocated_thread", "freed_thread", "stack", "allocated", "freed", "time_ns", "address",
+            "block_address", "block_size"]
+    changed, expected = values.get("changed", b""), values.get("expected", b"")
+    return problems.ERROR.pack(kind, *(words[name] for name in head), *(*values.get("detail", ()), 0, 0, 0, 0)[:4], values.get("count", 1),
+                               values.get("function", b"free"), changed, expected, len(changed), values.get("block_kind", 0))
 
 
 def module(start: int, end: int, path: int, build_id: bytes = b"", unloaded_ns: int = 0) -> bytes:

@@ -69,6 +69,13 @@ def test_constructors_have_two_names_for_one_function(writings):
     assert not leak_matches(writings, "fun:malloc", "fun:_ZN2ns5TableD1Ev", stack=[make])
 
 
+def test_functions_of_the_c_library_have_several_names(writings):
+    alias = frame("__newlocale", module="/lib/x86_64-linux-gnu/libc.so.6")
+    for stack, name, matched in (([alias], "newlocale", True), ([alias], "__newlocale", True), ([frame("__own")], "own", False)):
+        assert leak_matches(writings, "fun:malloc", f"fun:{name}", stack=stack) == matched
+    assert "   fun:*newlocale\n" in suppressing.leak_entry("n", "definite", ["malloc"], [alias, MAIN], writings)
+
+
 def test_template_arguments_of_inlined_functions_may_be_missing(writings):
     stack = [frame("std::basic_string<char>::basic_string<std::allocator<char> >(char)", inlined=True)]
     for name in ("basic_string", "basic_string<>", "basic_string<std::allocator<char> >"):
