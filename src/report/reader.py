@@ -156,24 +156,25 @@ StatValue = Union[int, float, str, None]
 
 def read_recording(folder: Path) -> Optional[Recording]:
     """Reads `recording`, of a finished, a killed or a still running program."""
+    heads = _heads(folder / "recording")
     data = _bytes_of(folder / "recording")
-    if data is None:
+    if heads is None or data is None:
         return None
     damage = f"{folder / 'recording'} is damaged"
-    if len(data) < HEADER_BYTES or data[:8] != b"crunch-r":
+    if min(map(len, heads)) < HEADER_BYTES or heads[0][:8] != b"crunch-r":
         raise CrunchError(f"{damage}: it is no recording of crunch")
     (_, version, header_bytes, file_bytes, chunk_count, state, end_detail, flags, pid, ppid, *rest, message,
-     peak_epoch, errors, errors_left_out) = HEADER.unpack_from(data)
+     peak_epoch, errors, errors_left_out) = HEADER.unpack_from(heads[2])
     if version != FORMAT_VERSION:
         raise CrunchError(f"{folder / 'recording'} has format version {version}; this crunch reads version {FORMAT_VERSION}")
     if header_bytes != HEADER_BYTES or file_bytes > len(data) or chunk_count > MAX_CHUNKS or state > EXECED:
         raise CrunchError(f"{damage}: its header makes no sense")
-    sections = _sections(memoryview(data), chunk_count, damage)
+    sections = _sections(memoryview(data), heads, chunk_count, damage)
     slots = tuple(Slot(*values) for values in SLOT.iter_unpack(sections[THREADS].read()) if any(values))
     facts, arguments = _facts(sections[META].read())
     text = os.fsdecode(message.split(b"\0")[0])
     return Recording(state, end_detail, flags, pid, ppid, *rest, text, peak_epoch, errors, errors_left_out,
-                     Snapshots(*SNAPSHOTS.unpack_from(data, SNAPSHOTS_AT)), sections, slots,
+                     Snapshots(*SNAPSHOTS.unpack_from(heads[2], SNAPSHOTS_AT)), sections, slots,
                      facts, arguments)
 
 
@@ -190,12 +191,24 @@ def count_errors(folder: Path) -> int:
     return int(fields[-2]) if fields[1] == FORMAT_VERSION else 0
 
 
-def _sections(data: memoryview, chunk_count: int, damage: str) -> Tuple[Section, ...]:
+def _heads(path: Path) -> Optional[List[bytes]]:
+    """Three looks at the header, one after the other. A program that still runs adds first chunks, then items in them, then items that refer to these:
+    so the number of items is taken from an earlier look than the chunks, and that of what refers to others from the earliest."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return [os.pread(file.fileno(), HEADER_BYTES, 0) for _ in range(3)]
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CrunchError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _sections(data: memoryview, heads: List[bytes], chunk_count: int, damage: str) -> Tuple[Section, ...]:
     """The parts of every section, up to the first that is lost."""
     parts: List[List[memoryview]] = [[] for _ in ITEM_BYTES]
     lost = set()
     for number in range(chunk_count):
-        kind, offset, size = CHUNK.unpack_from(data, HEADER.size + len(ITEM_BYTES) * SECTION.size + number * CHUNK.size)
+        kind, offset, size = CHUNK.unpack_from(heads[2], HEADER.size + len(ITEM_BYTES) * SECTION.size + number * CHUNK.size)
         if kind >= len(ITEM_BYTES) or (size and offset < HEADER_BYTES) or offset + size > len(data):
             raise CrunchError(f"{damage}: its part {number} is of no known kind or lies outside the file")
         if not size:
@@ -204,7 +217,7 @@ def _sections(data: memoryview, chunk_count: int, damage: str) -> Tuple[Section,
             parts[kind].append(data[offset:offset + size])
     found = []
     for kind, expected in enumerate(ITEM_BYTES):
-        item_bytes, declared = SECTION.unpack_from(data, HEADER.size + kind * SECTION.size)
+        item_bytes, declared = SECTION.unpack_from(heads[1 if kind <= STRINGS else 0], HEADER.size + kind * SECTION.size)
         room = sum(map(len, parts[kind]))
         if item_bytes != expected or (declared * expected > room and kind not in lost):
             raise CrunchError(f"{damage}: its section {kind} says it holds {declared} items and has no room for them")

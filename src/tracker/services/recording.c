@@ -148,6 +148,8 @@ static bool add_chunk(enum cr_section_kind section, size_t needed)
 static bool make_room(enum cr_section_kind section, size_t bytes)
 {
     size_t end = LOAD(cr_recording->sections[section].used) * plan[section].item_bytes + bytes;
+    if (CR_UNLIKELY(cr_recording_live() != cr_recording))
+        return cr_recording_room_frozen(section, end);
     if (end <= mapped.bytes[section])
         return true;
     int saved = errno;
