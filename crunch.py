@@ -67,8 +67,8 @@ VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from launcher import (commands, crashes, folder, inject, live, losses, options, program, progress, run, sites,  # noqa: E402 (found
-                      suppressed, telling, terminal)  # through the line above)
+from launcher import (commands, crashes, folder, inject, live, losses, options, program, progress, resident, run,  # noqa: E402
+                      sites, suppressed, telling, terminal)  # (found through the line above)
 from report import debuginfod, findings, problem_text, reader  # noqa: E402
 from report import run as runs  # noqa: E402
 from report import snapshots, summary, suppressions  # noqa: E402
@@ -128,11 +128,15 @@ def record(chosen: options.Options) -> int:
             environment = inject.environment(os.environ, name, claimed.path, limit, chosen.children, chosen.checks,
                                              chosen.snapshot_at_peak, chosen.snapshot_on, chosen.abort_on_error)
             typed = path if path.startswith("./") else chosen.program or path
-            every = [run.Every(chosen.snapshot_every, lambda: commands.poke_all(claimed.path))] if chosen.snapshot_every else []
+            samples = resident.Samples(claimed.path)
             teller = telling.Teller(claimed.path, chosen.max_errors, entries, say)
+            every = [run.Every(resident.SECONDS, samples.take)]
+            if chosen.snapshot_every:
+                every.append(run.Every(chosen.snapshot_every, lambda: commands.poke_all(claimed.path)))
             if not chosen.quiet:
                 every.append(run.Every(telling.SECONDS, teller.look))
             ended = run.run(path, [typed, *chosen.arguments], environment, *streams, every)
+            samples.write()
             if not chosen.quiet:
                 teller.finish()
         failed = False
