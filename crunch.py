@@ -111,7 +111,7 @@ def record(chosen: options.Options) -> int:
     """Runs the program under the tracker and reports."""
     if chosen.no_report and chosen.takes_snapshots:
         raise CrunchError("snapshots are kept in the output folder, and with --no-report there is none")
-    library = inject.library(ROOT)
+    libraries = inject.libraries(ROOT, chosen.checks.check)
     entries = read_suppressions(chosen)
     path = program.find(chosen.program or "", os.environ)
     program.check(path, os.environ)
@@ -121,9 +121,9 @@ def record(chosen: options.Options) -> int:
         (chosen.stdin, os.O_RDONLY), (chosen.stdout, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))]
     claimed = folder.temporary() if chosen.no_report else folder.claim(chosen.out)
     try:
-        with inject.preloadable(library) as name, live.registered(claimed.path):
+        with inject.preloadable(libraries) as names, live.registered(claimed.path):
             limit = 0 if chosen.no_report else chosen.heap_limit
-            environment = inject.environment(os.environ, name, claimed.path, limit, chosen.children, chosen.checks,
+            environment = inject.environment(os.environ, names, claimed.path, limit, chosen.children, chosen.checks,
                                              chosen.snapshot_at_peak, chosen.snapshot_on)
             typed = path if path.startswith("./") else chosen.program or path
             samples = resident.Samples(claimed.path)
