@@ -140,7 +140,7 @@ def page(run: Run, version: str, children: Optional[ChildList] = None, parent: s
 def facts(run: Run, made: Page, editor: str) -> Dict[str, Any]:
     """What the scripts know besides the packs."""
     rows = made.snapshots.rows if made.snapshots else []
-    return {"folder": run.cwd, "editor": editor, "kinds": reader.KINDS, "verdicts": [verdict.value for verdict in VERDICTS],
+    return {"folder": run.cwd, "editor": editor, "kinds": reader.KINDS, "classes": made.blocks.classes, "verdicts": [verdict.value for verdict in VERDICTS],
             "snapshots": [[row.column, f"Snapshot {row.number}{f' {row.name}' if row.name else ''}, {row.time}", row.time_us] for row in rows if row.column]}
 
 

@@ -143,6 +143,17 @@ def test_threads_have_names_and_lead_to_their_blocks(tour, page):
     assert "thread=" in view.url and view.locator("#grid-blocks .grid-row").count() >= 1
 
 
+def test_objects_have_the_names_of_their_classes(tour, page):
+    view = page(tour["ends"], "sites?find=draw")
+    view.locator("#grid-sites .grid-row", has_text="24 bytes").first.click()
+    view.get_by_role("link", name="Its 1 block").click()
+    ready(view, "blocks")
+    view.locator("#grid-blocks .grid-row").click()
+    said = text(view, "blocks")
+    assert "(anonymous namespace)::Square" in said
+    assert "(anonymous namespace)::Circle" in view.locator(".beside .values").inner_text()
+
+
 VIEWS = {"ends": ["overview", "flame", "flame?up=1&find=cache", "sites?site=0", "time", "time?show=rate", "blocks", "snapshots", "threads", "about"], "crash": ["overview", "crash"]}
 
 
