@@ -31,8 +31,8 @@ function blockLink(blocks, block, offset) {
 }
 
 /** `offset`: the place in the block that was asked for. */
-function blockDetail(page, { blocks, contents }, block, offset, closed) {
-  const { stacks } = page, bytes = bytesOf(contents, block), address = addressWords(blocks.address[block]), flags = blocks.flags[block];
+function blockDetail(page, shared, block, offset, closed) {
+  const { blocks, contents } = shared, { stacks } = page, bytes = bytesOf(contents, block), address = addressWords(blocks.address[block]), flags = blocks.flags[block];
   const title = element("h3"), made = [button("close", "Close", closed), title];
   title.append(element("code", "", address), " ", sizeWords(blocks.size[block]));
   const rows = [["Size", plural(blocks.size[block], "byte")], ["Allocated", `by ${page.facts.kinds[blocks.kind[block]]} in thread ${blocks.thread[block]}, ${timeWords(blocks.time[block] * 1000)} after the start`]];
@@ -45,6 +45,7 @@ function blockDetail(page, { blocks, contents }, block, offset, closed) {
   made.push(factList(rows));
   if (bytes && bytes.length) made.push(...byteSection(blocks, bytes, blocks.size[block], flags));
   else if (blocks.size[block]) made.push(element("p", "quiet", "Its contents were not kept."));
+  made.push(...holderSection(page, shared, block));
   if (contents) made.push(...pointerSection(page, blocks, contents, block, bytes));
   if (stacks && blocks.site[block]) {
     const site = blocks.site[block] - 1, heading = element("h4", "", "Allocated by ");
