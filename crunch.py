@@ -65,7 +65,7 @@ VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from launcher import (commands, crashes, folder, inject, live, options, program, progress, run, sites,  # noqa: E402 (found
+from launcher import (commands, crashes, folder, inject, live, losses, options, program, progress, run, sites,  # noqa: E402 (found
                       suppressed, terminal)  # through the line above)
 from report import debuginfod, findings  # noqa: E402
 from report import run as runs  # noqa: E402
@@ -162,10 +162,11 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
         last = runs.became(started) or started
         failure = "" if chosen.no_report else written_page(started, chosen.editor)
         why, riddle = ([], "") if chosen.quiet else explained(last)
-        shown, trouble = ([], "") if chosen.quiet else call_stacks(last, chosen)
+        (lost, shown), trouble = (([], []), "") if chosen.quiet else call_stacks(last, chosen)
     taken = sum(len(snapshots.folders(process)) for process in (path, *runs.children(path)))
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
-                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, snapshots=taken, remaining_below=runs.remaining_below(path))
+                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, leaks=lost, snapshots=taken,
+                         remaining_below=runs.remaining_below(path))
     if not chosen.quiet:
         say(terminal.lines(started, last, kept))
     print_suppressions(chosen, last)
@@ -254,12 +255,12 @@ def export(chosen: options.Options) -> int:
     return 0
 
 
-def call_stacks(recorded: runs.Run, chosen: options.Options) -> Tuple[List[str], str]:
-    """What the terminal says of call stacks, and why it cannot, so that the summary is printed all the same."""
+def call_stacks(recorded: runs.Run, chosen: options.Options) -> Tuple[Tuple[List[str], List[str]], str]:
+    """What the terminal says of leaks and of call stacks, and why it cannot, so that the summary is printed all the same."""
     try:
-        return sites.lines(recorded, sites.wanted(chosen.stacks)), ""
+        return (losses.lines(recorded), sites.lines(recorded, sites.wanted(chosen.stacks))), ""
     except CrunchError as error:
-        return [], error.message
+        return ([], []), error.message
 
 
 def explained(recorded: runs.Run) -> Tuple[List[str], str]:

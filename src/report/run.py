@@ -6,13 +6,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Dict, List, Optional
 
-from . import crash, findings, growth, histograms, reader, stacks, summary, threads, timeline, tree
+from . import crash, findings, growth, histograms, leaks, reader, stacks, summary, threads, timeline, tree
 from .crash import Crash
 from .debuginfod import Debuginfod
 from .errors import CrunchError
 from .findings import Findings
 from .growth import Growth
 from .histograms import Histograms
+from .leaks import Leaks
 from .reader import Blocks, Fatal, Recording, StatValue
 from .stacks import Stacks
 from .suppressions import Suppressions
@@ -98,6 +99,11 @@ class Run:
     def crash(self) -> Optional[Crash]:
         """Why the program crashed, with names, found when asked for; None if it did not crash or nobody saw it."""
         return crash.read(self)
+
+    @cached_property
+    def leaks(self) -> Optional[Leaks]:
+        """Which remaining blocks are lost, read when asked for; None where nobody looked."""
+        return leaks.read(self)
 
     @cached_property
     def findings(self) -> Findings:

@@ -94,6 +94,20 @@ class Symbols:
                         found[frame] = found.get(frame, frozenset()) | {printable(name)}
         return found
 
+    def at(self, pc: int, path: str, base: int) -> Tuple[Frame, ...]:
+        """The frame of a return address in a file that was there at the end, loaded at `base`: it need not be one of the stacks'."""
+        known = [module for module in self._stacks.modules if module.path == path and module.start <= pc - 1 < module.end and not module.unloaded_ns]
+        if not known:
+            name = f"{os.path.basename(printable(path))}+0x{pc - base:x}" if path else f"0x{pc:x}"
+            return (Frame(name, "", 0, 0, printable(path), False),)
+        asked = pc - 1 - known[0].bias
+        answer = self._answers(known[0], [asked], lambda _: None).get(asked, [])
+        lines = [(printable(function), printable(file), line, column) for function, file, line, column in answer if function]
+        if not lines:
+            return (Frame(f"{os.path.basename(printable(path))}+0x{pc - known[0].bias:x}", "", 0, 0, printable(path), False),)
+        return tuple(Frame(function, file, line, column, printable(path), True, inlined=number < len(lines) - 1)
+                     for number, (function, file, line, column) in enumerate(lines))
+
     def _offset(self, pc: int, module: Module) -> int:
         """Where the call is, in the addresses of the module's symbol table."""
         return self._stacks.addresses[pc] - 1 - module.bias

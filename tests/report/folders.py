@@ -84,6 +84,7 @@ class CallStacks:
     histograms: Sequence[bytes] = ()
     threads: Sequence[bytes] = ()  # of THREADINFO, without item 0
     summed: bytes = bytes(128)  # its item 0
+    leaks: Sequence[bytes] = ()
 
     def sections(self) -> Dict[int, bytes]:
         markers = range(stacks.MARKERS)
@@ -99,6 +100,7 @@ class CallStacks:
             reader.SERIES: timeline.HISTORY.pack(len(self.moments) << 1, 1 << 20).ljust(1024, b"\0") + b"".join(self.moments),
             reader.HISTOGRAMS: bytes(128) + b"".join(self.histograms),
             reader.THREADINFO: self.summed + b"".join(self.threads),
+            reader.LEAKS: b"".join(self.leaks),
         }
 
 
@@ -124,8 +126,8 @@ def recording(slots: Sequence[bytes] = (), arguments: Sequence[bytes] = (b"prog"
 
 def blocks(entries: Sequence[Tuple[int, int, int]], pid: int = LIVE) -> bytes:
     """A `blocks` file of (address, size, flags)."""
-    head = reader.BLOCKS_HEADER.pack(b"crunch-b", reader.FORMAT_VERSION, reader.BLOCK.size, len(entries), pid)
-    return head + b"".join(reader.BLOCK.pack(address, size, 1500, number, 1, 0, flags)
+    head = reader.BLOCKS_HEADER.pack(b"crunch-b", reader.FORMAT_VERSION, reader.BLOCK.size, len(entries), pid, 0, 0)
+    return head + b"".join(reader.BLOCK.pack(address, size, 1500, number, 1, 0, flags, 0, 0)
                            for number, (address, size, flags) in enumerate(entries, 1))
 
 
