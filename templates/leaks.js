@@ -5,8 +5,8 @@ const TREE_CHILDREN = 50, LONGEST_PATH = 1000;
 function readHolders(blocks) {
   const count = blocks.holder.length, firstHeld = new Int32Array(count), nextHeld = new Int32Array(count);
   for (let block = count - 1; block >= 0; block--) {
-    const holder = blocks.holder[block] - 1;
-    if (holder < 0) continue;
+    if (!blocks.holder[block]) continue;
+    const holder = block + blocks.holder[block];
     nextHeld[block] = firstHeld[holder];
     firstHeld[holder] = block + 1;
   }
@@ -23,13 +23,14 @@ function heldBy(held, block) {
 /** The way from a block to what holds it at last: blocks, then a root's name; it ends without a root where that is not known, or nothing is. */
 function holdersOf(blocks, block) {
   const found = [], met = new Set([block]);
-  for (let holder = blocks.holder[block]; holder && found.length < LONGEST_PATH; holder = blocks.holder[holder - 1]) {
-    if (holder < 0) return { path: found, root: blocks.root[-1 - holder] };
-    if (met.has(holder - 1)) break;
-    met.add(holder - 1);
-    found.push(holder - 1);
+  let at = block;
+  while (blocks.holder[at] && found.length < LONGEST_PATH) {
+    at += blocks.holder[at];
+    if (met.has(at)) break;
+    met.add(at);
+    found.push(at);
   }
-  return { path: found, root: "" };
+  return { path: found, root: blocks.root[at] ? blocks.roots[blocks.root[at] - 1] : "" };
 }
 
 /** A block that opens to the blocks it holds. */

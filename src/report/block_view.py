@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from . import contents, reader, vtables
+from . import contents, holders, reader, vtables
 from .errors import CrunchError
 from .pack import Pack
 from .reader import Block, Blocks
@@ -54,7 +54,7 @@ def view(run: Run, page_site: Sequence[int]) -> BlockView:
     if run.blocks is not None:
         chosen = _chosen(run.blocks)
         listed = len(chosen)
-        found = _pack(run.blocks, chosen, page_site)
+        found = _pack(run, run.blocks, chosen, page_site)
         kept, notes, classes = _contents(run, run.blocks, chosen)
         notes = _left_out(run, listed) + notes
     return BlockView(
@@ -90,7 +90,7 @@ def _least(sizes: memoryview) -> Tuple[int, int]:
     return 0, room
 
 
-def _pack(blocks: Blocks, chosen: List[int], page_site: Sequence[int]) -> Pack:
+def _pack(run: Run, blocks: Blocks, chosen: List[int], page_site: Sequence[int]) -> Pack:
     """Sites are numbered from 1 here, and 0 is none; times are microseconds."""
     pack = Pack()
 
@@ -109,6 +109,12 @@ def _pack(blocks: Blocks, chosen: List[int], page_site: Sequence[int]) -> Pack:
         raise CrunchError(f"{blocks.path} is damaged: a block is of an unknown kind")
     pack.numbers("kind", kinds)
     pack.numbers("flags", column("flags"))
+    distances, roots, texts = holders.holders(run, chosen)
+    if distances:
+        pack.numbers("leak", column("leak"))
+        pack.numbers("holder", distances)
+        pack.numbers("root", roots)
+        pack.texts("roots", texts)
     return pack
 
 

@@ -1,10 +1,9 @@
 """What is lost, as the page shows it: records by kind with their stacks; who holds which block, for the scripts."""
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Tuple
 
-from . import leaks, reader, stack_rows
+from . import leaks, stack_rows
 from .leaks import WORDS, Leaks, Record
 from .run import Run
 from .stack_rows import StackRows
@@ -13,7 +12,6 @@ from .suppressions import DEFINITE, INDIRECT, POSSIBLE, REACHABLE
 from .words import plural, size
 
 PAGE_RECORDS = {DEFINITE: 100, POSSIBLE: 50, REACHABLE: 30}
-NAMED_ROOTS = 300  # those that hold most blocks themselves
 MEANINGS = {
     DEFINITE: "nothing points at them any more", INDIRECT: "only lost blocks point at them", POSSIBLE: "something points into them, nothing at their beginning",
     REACHABLE: "they can still be reached",
@@ -73,36 +71,3 @@ def view(run: Run, stacks: Optional[StackView], editor: str) -> Optional[LeakVie
 def _row(run: Run, found: Leaks, record: Record, numbers: Dict[int, int], editor: str) -> RecordRow:
     stack = stack_rows.view(run, "", found.frames(record), editor, with_source=record.kind != REACHABLE)
     return RecordRow(leaks.amount(record), stack, numbers.get(record.site, -1), leaks.KINDS.index(record.kind))
-
-
-def lost_bytes(found: Optional[Leaks], shown: List[int]) -> Optional[List[int]]:
-    """What is lost in any way, by place in the page; None where nobody looked."""
-    if found is None:
-        return None
-    lost: Counter = Counter()
-    for record in found.records:
-        if record.kind != REACHABLE:
-            lost[record.site] += record.bytes
-    return [lost[place] for place in shown]
-
-
-def holders(run: Run, chosen: List[int]) -> Tuple[List[int], List[str]]:
-    """By block in the page: 1 + the place of the block that holds it, −(1 + a root's number in the texts), or 0; and what roots are called."""
-    if run.blocks is None or run.leaks is None:
-        return [], []
-    column = run.blocks.column("holder")
-    place = {number: position for position, number in enumerate(chosen)}
-    held = [column[number] for number in chosen]
-    most = [root for root, _ in Counter(value for value in held if value & reader.HOLDER_ROOT).most_common(NAMED_ROOTS)]
-    texts: Dict[str, int] = {"a root": 0}
-    root_of = {}
-    for root in most:
-        block = chosen[held.index(root)]
-        root_of[root] = texts.setdefault(run.leaks.path(block)[-1].text, len(texts))
-    found = []
-    for value in held:
-        if value & reader.HOLDER_ROOT:
-            found.append(-1 - root_of.get(value, 0))
-        else:
-            found.append(1 + place.get(value - 1, -1))
-    return found, list(texts)
