@@ -35,16 +35,18 @@ function holdersOf(blocks, block) {
 
 /** A block that opens to the blocks it holds. */
 function holdingTree(page, shared, block) {
-  const { blocks, contents } = shared, children = heldBy(shared.held, block), line = [blockLink(blocks, block, 0), " ", sizeWords(blocks.size[block]), ...preview(page.facts.classes, contents, block)];
+  const { blocks, contents } = shared, children = heldBy(shared.held, block);
+  const line = [" ", sizeWords(blocks.size[block]), ...preview(page.facts.classes, contents, block)];
   if (!children.length) {
     const item = element("p", "leaf");
-    item.append(...line);
+    item.append(blockLink(blocks, block, 0), ...line);
     return item;
   }
-  const box = element("details"), summary = element("summary");
-  summary.append(...line, element("span", "where", ` holds ${plural(children.length, "block")}`));
+  const box = element("details"), summary = element("summary"), way = element("p", "leaf"), address = addressWords(blocks.address[block]);
+  summary.append(element("code", "", address), ...line, element("span", "where", ` holds ${plural(children.length, "block")}`));
+  way.append(link(formatHash("blocks", { at: address }), `Look into ${address}`));
   box.append(summary);
-  box.addEventListener("toggle", () => { if (box.open && box.children.length === 1) box.append(blockForest(page, shared, children)); });
+  box.addEventListener("toggle", () => { if (box.open && box.children.length === 1) box.append(way, blockForest(page, shared, children)); });
   return box;
 }
 
