@@ -111,12 +111,12 @@ static void add_range(const struct cr_os_mapping *mapping)
 {
     bool constant = mapping->flags & CR_OS_FILE && !(mapping->flags & CR_OS_WRITE);
     size_t count = cr_leak_roots.ranges.count;
-    struct cr_leak_range *last = count ? (struct cr_leak_range *)cr_leak_roots.ranges.items + (count - 1) : NULL;
-    if (last && last->end == mapping->start && last->constant == constant) {
-        last->end = mapping->end;
+    struct cr_leak_range *range = cr_leak_roots.ranges.items;
+    if (count && range[count - 1].end == mapping->start && range[count - 1].constant == constant) {
+        range[count - 1].end = mapping->end;
         return;
     }
-    struct cr_leak_range *range = cr_leak_append(&cr_leak_roots.ranges, sizeof *range);
+    range = cr_leak_append(&cr_leak_roots.ranges, sizeof *range);
     if (range)
         *range = (struct cr_leak_range){mapping->start, mapping->end, constant};
 }

@@ -16,10 +16,11 @@ extern _Atomic bool cr_timeline_begins;
 
 extern const struct cr_history_kind cr_timeline_points;
 
-/* Takes a point that is due, unless another thread does. By the slot's own thread, when it is counted up. */
+/* Takes a point that is due, unless another thread does. By the slot's own thread, between two events. */
 void cr_timeline_point(struct cr_slot *slot);
 void cr_timeline_look_early(struct cr_slot *slot);
 
+/* Before an event is counted: so a point that comes late, since nothing happened for a while, says what was there all the while. */
 static inline void cr_timeline_look(struct cr_slot *slot, uint64_t now)
 {
     if (CR_UNLIKELY(now >= atomic_load_explicit(&cr_timeline_due, memory_order_relaxed)))
@@ -35,7 +36,10 @@ static inline void cr_timeline_early(struct cr_slot *slot)
 
 /* The first point: of a recording just started, or of one just forked. */
 void cr_timeline_start(void);
-/* The last one, all slots handed in. May be called from a signal handler. */
+/* The last one, in two steps, around what keeps other threads from running: the first waits a little for those that take a point or
+ * hold the recording lock, and makes room; false: there will be no last point. The second is for when all slots are handed in, and takes
+ * no lock. Both may be called from a signal handler. */
+bool cr_timeline_prepare_end(void);
 void cr_timeline_end(void);
 
 #endif
