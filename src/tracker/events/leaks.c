@@ -145,6 +145,8 @@ bool cr_leaks_gather(const struct cr_os_registers *self, const struct cr_os_stop
     return leaks.gathered;
 }
 
+bool cr_leaks_gathered(void) { return leaks.gathered; }
+
 bool cr_leaks_scan(bool (*is_runtime)(const struct cr_record *record))
 {
     size_t count;
