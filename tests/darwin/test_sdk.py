@@ -55,7 +55,8 @@ BEGUN = {  # of these the headers declare no more than the tracker uses
     "FILE": ("_p", "_bf._base", "_bf._size"),
     CONTEXT: ("__es",),
 }
-EXCEPTION = {"x86_64": ("__es.__trapno", "__es.__err"), "arm64": ("__es.__far", "__es.__esr")}
+EXCEPTION = {"x86_64": ("__es.__trapno", "__es.__err", "__es.__faultvaddr", "__ss", "__ss.__rip", "__ss.__rflags"),
+             "arm64": ("__es.__far", "__es.__esr", "__ss", "__ss.__cpsr")}
 REAL = ("assert crt_externs dlfcn errno fcntl libproc pthread setjmp signal stdio stdlib string time unistd mach-o/dyld "
         "mach-o/dyld_images mach-o/loader mach/mach mach/mach_time malloc/malloc sys/file sys/mman sys/resource sys/stat "
         "sys/time sys/types sys/ucontext sys/utsname sys/wait").split()

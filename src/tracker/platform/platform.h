@@ -87,6 +87,7 @@ uint64_t cr_os_resident_bytes(void);
 /* The name of a thread of this process, by the system's number; empty if it cannot be told. */
 void cr_os_thread_name(uint64_t thread, char *name, size_t bytes);
 uint64_t cr_os_thread_id(void); /* the system's number of the calling thread */
+bool cr_os_is_main_thread(void);
 /* Whether start-up may be in the process's first hook. On macOS that is too early: the first ones are libSystem's, while it still
  * sets itself up, and nothing else runs before the tracker's constructor. */
 extern const bool cr_os_starts_in_hook;

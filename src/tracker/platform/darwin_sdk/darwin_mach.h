@@ -267,8 +267,17 @@ struct cr_exception_state {
     uint32_t __esr, __exception;
 #endif
 };
+struct cr_general_state {
+#if defined(__x86_64__)
+    uint64_t cr_general[16], __rip, __rflags;
+#else
+    uint64_t cr_general[33];
+    uint32_t __cpsr;
+#endif
+};
 struct cr_mcontext {
-    struct cr_exception_state __es; /* the registers follow */
+    struct cr_exception_state __es;
+    struct cr_general_state __ss; /* more follows */
 };
 typedef struct {
     int uc_onstack;
