@@ -317,12 +317,13 @@ void cr_final_write(const char *folder, const struct cr_end *end)
     struct cr_os_stop others = {.count = 0};
     if (signal)
         write_short_fatal(folder, end);
-    bool last_point = !(header->flags & CR_RUN_SNAPSHOT) && cr_timeline_prepare_end();
-    bool stopped = !cr_os_threads_stop(goes_on, &others);
+    bool snapshot = header->flags & CR_RUN_SNAPSHOT;
+    bool last_point = !snapshot && cr_timeline_prepare_end();
+    bool stopped = !snapshot && !cr_os_threads_stop(goes_on, &others);
     cr_recording_each_slot(hand_in, NULL);
     if (last_point)
         cr_timeline_end();
-    if (!(header->flags & CR_RUN_SNAPSHOT)) {
+    if (!snapshot) {
         cr_thread_info_name_all();
         header->max_rss_bytes = cr_os_max_rss();
     }
@@ -331,7 +332,8 @@ void cr_final_write(const char *folder, const struct cr_end *end)
     if (signal)
         write_whole_fatal(folder, end, crash && !stopped ? NULL : &others);
 
-    write_guarded(folder, end, stopped ? &others : NULL);
+    bool still = stopped || (snapshot && cr_leaks_gathered());
+    write_guarded(folder, end, still ? &others : NULL);
     if (stopped)
         cr_os_threads_go(!goes_on);
     keep_sums(header);
