@@ -4,7 +4,7 @@
 Usage:
   crunch [options] [--suppressions <file>]... [--] <program> [<arguments>...]
   crunch [options] [--suppressions <file>]... --report <folder>
-  crunch [options] --export <format> <folder>
+  crunch [options] [--suppressions <file>]... --export <format> <folder>
   crunch [options] --compare <old> <new>
   crunch [options] --snapshot <process>
   crunch [options] --watch <process>
@@ -36,8 +36,10 @@ Options:
   --open                Open the report in the browser.
   --editor <pattern>    Source lines in the report open by this address, such as vscode://file/{file}:{line}.
   --report <folder>     Make the report of a finished run again.
-  --export <format>     Write a finished run's call stacks, as 'folded' or 'speedscope', to standard output or -o.
+  --export <format>     Write a finished run for another program, to standard output or -o: folded, speedscope, pprof,
+                        massif, dhat, xml (valgrind's), csv or json.
   --value <what>        Of the export: live, peak, bytes, allocations or temporary [default: live].
+  --debuginfod <s>      Ask the servers of DEBUGINFOD_URLS for debug information that is missing, for s seconds in all.
   --compare <old>       Compare two run folders or snapshots by call stack.
   --fail-if-grown <size>
                         Of the comparison: exit status 1 if more has come to live than this.
@@ -63,9 +65,9 @@ VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from launcher import (commands, crashes, folder, inject, live, options, program, progress, run, sites,  # noqa: E402 (found
+from launcher import (commands, crashes, folder, inject, live, losses, options, program, progress, run, sites,  # noqa: E402 (found
                       suppressed, terminal)  # through the line above)
-from report import findings  # noqa: E402
+from report import debuginfod, findings  # noqa: E402
 from report import run as runs  # noqa: E402
 from report import snapshots, summary, suppressions  # noqa: E402
 from report.errors import EXIT_FAILED, CrunchError  # noqa: E402
@@ -141,6 +143,13 @@ def read_suppressions(chosen: options.Options) -> suppressions.Suppressions:
     return suppressions.read(chosen.suppressions, suppressions.RUNTIMES)
 
 
+def servers(chosen: options.Options, told: Optional[progress.Bar]) -> Optional[debuginfod.Debuginfod]:
+    """Who is asked for debug information; None: nobody."""
+    if chosen.debuginfod is None:
+        return None
+    return debuginfod.Debuginfod(os.environ.get("DEBUGINFOD_URLS", ""), chosen.debuginfod, told.fetching if told else None)
+
+
 def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppressions.Suppressions) -> bool:
     """Completes the run folder, prints the summary and writes the page; returns whether the program was found to be wrong."""
     if not summary.complete(path, ended.end, ended.max_rss):
@@ -149,14 +158,15 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
     for process in (path, *runs.children(path)):
         snapshots.settle(process)
     with progress.bar(sys.stderr, chosen.quiet) as told:
-        started = runs.load(path, told, entries)
+        started = runs.load(path, told, entries, servers(chosen, told))
         last = runs.became(started) or started
         failure = "" if chosen.no_report else written_page(started, chosen.editor)
         why, riddle = ([], "") if chosen.quiet else explained(last)
-        shown, trouble = ([], "") if chosen.quiet else call_stacks(last, chosen)
+        (lost, shown), trouble = (([], []), "") if chosen.quiet else call_stacks(last, chosen)
     taken = sum(len(snapshots.folders(process)) for process in (path, *runs.children(path)))
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
-                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, snapshots=taken, remaining_below=runs.remaining_below(path))
+                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, leaks=lost, snapshots=taken,
+                         remaining_below=runs.remaining_below(path))
     if not chosen.quiet:
         say(terminal.lines(started, last, kept))
     print_suppressions(chosen, last)
@@ -215,7 +225,7 @@ def remake(chosen: options.Options) -> int:
     path = Path(os.path.abspath(chosen.report_folder or ""))
     summary.complete(path)
     with progress.bar(sys.stderr, chosen.quiet) as told:
-        recorded = runs.load(path, told, read_suppressions(chosen))
+        recorded = runs.load(path, told, read_suppressions(chosen), servers(chosen, told))
         write_page(recorded, chosen.editor)
     if not chosen.quiet:
         say([f"crunch report written to {printable(str(path / 'report.html'))}", *suppressed.lines(recorded)])
@@ -226,30 +236,31 @@ def remake(chosen: options.Options) -> int:
 
 
 def export(chosen: options.Options) -> int:
-    """Writes the call stacks of a finished run for other programs."""
-    from report import export as exports
+    """Writes a finished run for other programs."""
+    from report import exports
 
     path = Path(os.path.abspath(chosen.folder or ""))
     summary.complete(path)
     with progress.bar(sys.stderr) as told:
-        text = exports.text(runs.load(path, told), chosen.export or "", chosen.value, f"crunch {VERSION}")
+        recorded = runs.load(path, told, read_suppressions(chosen), servers(chosen, told))
+        data = exports.render(recorded, chosen.export or "", chosen.value, f"crunch {VERSION}")
     try:
         if chosen.stdout:
-            Path(chosen.stdout).write_text(text, "utf-8")
+            Path(chosen.stdout).write_bytes(data)
         else:
-            sys.stdout.buffer.write(text.encode("utf-8"))
+            sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
     except OSError as error:
         raise CrunchError(f"{printable(chosen.stdout or 'standard output')} cannot be written: {error.strerror}") from None
     return 0
 
 
-def call_stacks(recorded: runs.Run, chosen: options.Options) -> Tuple[List[str], str]:
-    """What the terminal says of call stacks, and why it cannot, so that the summary is printed all the same."""
+def call_stacks(recorded: runs.Run, chosen: options.Options) -> Tuple[Tuple[List[str], List[str]], str]:
+    """What the terminal says of leaks and of call stacks, and why it cannot, so that the summary is printed all the same."""
     try:
-        return sites.lines(recorded, sites.wanted(chosen.stacks)), ""
+        return (losses.lines(recorded), sites.lines(recorded, sites.wanted(chosen.stacks))), ""
     except CrunchError as error:
-        return [], error.message
+        return ([], []), error.message
 
 
 def explained(recorded: runs.Run) -> Tuple[List[str], str]:

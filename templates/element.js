@@ -83,6 +83,16 @@ async function copyText(text) {
   }
 }
 
+/** A box that a wide table scrolls in; by keyboard, too. */
+function scrollBox(label, ...inside) {
+  const box = element("div", "scroll");
+  box.tabIndex = 0;
+  box.setAttribute("role", "group");
+  box.setAttribute("aria-label", label);
+  box.append(...inside);
+  return box;
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 
 function drawn(name, attributes, text) {

@@ -17,8 +17,8 @@ function startFlame(page) {
   let params = {}, graph = null, zoomed = null, marked = null, made = "";
 
   const measures = Object.entries(FLAME_MEASURES).filter(([name]) => stacks.sites[name]).map(([name, { label }]) => [name, label]);
-  const snapshots = page.snapshots || [];
-  for (const { column, label } of snapshots) measures.push([column, label]);
+  const snapshots = page.facts.snapshots.filter(([column]) => stacks.sites[column]);
+  for (const [column, label] of snapshots) measures.push([column, label]);
   const measure = () => FLAME_MEASURES[by()] || { words: sizeWords };
   const sum = (values) => values.reduce((all, value) => all + Math.max(0, value), 0);
   const defaultMeasure = () => (sum(stacks.sites.live) > 0 ? "live" : "total");
@@ -79,7 +79,7 @@ function startFlame(page) {
   document.addEventListener("pointerdown", (event) => { if (!menu.contains(event.target)) menu.hidden = true; });
 
   const measureChoice = choice("Show", measures, (value) => go({ by: value }));
-  const beforeChoice = snapshots.length ? choice("Compared with", [["", "nothing"], ...measures.filter(([name]) => FLAME_MEASURES[name] !== undefined ? name === "live" || name === "peak" : true)],
+  const beforeChoice = snapshots.length ? choice("Compared with", [["", "nothing"], ...measures.filter(([name]) => name === "live" || name === "peak" || !FLAME_MEASURES[name])],
     (value) => go({ before: value })) : null;
   const upChoice = choice("From", [["", "main downwards"], ["1", "the allocation upwards"]], (value) => go({ up: value, zoom: "" }));
   const mergeChoice = choice("Bars are", [["", "functions"], ["line", "source lines"], ["file", "files"], ["module", "libraries"]],
@@ -159,9 +159,7 @@ function flameTable() {
   }
   head.append(line);
   table.append(head, body);
-  const scroll = element("div", "scroll");
-  scroll.append(table);
-  box.append(element("summary", "", "The same as a table"), scroll, more);
+  box.append(element("summary", "", "The same as a table"), scrollBox("Table of functions", table), more);
   const fill = () => {
     if (!box.open || !wanted) return;
     const { graph, words } = wanted, rows = functionTable(graph);

@@ -102,6 +102,6 @@ function siteDetail(page, site, closed) {
   const path = stackOf(stacks, stacks.parent[leaf] || leaf).reverse().map((node) => keys.keyOf[stacks.frame[node]]);
   ways.append(link(formatHash("flame", { by: sites.live[site] > 0 ? "live" : "total", zoom: path.join(".") }), "Show in the flame graph"));
   if (sites.liveBlocks[site] > 0 && page.has("blocks")) ways.append(" ", link(formatHash("blocks", { site }), `Its ${plural(sites.liveBlocks[site], "block")}`));
-  const close = button("close", "Close", closed);
-  return [close, title, ways, factList(rows), element("h4", "", `Stack, ${plural(names.length, "frame")}`), stackList(stacks, leaf, FIRST_FRAMES)];
+  const close = button("close", "Close", closed), over = siteTime(page, site);
+  return [close, title, ways, factList([...rows, ...over.rows]), element("h4", "", `Stack, ${plural(names.length, "frame")}`), stackList(stacks, leaf, FIRST_FRAMES), ...over.charts];
 }

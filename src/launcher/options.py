@@ -48,6 +48,7 @@ class Options:
     suppressions: List[str]  # files, each once
     print_suppressions: bool
     error_exitcode: int  # 0: the exit status is the program's, whatever was found
+    debuginfod: Optional[int]  # seconds; None: no server is asked
     quiet: bool
     open: bool
     editor: str  # pattern of links to source lines; empty: none
@@ -89,6 +90,7 @@ def from_docopt(values: Mapping[str, Any]) -> Options:
         suppressions=list(dict.fromkeys(values["--suppressions"])),  # docopt gives some of them more than once
         print_suppressions=values["--print-suppressions"],
         error_exitcode=exit_status(values["--error-exitcode"], "--error-exitcode") if values["--error-exitcode"] is not None else 0,
+        debuginfod=None if values["--debuginfod"] is None else number(values["--debuginfod"], "--debuginfod"),
         quiet=values["--quiet"],
         open=values["--open"],
         compare=values["--compare"],

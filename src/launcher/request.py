@@ -69,8 +69,11 @@ def _wait_for_answer(process: live.Process, header: mmap.mmap, asked: int, secon
 def _check(process: live.Process, number: int) -> None:
     if not number:
         raise CrunchError(f"process {process.pid} cannot be asked: it uses SIGURG itself, or has only just started")
-    if not live.process(process.folder):
+    seen = live.process(process.folder)
+    if not seen:
         raise CrunchError(f"process {process.pid} has ended")
+    if seen.recording.flags & reader.STOPPED:
+        raise CrunchError(f"process {process.pid} is not recorded any more: {printable(seen.recording.message)}")
 
 
 def _send(pid: int, number: int) -> None:

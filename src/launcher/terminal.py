@@ -22,6 +22,7 @@ class Kept:
     stacks: Sequence[str] = ()  # what sites.lines has to say
     suppressed: Sequence[str] = ()  # and suppressed.lines
     crash: Sequence[str] = ()  # what crashes.lines has to say
+    leaks: Sequence[str] = ()  # what losses.lines has to say
     snapshots: int = 0
     remaining_below: int = 0  # bytes, in the child processes together
 
@@ -30,7 +31,7 @@ def lines(started: Run, ended: Run, kept: Kept) -> List[str]:
     """The whole text. `ended` is `started`, unless exec replaced the program on the way."""
     groups = [[*_end(ended), *kept.crash], _crash_info(ended) if kept.report else [], _notes(started, ended),
               ["=== crunch ===", *_remaining(ended, kept)], _files(ended, kept) if kept.report else [],
-              list(kept.stacks), list(kept.suppressed)]
+              list(kept.leaks), list(kept.stacks), list(kept.suppressed)]
     text: List[str] = []
     for group in filter(None, groups):
         text += ([""] if text else []) + group

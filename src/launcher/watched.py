@@ -1,6 +1,6 @@
 """What --watch shows of a running program: samples of its recording, and the lines of the screen; no terminal in here.
 
-The recording is only read, as a file. It goes on changing meanwhile, so a look may find it in the middle of a step and is tried again.
+The recording is only read, as a file.
 """
 
 import os
@@ -16,7 +16,6 @@ from report.stacks import Place, Stacks
 from report.symbols import Symbols
 from report.words import plural, printable, seconds, size
 
-TRIES = 5
 HISTORY = 600  # samples kept for the sparkline
 NAMED_FRAMES = 40  # looked at from the innermost on for one of the program's own
 BARS, PLAIN_BARS = "▁▂▃▄▅▆▇█", "_.-=+*%#"
@@ -56,19 +55,12 @@ class Row:
 
 def sample(folder: Path) -> Sample:
     """Looks at the program now; CrunchError if its recording cannot be made sense of."""
-    for attempt in range(TRIES):
-        try:
-            recording = reader.read_recording(folder)
-            if recording is None:
-                raise CrunchError(f"{printable(str(folder))} has no recording any more")
-            found = stacks.read(recording, folder / "recording")
-            live_bytes, live_blocks = summary.live(recording)
-            return Sample(time.monotonic(), recording, found, live_bytes, live_blocks, sum(slot.allocations for slot in recording.slots))
-        except CrunchError:
-            if attempt == TRIES - 1:
-                raise
-            time.sleep(0.01)
-    raise AssertionError("unreachable")
+    recording = reader.read_recording(folder)
+    if recording is None:
+        raise CrunchError(f"{printable(str(folder))} has no recording any more")
+    found = stacks.read(recording, folder / "recording")
+    live_bytes, live_blocks = summary.live(recording)
+    return Sample(time.monotonic(), recording, found, live_bytes, live_blocks, sum(slot.allocations for slot in recording.slots))
 
 
 @dataclass

@@ -6,6 +6,7 @@ from typing import BinaryIO, FrozenSet, Iterator
 
 MOST_SEGMENTS = 1000
 MOST_NOTE_BYTES = 1 << 16
+MOST_SECTIONS, MOST_NAME_BYTES = 10_000, 1 << 20
 PT_NOTE, NT_GNU_BUILD_ID = 4, 3
 LC_UUID = 0x1B
 ELF_MAGIC, MACHO_MAGIC, FAT_MAGIC = b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"
@@ -18,6 +19,29 @@ def build_ids(path: Path) -> FrozenSet[str]:
             return frozenset(_ids(file))
     except (OSError, struct.error, ValueError, OverflowError):
         return frozenset()
+
+
+def has_debug_info(path: Path) -> bool:
+    """Whether an ELF file has a section .debug_info or .zdebug_info of its own."""
+    try:
+        with open(path, "rb") as file:
+            return any(name in (b".debug_info", b".zdebug_info") for name in _section_names(file))
+    except (OSError, struct.error, ValueError, OverflowError):
+        return False
+
+
+def _section_names(file: BinaryIO) -> Iterator[bytes]:
+    head = _at(file, 0, 64)
+    if head[:4] != ELF_MAGIC or head[4:6] != b"\x02\x01":
+        return
+    (offset,) = struct.unpack_from("<Q", head, 40)
+    size, count, names = struct.unpack_from("<HHH", head, 58)
+    table = _at(file, offset, size * min(count, MOST_SECTIONS))
+    start, length = struct.unpack_from("<QQ", table, names * size + 24)
+    text = _at(file, start, min(length, MOST_NAME_BYTES))
+    for number in range(len(table) // size if size else 0):
+        (at,) = struct.unpack_from("<I", table, number * size)
+        yield text[at:text.find(b"\0", at)]
 
 
 def _ids(file: BinaryIO) -> Iterator[str]:

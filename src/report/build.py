@@ -60,7 +60,7 @@ def _children(parent: Run, followed: Optional[Path], write: Callable[[Run], None
 def _read(child: Path, parent: Run) -> Tuple[Optional[Run], str]:
     """A child's run; else None, and why in words."""
     try:
-        return (runs.load(child, suppressions=parent.suppressions), "") if summary.complete(child) else (None, "still running")
+        return (runs.load(child, suppressions=parent.suppressions, servers=parent.servers), "") if summary.complete(child) else (None, "still running")
     except CrunchError as error:
         return None, error.message
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MOST_MAPPINGS = 20_000  # as many as the tracker writes
 LEFT_OUT = "[frames left out]"  # of a deep stack; as a frame its `line` says how many
 FRAME = re.compile(r"0x([0-9a-f]{1,16}) (at|after) (\S+)(?: .*)?")
-BLOCK = re.compile(r"(below|above|pointed) 0x([0-9a-f]{1,16}) (live|freed) (\d{1,20}) (\d{1,3}) (\d{1,10}) (\d{1,10}) (\d{1,10})")
+BLOCK = re.compile(r"(below|above|pointed) 0x([0-9a-f]{1,16}) (live|freed) (\d{1,20}) (\d{1,3}) (\d{1,10}) (\d{1,10}) (\d{1,10}) (\d{1,10})")
 MODULE = re.compile(r"0x([0-9a-f]{1,16}) 0x([0-9a-f]{1,16}) 0x([0-9a-f]{1,16}) ([0-9a-f]{2,64}|-) (\S+)")
 REGISTER = re.compile(r"(\w{1,16}) 0x([0-9a-f]{1,16})")
 THREAD = re.compile(r"(\d{1,20})(?: (.*))?")
@@ -185,7 +185,7 @@ class _Reader:
     def _pcs(self) -> Dict[Tuple[int, bool], int]:
         """Program counters, and whether they are exact: the item that stands for each."""
         found: Dict[Tuple[int, bool], int] = {}
-        for match in self._matches("frame", FRAME):
+        for match in [*self._matches("frame", FRAME), *self._matches("freed_by", FRAME)]:
             found.setdefault((int(match[1], 16), match[2] == "at"), MARKERS + len(found))
         return found
 
@@ -234,12 +234,12 @@ class _Reader:
         for match in self._matches("block", BLOCK):
             where, state = match[1], match[3]
             address = int(match[2], 16)
-            size, kind, site, freed_site, thread = (int(match[number]) for number in range(4, 9))
+            size, kind, site, freed_site, thread, freed_node = (int(match[number]) for number in range(4, 10))
             explains = where == explained_by
             if address in found and not explains:
                 continue
             found[address] = Neighbour(where, address, size, state, reader.KINDS[kind] if kind < len(reader.KINDS) else "", thread,
-                                       explains, self._site(site), self._site(freed_site))
+                                       explains, self._site(site), self._freed(state, freed_site, freed_node))
         return [found[address] for address in sorted(found)]
 
     def _site(self, site: int) -> List[Frame]:
@@ -250,6 +250,18 @@ class _Reader:
             return []
         pcs, marker = stacks.walk(place)
         return [frame for pc in pcs + ([marker] if marker else []) for frame in self._run.symbols.frames(pc)]
+
+    def _freed(self, state: str, site: int, node: int) -> List[Frame]:
+        """The stack of the call that freed a block: of a site, of a node, or only its caller."""
+        stacks = self._run.stacks
+        if state != "freed" or site or not stacks or not MARKERS <= node < len(stacks.parents):
+            caller = self._fatal.values.get("freed_by", "") if state == "freed" and not site else ""
+            return list(self.frames(caller)) if caller else self._site(site)
+        found: List[Frame] = []
+        while node >= MARKERS:
+            found += self._run.symbols.frames(stacks.node_pcs[node])
+            node = stacks.parents[node]
+        return found
 
     def _instruction(self) -> bytes:
         try:

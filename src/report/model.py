@@ -2,18 +2,22 @@
 
 import datetime
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Optional, Tuple
 
-from . import block_view, crash_view, error_view, overview, reader, stack_view, suppression_view
+from . import (block_view, crash_view, error_view, overview, reader, snapshot_view, stack_view, suppression_view, thread_view,
+               time_view)
 from .block_view import BlockView
 from .crash_view import CrashView
 from .error_view import ErrorView
 from .overview import Step, Worst
 from .processes import Process
 from .run import Run
+from .snapshot_view import SnapshotView
 from .stack_view import StackView
 from .suppression_view import SuppressionView
+from .thread_view import ThreadView
+from .time_view import VERDICTS, TimeView
 from .words import plural, printable, seconds, size
 
 DEEPEST_BRANCH = 12  # of the tree of processes; what is deeper stands no further in
@@ -112,37 +116,52 @@ class Page:
     stacks: Optional[StackView] = None
     crash: Optional[CrashView] = None
     errors: Optional[ErrorView] = None
+    time: Optional[TimeView] = None
+    threads: Optional[ThreadView] = None
+    snapshots: Optional[SnapshotView] = None
     suppressions: Optional[SuppressionView] = None
 
 
 def page(run: Run, version: str, children: Optional[ChildList] = None, parent: str = "", successor: str = "", editor: str = "") -> Page:
     """The view of one run; `editor` is the pattern of links to source lines, if there are to be any."""
     stacks = stack_view.view(run)
-    blocks = block_view.view(run, stacks.page_site if stacks else [])
-    said = verdict(run)
-    errors = error_view.view(run, editor)
-    return Page(
-        title=printable(run.name), subtitle=command(run), version=version, verdict=said,
-        views=views(run, said, errors, stacks, blocks, children), cards=cards(run), worst=overview.worst(run, stacks),
-        steps=overview.steps(run, stacks), notes=notes(run), fatal=fatal(run), blocks=blocks, about=about(run),
-        facts={"folder": run.cwd, "editor": editor, "kinds": reader.KINDS, "wall": run.stats["wall_seconds"] or 0},
-        children=children, parent=parent, successor=successor, stacks=stacks,
-        crash=crash_view.view(run, editor), errors=errors, suppressions=suppression_view.view(run, with_unused=not parent))
+    shown = stacks.shown if stacks else []
+    places = stack_view.page_places(run.stacks, shown) if run.stacks else []
+    made = Page(
+        title=printable(run.name), subtitle=command(run), version=version, verdict=verdict(run), cards=cards(run), worst=overview.worst(run, stacks),
+        steps=overview.steps(run, stacks), notes=notes(run), fatal=fatal(run), blocks=block_view.view(run, stacks.page_site if stacks else []),
+        about=about(run), facts={}, views=[], children=children, parent=parent, successor=successor, stacks=stacks,
+        crash=crash_view.view(run, editor), errors=error_view.view(run, editor), time=time_view.view(run, places),
+        threads=thread_view.view(run), snapshots=snapshot_view.view(run, shown),
+        suppressions=suppression_view.view(run, with_unused=not parent))
+    return replace(made, views=views(run, made), facts=facts(run, made, editor))
 
 
-def views(run: Run, said: Verdict, errors: Optional[ErrorView], stacks: Optional[StackView], blocks: BlockView,
-          children: Optional[ChildList]) -> List[View]:
+def facts(run: Run, made: Page, editor: str) -> Dict[str, Any]:
+    """What the scripts know besides the packs."""
+    rows = made.snapshots.rows if made.snapshots else []
+    return {"folder": run.cwd, "editor": editor, "kinds": reader.KINDS, "verdicts": [verdict.value for verdict in VERDICTS],
+            "snapshots": [[row.column, f"Snapshot {row.number}{f' {row.name}' if row.name else ''}, {row.time}", row.time_us] for row in rows if row.column]}
+
+
+def views(run: Run, made: Page) -> List[View]:
     """The navigation: what there is something to show of."""
     found = [View("overview", "Overview")]
     if run.fatal is not None:
-        found.append(View("crash", "Crash" if said.tone == "bad" else "End", "", said.tone))
-    if errors:
-        found.append(View("errors", "Errors", f"{errors.total:,}", "bad"))
-    if stacks and stacks.total:
-        found += [View("flame", "Flame graph", script=True), View("sites", "Sites", f"{stacks.total:,}")]
-    found.append(View("blocks", "Blocks", f"{blocks.total:,}"))
-    if children:
-        found.append(View("processes", "Processes", f"{children.total:,}"))
+        found.append(View("crash", "Crash" if made.verdict.tone == "bad" else "End", "", made.verdict.tone))
+    if made.errors:
+        found.append(View("errors", "Errors", f"{made.errors.total:,}", "bad"))
+    if made.stacks and made.stacks.total:
+        found += [View("flame", "Flame graph", script=True), View("sites", "Sites", f"{made.stacks.total:,}")]
+    if made.time:
+        found.append(View("time", "Time"))
+    found.append(View("blocks", "Blocks", f"{made.blocks.total:,}"))
+    if made.snapshots:
+        found.append(View("snapshots", "Snapshots", f"{len(made.snapshots.rows):,}"))
+    if made.threads:
+        found.append(View("threads", "Threads", f"{made.threads.total:,}"))
+    if made.children:
+        found.append(View("processes", "Processes", f"{made.children.total:,}"))
     return found + [View("about", "About")]
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from typing import List, Optional
+from urllib.parse import urlencode
 
 from . import frames, groups, sources
 from .run import Run
@@ -10,14 +11,14 @@ from .stack_view import StackView
 from .words import plural, size
 
 WORST = 3
-CALLERS = 4
+CALLERS = 3  # frames by which places are told apart
 TEMPORARY_SHARE = 0.5  # of all allocations, from which on it is worth a word
 TEMPORARY_LEAST = 1000
 
 
 @dataclass(frozen=True)
 class Place:
-    """A place that allocated, with its source. `site` is its number in the page; -1: several call stacks, or not there."""
+    """A place that allocated, with its source. link: into the page; empty: it is not there. stacks: how many, if several."""
 
     amount: str
     share: str
@@ -26,7 +27,8 @@ class Place:
     callers: List[str]
     source: List[Line]
     changed: bool  # the source is newer than the run
-    site: int
+    stacks: str
+    link: str
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ def worst(run: Run, view: Optional[StackView]) -> Worst:
     if run.stacks is None or run.tree is None or view is None:
         return Worst("", [])
     for measure, title in ((groups.LIVE, "Most memory still allocated"), (groups.PEAK, "Most memory at the peak")):
-        found = groups.largest(run.stacks, run.tree, measure, WORST, 0)
+        found = groups.largest(run.stacks, run.tree, measure, WORST, CALLERS)
         if found:
             whole = sum(max(0, getattr(place, measure.size)) for place in run.stacks.places if not place.is_runtime)
             return Worst(title, [_place(run, view, group, whole) for group in found])
@@ -59,22 +61,16 @@ def worst(run: Run, view: Optional[StackView]) -> Worst:
 
 
 def _place(run: Run, view: StackView, group: groups.Group, whole: int) -> Place:
-    stack, own = group.frames, [frames.is_own(frame, run.program) for frame in group.frames]
-    at = own.index(True) if True in own else 0
-    label = stack[at] if stack else None
-    with_source = sources.first_with_source(stack[at:at + 1], [True], run.cwd) if label else None
-    changed = bool(with_source and run.recording and sources.changed_since(with_source[0], run.cwd, run.recording.start_wall_ns))
-    callers = []
-    for frame in stack[at + 1:]:
-        if frames.is_starter(frame) or len(callers) == CALLERS:
-            break
-        callers.append(frames.line(frame, run.cwd, 60))
-        if frames.is_main(frame):
-            break
+    label, callers = (group.frames[0], group.frames[1:]) if group.frames else (None, [])
+    source = sources.excerpt(label, run.cwd) if label else []
+    changed = bool(source and label and run.recording and sources.changed_since(label, run.cwd, run.recording.start_wall_ns))
+    site = view.number_of.get(group.leaf)
+    link = "" if site is None else f"#sites?site={site}" if group.stacks == 1 else f"#sites?{urlencode({'find': label.name if label else ''})}"
     return Place(
         amount=frames.amount(group.bytes, group.blocks), share=f"{100 * group.bytes / whole:.0f} %" if whole else "",
         name=frames.shortened(label.name, 80) if label else "an unknown place", where=frames.where(label, run.cwd) if label else "",
-        callers=callers, source=with_source[1] if with_source else [], changed=changed, site=view.number_of.get(group.leaf, -1))
+        callers=[frames.line(frame, run.cwd, 60) for frame in callers], source=source, changed=changed,
+        stacks=plural(group.stacks, "call stack") if group.stacks > 1 else "", link=link)
 
 
 def steps(run: Run, view: Optional[StackView]) -> List[Step]:

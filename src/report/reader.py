@@ -19,11 +19,15 @@ MARKER = ".crunch"
 
 HEADER_BYTES = 8192
 MAX_CHUNKS = 260
-META, THREADS, SITES, EXTRAS, NODES, PCS, MODULES, STRINGS, ERRORS, TIMELINE, SERIES, HISTOGRAMS, THREADINFO = range(13)
-ITEM_BYTES = (1, 128, 64, 32, 8, 8, 80, 1, 200, 64, 1024, 128, 128)  # by section
+META, THREADS, SITES, EXTRAS, NODES, PCS, MODULES, STRINGS, ERRORS, TIMELINE, SERIES, HISTOGRAMS, THREADINFO, LEAKS = range(14)
+ITEM_BYTES = (1, 128, 64, 32, 8, 8, 80, 1, 200, 64, 1024, 128, 128, 40)  # by section
 RUNNING, EXITED, SIGNALLED, EXECED = 0, 1, 2, 3
-FORKED, CHILD, STOPPED, SNAPSHOT = 1, 2, 4, 8
+FORKED, CHILD, STOPPED, SNAPSHOT, CLASSIFIED = 1, 2, 4, 8, 16
 BLOCK_RUNTIME, BLOCK_INHERITED, BLOCK_CONTENTS = 1, 2, 4
+LEAK_UNKNOWN, LEAK_REACHABLE, LEAK_POSSIBLE, LEAK_INDIRECT, LEAK_DEFINITE = range(5)
+HOLDER_ROOT = 0x80000000
+ROOT_DATA, ROOT_STACK, ROOT_REGISTER, ROOT_MEMORY, ROOT_RUNTIME, ROOT_USER, ROOT_FAR = range(7)
+NO_NAME = 0xffffffff
 KINDS = ("malloc", "calloc", "realloc", "aligned", "new", "new[]", "zone")
 
 HEADER = struct.Struct("<8sIIQIIII" + "QQQQQQQ" + "QQ" + "qq" + "QQ" + "qq" + "QQQQQQ" + "256sI4xQQ112x")
@@ -32,10 +36,11 @@ SNAPSHOTS_AT = HEADER.size - SNAPSHOTS.size
 SECTION = struct.Struct("<I4xQ")
 CHUNK = struct.Struct("<I4xQQ")
 SLOT = struct.Struct("<6Q5q40x")
-BLOCKS_HEADER = struct.Struct("<8sIIQQ32x")
-BLOCK = struct.Struct("<QQQIIBB6x")
+BLOCKS_HEADER = struct.Struct("<8sIIQQQQ16x")
+BLOCK = struct.Struct("<QQQIIBBBxI")
+ROOT = struct.Struct("<QQQIIQ")
 BLOCK_FIELDS = {"address": (0, "Q"), "size": (8, "Q"), "time_ns": (16, "Q"), "site": (24, "I"), "thread": (28, "I"), "kind": (32, "B"),
-                "flags": (33, "B")}  # where they lie in a record, and how: see struct
+                "flags": (33, "B"), "leak": (34, "B"), "holder": (36, "I")}  # where they lie in a record, and how: see struct
 UNFINISHED = 2**64 - 1
 REPEATED = frozenset(("block", "register", "frame", "frames_left_out", "frames_missing", "module", "note", "thread_stack"))
 
@@ -136,10 +141,24 @@ class Block:
     thread: int
     kind: int
     flags: int
+    leak: int = LEAK_UNKNOWN
+    holder: int = 0  # 1 + number of a block, or HOLDER_ROOT | number of a root; 0: nothing known
 
     @property
     def runtime(self) -> bool:
         return bool(self.flags & BLOCK_RUNTIME)
+
+
+@dataclass(frozen=True)
+class Root:
+    """A word that holds a block, and is none of a block's (struct cr_root_entry)."""
+
+    address: int  # ROOT_REGISTER: its DWARF number
+    pc: int  # ROOT_STACK: the return address of the frame it is in; 0: none
+    base: int  # where the module `name` begins
+    name: str
+    kind: int
+    thread: int  # the system's number; 0: none
 
 
 @dataclass(frozen=True)
@@ -156,33 +175,46 @@ StatValue = Union[int, float, str, None]
 
 def read_recording(folder: Path) -> Optional[Recording]:
     """Reads `recording`, of a finished, a killed or a still running program."""
+    heads = _heads(folder / "recording")
     data = _bytes_of(folder / "recording")
-    if data is None:
+    if heads is None or data is None:
         return None
     damage = f"{folder / 'recording'} is damaged"
-    if len(data) < HEADER_BYTES or data[:8] != b"crunch-r":
+    if min(map(len, heads)) < HEADER_BYTES or heads[0][:8] != b"crunch-r":
         raise CrunchError(f"{damage}: it is no recording of crunch")
     (_, version, header_bytes, file_bytes, chunk_count, state, end_detail, flags, pid, ppid, *rest, message,
-     peak_epoch, errors, errors_left_out) = HEADER.unpack_from(data)
+     peak_epoch, errors, errors_left_out) = HEADER.unpack_from(heads[2])
     if version != FORMAT_VERSION:
         raise CrunchError(f"{folder / 'recording'} has format version {version}; this crunch reads version {FORMAT_VERSION}")
     if header_bytes != HEADER_BYTES or file_bytes > len(data) or chunk_count > MAX_CHUNKS or state > EXECED:
         raise CrunchError(f"{damage}: its header makes no sense")
-    sections = _sections(memoryview(data), chunk_count, damage)
+    sections = _sections(memoryview(data), heads, chunk_count, damage)
     slots = tuple(Slot(*values) for values in SLOT.iter_unpack(sections[THREADS].read()) if any(values))
     facts, arguments = _facts(sections[META].read())
     text = os.fsdecode(message.split(b"\0")[0])
     return Recording(state, end_detail, flags, pid, ppid, *rest, text, peak_epoch, errors, errors_left_out,
-                     Snapshots(*SNAPSHOTS.unpack_from(data, SNAPSHOTS_AT)), sections, slots,
+                     Snapshots(*SNAPSHOTS.unpack_from(heads[2], SNAPSHOTS_AT)), sections, slots,
                      facts, arguments)
 
 
-def _sections(data: memoryview, chunk_count: int, damage: str) -> Tuple[Section, ...]:
+def _heads(path: Path) -> Optional[List[bytes]]:
+    """Three looks at the header, one after the other. A program that still runs adds first chunks, then items in them, then items that refer to these:
+    so the number of items is taken from an earlier look than the chunks, and that of what refers to others from the earliest."""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return [os.pread(file.fileno(), HEADER_BYTES, 0) for _ in range(3)]
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CrunchError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _sections(data: memoryview, heads: List[bytes], chunk_count: int, damage: str) -> Tuple[Section, ...]:
     """The parts of every section, up to the first that is lost."""
     parts: List[List[memoryview]] = [[] for _ in ITEM_BYTES]
     lost = set()
     for number in range(chunk_count):
-        kind, offset, size = CHUNK.unpack_from(data, HEADER.size + len(ITEM_BYTES) * SECTION.size + number * CHUNK.size)
+        kind, offset, size = CHUNK.unpack_from(heads[2], HEADER.size + len(ITEM_BYTES) * SECTION.size + number * CHUNK.size)
         if kind >= len(ITEM_BYTES) or (size and offset < HEADER_BYTES) or offset + size > len(data):
             raise CrunchError(f"{damage}: its part {number} is of no known kind or lies outside the file")
         if not size:
@@ -191,7 +223,7 @@ def _sections(data: memoryview, chunk_count: int, damage: str) -> Tuple[Section,
             parts[kind].append(data[offset:offset + size])
     found = []
     for kind, expected in enumerate(ITEM_BYTES):
-        item_bytes, declared = SECTION.unpack_from(data, HEADER.size + kind * SECTION.size)
+        item_bytes, declared = SECTION.unpack_from(heads[1 if kind <= STRINGS else 0], HEADER.size + kind * SECTION.size)
         room = sum(map(len, parts[kind]))
         if item_bytes != expected or (declared * expected > room and kind not in lost):
             raise CrunchError(f"{damage}: its section {kind} says it holds {declared} items and has no room for them")
@@ -219,15 +251,21 @@ class Blocks:
         damage = f"{path} is damaged"
         if len(data) < BLOCKS_HEADER.size or data[:8] != b"crunch-b":
             raise CrunchError(f"{damage}: it is no list of blocks of crunch")
-        _, version, record_bytes, count, _ = BLOCKS_HEADER.unpack_from(data)
+        _, version, record_bytes, count, _, roots, name_bytes = BLOCKS_HEADER.unpack_from(data)
         if version != FORMAT_VERSION or record_bytes != BLOCK.size:
             raise CrunchError(f"{path} has format version {version}; this crunch reads version {FORMAT_VERSION}")
         if count == UNFINISHED:
             raise CrunchError(f"{path} was not written to its end")
         if BLOCKS_HEADER.size + count * BLOCK.size > len(data):
             raise CrunchError(f"{damage}: it says it lists {count} blocks and is too short for them")
+        self._roots_at = BLOCKS_HEADER.size + count * BLOCK.size
+        self._names_at = self._roots_at + roots * ROOT.size
+        if self._names_at + name_bytes > len(data):
+            raise CrunchError(f"{damage}: it says it lists {roots} roots and is too short for them")
         self.path = path
         self._count = count
+        self._roots = roots
+        self._names_end = self._names_at + name_bytes
         self._data = data
         self._runtime: Optional[List[int]] = None
         self._largest: List[Block] = []
@@ -239,7 +277,19 @@ class Blocks:
         block = Block(*BLOCK.unpack_from(self._data, BLOCKS_HEADER.size + number * BLOCK.size))
         if block.kind >= len(KINDS):
             raise CrunchError(f"{self.path} is damaged: its block {number} is of an unknown kind")
+        holder = block.holder & ~HOLDER_ROOT
+        if block.leak > LEAK_DEFINITE or holder > self._count or (block.holder & HOLDER_ROOT and holder >= self._roots):
+            raise CrunchError(f"{self.path} is damaged: its block {number} is held by nothing there is")
         return block
+
+    def root(self, number: int) -> Root:
+        """The root that a block's holder names, without HOLDER_ROOT."""
+        address, pc, base, name, kind, thread = ROOT.unpack_from(self._data, self._roots_at + number * ROOT.size)
+        at = self._names_at + name
+        if kind > ROOT_FAR or (name != NO_NAME and at >= self._names_end):
+            raise CrunchError(f"{self.path} is damaged: its root {number} makes no sense")
+        text = b"" if name == NO_NAME else bytes(self._data[at:self._names_end]).partition(b"\0")[0]
+        return Root(address, pc, base, os.fsdecode(text), kind, thread)
 
     def column(self, name: str) -> "memoryview":
         """One field of every record, by its name in BLOCK_FIELDS."""
@@ -292,6 +342,10 @@ NUMBERS = (
 )
 
 
+LEAK_NUMBERS = ("definitely_lost_bytes", "definitely_lost_blocks", "indirectly_lost_bytes", "indirectly_lost_blocks",
+                "possibly_lost_bytes", "possibly_lost_blocks", "still_reachable_bytes", "still_reachable_blocks")
+
+
 def read_stats(folder: Path) -> Optional[Dict[str, StatValue]]:
     """Reads `stats`: counts as int, wall_seconds as float or None where nobody knows it, the rest as text."""
     path = folder / "stats"
@@ -305,6 +359,9 @@ def read_stats(folder: Path) -> Optional[Dict[str, StatValue]]:
     try:
         for key in NUMBERS:
             stats[key] = int(pairs[key])
+        for key in LEAK_NUMBERS:  # there if the blocks were classified
+            if key in pairs:
+                stats[key] = int(pairs[key])
         wall = pairs["wall_seconds"]
         stats["wall_seconds"] = None if wall == "unknown" else float(wall)
     except (KeyError, ValueError) as error:

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 import jinja2
 from markupsafe import Markup
@@ -15,8 +15,9 @@ from .model import Page
 from .pack import Pack
 from .words import size
 
-STYLES = ("base.css", "frame.css", "overview.css", "table.css", "flame.css", "sites.css", "errors.css", "crash.css", "blocks.css", "print.css")
-SCRIPTS = ("element.js", "format.js", "data.js", "order.js", "stacks.js", "flame_tree.js", "bytes.js", "hash.js", "grid.js", "sites.js",
+STYLES = ("base.css", "frame.css", "overview.css", "table.css", "flame.css", "sites.css", "errors.css", "crash.css", "time.css", "blocks.css", "print.css")
+SCRIPTS = ("element.js", "format.js", "data.js", "order.js", "chart.js", "stacks.js", "flame_tree.js", "bytes.js", "hash.js", "grid.js", "histograms.js", "sites.js",
+           "time.js",
            "flame.js", "flame_bars.js", "blocks.js", "block.js", "help.js", "report.js")  # the last one starts them all
 
 
@@ -38,8 +39,19 @@ def html(page: Page, templates: Path) -> str:
 
 def packs(page: Page) -> List[Tuple[str, Pack]]:
     """The columns that the scripts work on, by name."""
-    found = [("stacks", page.stacks.pack if page.stacks else None), ("blocks", page.blocks.blocks), ("contents", page.blocks.contents)]
+    found = [("stacks", page.stacks.pack if page.stacks else None), ("snapshots", snapshot_pack(page)),
+             ("time", page.time.pack if page.time else None), ("blocks", page.blocks.blocks), ("contents", page.blocks.contents)]
     return [(name, pack) for name, pack in found if pack is not None]
+
+
+def snapshot_pack(page: Page) -> Optional[Pack]:
+    """What was live in each snapshot, by site."""
+    if not page.snapshots or not page.snapshots.columns:
+        return None
+    pack = Pack()
+    for name, values in page.snapshots.columns.items():
+        pack.numbers("site." + name, values)
+    return pack
 
 
 def data(page: Page, found: List[Tuple[str, Pack]]) -> Dict[str, Any]:

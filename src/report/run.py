@@ -6,12 +6,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Dict, List, Optional
 
-from . import crash, findings, growth, histograms, reader, stacks, summary, threads, timeline, tree
+from . import crash, findings, growth, histograms, leaks, reader, stacks, summary, threads, timeline, tree
 from .crash import Crash
+from .debuginfod import Debuginfod
 from .errors import CrunchError
 from .findings import Findings
 from .growth import Growth
 from .histograms import Histograms
+from .leaks import Leaks
 from .reader import Blocks, Fatal, Recording, StatValue
 from .stacks import Stacks
 from .suppressions import Suppressions
@@ -34,6 +36,7 @@ class Run:
     fatal: Optional[Fatal]
     progress: Optional[Progress] = None  # told how far the search for names is
     suppressions: Suppressions = field(default_factory=Suppressions)  # shared by all runs that are read with them
+    servers: Optional[Debuginfod] = None  # to be asked for debug information
 
     @cached_property
     def blocks(self) -> Optional[Blocks]:
@@ -84,7 +87,8 @@ class Run:
     def symbols(self) -> Symbols:
         """The names of the stacks' frames; only where there are stacks."""
         assert self.stacks is not None and self.recording is not None
-        return Symbols(self.stacks, self.recording.pid, self.recording.start_wall_ns, self.recording.facts.get("cwd", "/"))
+        return Symbols(self.stacks, self.recording.pid, self.recording.start_wall_ns, self.recording.facts.get("cwd", "/"),
+                       servers=self.servers)
 
     @cached_property
     def tree(self) -> Optional[Tree]:
@@ -95,6 +99,11 @@ class Run:
     def crash(self) -> Optional[Crash]:
         """Why the program crashed, with names, found when asked for; None if it did not crash or nobody saw it."""
         return crash.read(self)
+
+    @cached_property
+    def leaks(self) -> Optional[Leaks]:
+        """Which remaining blocks are lost, read when asked for; None where nobody looked."""
+        return leaks.read(self)
 
     @cached_property
     def findings(self) -> Findings:
@@ -160,14 +169,16 @@ class Run:
         return f"ended by {self.signal}{by}"
 
 
-def load(folder: Path, progress: Optional[Progress] = None, suppressions: Optional[Suppressions] = None) -> Run:
+def load(folder: Path, progress: Optional[Progress] = None, suppressions: Optional[Suppressions] = None,
+         servers: Optional[Debuginfod] = None) -> Run:
     """Reads a run folder that is complete; CrunchError if it is not, or is damaged."""
     stats = reader.read_stats(folder)
     if stats is None:
         if not (folder / reader.MARKER).exists() and not (folder / "recording").exists():
             raise CrunchError(f"{folder} is no run folder of crunch")
         raise CrunchError(f"{folder} is not complete: its program still runs, or was never recorded")
-    return Run(folder, stats, reader.read_recording(folder), reader.read_fatal(folder), progress, suppressions or Suppressions())
+    return Run(folder, stats, reader.read_recording(folder), reader.read_fatal(folder), progress, suppressions or Suppressions(),
+               servers)
 
 
 def children(folder: Path) -> List[Path]:

@@ -47,6 +47,7 @@ class StackView:
     notes: List[str]
     pack: Pack
     page_site: List[int]  # by item of SITES; -1: not in the page
+    shown: List[int]  # the places in the page, in its order
     number_of: Dict[int, int]  # the same by the tree's node of its innermost frame
 
 
@@ -60,7 +61,7 @@ def view(run: Run) -> Optional[StackView]:
     shown = used[:PAGE_SITES]
     return StackView(
         total=len(used), rows=[_row(run, tree, stacks.places[number], tree.leaves[number]) for number in shown[:FIRST_SITES]],
-        notes=_notes(run, stacks, used), pack=_pack(stacks, tree, shown, run), page_site=_page_sites(stacks, shown),
+        notes=_notes(run, stacks, used), pack=_pack(stacks, tree, shown, run), page_site=_page_sites(stacks, shown), shown=shown,
         number_of={tree.leaves[number]: position for position, number in enumerate(shown)})
 
 
@@ -93,10 +94,16 @@ def _lines(run: Run, stack: List[Frame]) -> List[str]:
     return lines + ([f"… {len(stack) - LINES_IN_PAGE:,} more"] if len(stack) > LINES_IN_PAGE else [])
 
 
-def _page_sites(stacks: Stacks, shown: List[int]) -> List[int]:
-    by_place = [-1] * (len(stacks.places) + 1)  # the last one is of no place
+def page_places(stacks: Stacks, shown: List[int]) -> List[int]:
+    """By place: its number in the page; -1: not there."""
+    found = [-1] * len(stacks.places)
     for position, number in enumerate(shown):
-        by_place[number] = position
+        found[number] = position
+    return found
+
+
+def _page_sites(stacks: Stacks, shown: List[int]) -> List[int]:
+    by_place = [*page_places(stacks, shown), -1]  # the last one is of no place
     return [by_place[place] for place in stacks.place_of]
 
 

@@ -11,7 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Callable, Dict, FrozenSet, Iterable, List, Optional, Tuple
 
-from . import binary, symbol_cache
+from . import binary, debuginfod, symbol_cache
+from .debuginfod import Debuginfod
 from .perf_map import PerfMap
 from .stacks import MARKERS, REASONS, Module, Stacks
 from .symbolizer import Answer, Tools, tools
@@ -40,12 +41,15 @@ class Frame:
 class Symbols:
     """The names of a run's frames, found when asked for."""
 
-    def __init__(self, stacks: Stacks, pid: int, start_ns: int, folder: str, ask: Optional[Tools] = None) -> None:
-        """pid: the process; start_ns: its start since 1970; folder: the one it was started in."""
+    def __init__(self, stacks: Stacks, pid: int, start_ns: int, folder: str, ask: Optional[Tools] = None,
+                 servers: Optional[Debuginfod] = None) -> None:
+        """pid: the process; start_ns: its start since 1970; folder: the one it was started in; servers: to be asked for debug
+        information that is not here."""
         self._stacks = stacks
         self._start_ns = start_ns
         self._folder = folder
         self._ask = ask
+        self._servers = servers
         self._perf_map = PerfMap(pid, start_ns)
         self._frames: Dict[int, Tuple[Frame, ...]] = {number: _marker(number) for number in range(MARKERS)}
         self.troubles: List[str] = []
@@ -90,6 +94,20 @@ class Symbols:
                         found[frame] = found.get(frame, frozenset()) | {printable(name)}
         return found
 
+    def at(self, pc: int, path: str, base: int) -> Tuple[Frame, ...]:
+        """The frame of a return address in a file that was there at the end, loaded at `base`: it need not be one of the stacks'."""
+        known = [module for module in self._stacks.modules if module.path == path and module.start <= pc - 1 < module.end and not module.unloaded_ns]
+        if not known:
+            name = f"{os.path.basename(printable(path))}+0x{pc - base:x}" if path else f"0x{pc:x}"
+            return (Frame(name, "", 0, 0, printable(path), False),)
+        asked = pc - 1 - known[0].bias
+        answer = self._answers(known[0], [asked], lambda _: None).get(asked, [])
+        lines = [(printable(function), printable(file), line, column) for function, file, line, column in answer if function]
+        if not lines:
+            return (Frame(f"{os.path.basename(printable(path))}+0x{pc - known[0].bias:x}", "", 0, 0, printable(path), False),)
+        return tuple(Frame(function, file, line, column, printable(path), True, inlined=number < len(lines) - 1)
+                     for number, (function, file, line, column) in enumerate(lines))
+
     def _offset(self, pc: int, module: Module) -> int:
         """Where the call is, in the addresses of the module's symbol table."""
         return self._stacks.addresses[pc] - 1 - module.bias
@@ -97,6 +115,9 @@ class Symbols:
     def _answers(self, module: Module, addresses: List[int], progress: Callable[[int], None]) -> Dict[int, Answer]:
         path = os.path.join(self._folder, module.path)
         trouble = why_not(path, module, self._start_ns)
+        fetched = self._fetched(path, module)
+        if fetched:
+            path, trouble = str(fetched), None
         ask = self._ask or tools()
         stamp = None if trouble is not None else [ask.name, *file_stamp(Path(path)), *file_stamp(debug_file(module.build_id))]
         answers = symbol_cache.load(module.build_id, stamp)
@@ -114,6 +135,18 @@ class Symbols:
         else:
             symbol_cache.save(module.build_id, stamp, answers)
         return answers
+
+    def _fetched(self, path: str, module: Module) -> Optional[Path]:
+        """The file with the module's debug information that a server gave, now or before; None: it has its own, or there is none."""
+        if debug_file(module.build_id).exists() or binary.has_debug_info(Path(path)):
+            return None
+        before = debuginfod.kept(module.build_id)
+        if before and before.exists():
+            return before
+        found = self._servers.find(module.build_id, os.path.basename(module.path)) if self._servers else None
+        for trouble in self._servers.troubles if self._servers else ():
+            self._say(trouble)
+        return found
 
     def _say(self, trouble: str) -> None:
         if trouble and trouble not in self.troubles:

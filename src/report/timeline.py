@@ -58,6 +58,11 @@ class Timeline:
     resident: List[Tuple[int, int]]  # time and bytes
 
     @property
+    def peak_ns(self) -> int:
+        """When most was live, as nearly as the points tell: the end of the time in which it was; 0 without points."""
+        return max(self.points, key=lambda point: point.high_bytes).time_ns if self.points else 0
+
+    @property
     def rates(self) -> List[float]:
         """Allocations per second between each point and the one before."""
         found = [0.0]

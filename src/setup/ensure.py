@@ -99,7 +99,7 @@ def command_for(needs: List[Need]) -> str:
 def requirement(module: str) -> str:
     """The line of the requirements files that names the module's package, with its version."""
     lines = (ROOT / "requirements.txt").read_text().split() + (ROOT / "requirements-dev.txt").read_text().split()
-    return next(line for line in lines if line.startswith(module))
+    return next(line for line in lines if line.replace("-", "_").startswith(module))
 
 
 def make_venv(base: str, folder: Path) -> bool:

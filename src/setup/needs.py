@@ -43,6 +43,8 @@ TEST = (
     Need("playwright", module="playwright", required=False),
     Need("axe-core", module="axe_playwright_python", required=False),
     Need("zig", module="ziglang", required=False),
+    Need("jsonschema", module="jsonschema", debian="python3-jsonschema", required=False),
+    Need("ValgrindCI", module="ValgrindCI", required=False),
     Need("gcc", ("gcc",), debian="gcc", required=False),
     Need("g++", ("g++",), debian="g++", required=False),
     Need("clang", ("clang",), debian="clang", required=False),

@@ -16,6 +16,7 @@ VERDICTS = {
     "far_after": ("SIGSEGV", "write", r"a write to 0x[0-9a-f]+, where nothing is mapped"),
     "before": ("SIGSEGV", "read", r"a read from an address 16777216 bytes before a live block of 100 bytes, where nothing is mapped"),
     "inside": ("SIGSEGV", "write", r"a write to an address 20 bytes inside a live block of 8192 bytes, in memory that allows no such access"),
+    "use_after_free": ("SIGSEGV", "read", r"a read from an address 5000 bytes inside a freed block of 1048576 bytes, where nothing is mapped"),
     "read_only_block": ("SIGSEGV", "write", r"a write to read-only memory, 20 bytes inside a live block of 8192 bytes"),
     "null_field": ("SIGSEGV", "read", r"a read of the field at offset 24 of a null pointer"),
     "null": ("SIGSEGV", "write", r"a write through a null pointer"),
@@ -55,7 +56,7 @@ VERDICTS = {
 }
 STACKLESS = ("corrupt_stack", "wild_stack_pointer", "smashing")  # whose main is not found again
 ON_STACK = {"in_handler": "after", "bad_return": "smash"}  # others have a function of their own name there
-IN_THREAD = ["after", "null_field", "null_call", "overflow", "poison", "assertion", "divide", "corrupt_heap"]
+IN_THREAD = ["after", "use_after_free", "null_field", "null_call", "overflow", "poison", "assertion", "divide", "corrupt_heap"]
 
 
 def explained(folder):
@@ -124,6 +125,16 @@ def test_names_the_lines_of_crash_and_block(folder):
     assert names(block.allocated)[:3] == ["make_block", "after", "main"]
     assert crash.address == block.address + 100 + 0x1000000
     assert len(crash.instruction) == 16
+
+
+@pytest.mark.parametrize("options", [[], ["--guard"]])
+def test_names_where_a_block_was_freed(options, tmp_path):
+    result, run = crunch(tmp_path / "out", target("crashes"), "use_after_free", options=options)
+    source = (TARGETS / "crashes.c").read_text().splitlines()
+    block = explained(run.path).explaining
+    assert (block.state, block.size) == ("freed", 1 << 20) and names(block.allocated)[0] == "make_block"
+    assert block.freed[0].name == "release" and "/* freed: release */" in source[block.freed[0].line - 1]
+    assert "  and freed in\n    release (" in result.said
 
 
 def test_a_field_is_read_at_its_own_line(folder):

@@ -1,6 +1,5 @@
 """Every way a process can end: the run folder is written once, complete and right, and the status is the program's."""
 
-import os
 import signal
 
 import pytest
@@ -119,4 +118,4 @@ def test_launcher_has_the_programs_status(end, folder):
 
 def test_stack_overflow_in_a_core_limited_process_still_has_its_blocks(folder):
     _, run = preloaded(folder, [target("ends"), "overflow"])
-    assert run.heap_files and os.path.getsize(run.path / "blocks") == 64 + 2 * 40
+    assert run.heap_files and len(run.blocks) == 2

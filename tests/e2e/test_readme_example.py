@@ -24,6 +24,8 @@ heap contents written to {out}/heap
 crunch report written to {out}/report.html
 """
 CALL_STACKS = """
+nothing is lost: all remaining blocks are still reachable
+
 still allocated, by call stack
   10 bytes in 1 block
     main (example.c:6)

@@ -12,7 +12,7 @@ import pytest
 
 from harness import CRUNCH, LIBRARY, Folder, bare, crunch, finish, preload_environment, start, target, wait_until
 from launcher import live, request
-from report import reader, snapshots, summary
+from report import reader, snapshots, stacks, summary
 from report import run as runs
 from report.errors import CrunchError
 
@@ -69,7 +69,7 @@ def test_sleeping_program_answers(folder):
 @pytest.mark.parametrize("ways", [
     ("poll", "poll_chk", "ppoll", "select", "pselect", "epoll_wait", "epoll_pwait", "nanosleep", "clock_nanosleep", "usleep"),
     ("clock_nanosleep_until", "sleep", "thrd_sleep", "sigtimedwait", "sigtimedwait_all", "sem_timedwait", "sem_wait", "semtimedop",
-     "pause", "sigsuspend")], ids=lambda ways: ways[0])
+     "pause", "sigsuspend", "cancelled")], ids=lambda ways: ways[0])
 def test_waits_go_on(ways, own, folder):
     """A wait ends as it does without crunch, also if a handler of the program's runs meanwhile."""
     commands = {way: [target("waits"), way, *["signal"] * own] for way in ways}
@@ -245,3 +245,16 @@ def test_two_snapshots_compared(folder):
     assert grown.status == 1 and "+2.0 MiB in ±0 blocks: 0 call stacks new, 1 grown, 0 shrunk, 0 gone" in grown.stdout.decode()
     assert "sleeper (" in grown.stdout.decode() and (second / "compare.html").exists()
     assert bare([*command, "2M"]).status == 0
+
+
+def test_recording_that_grows_is_whole_at_every_look(folder):
+    with running(folder, target("snapshots"), "places") as process:
+        asked(folder)
+        seen, end = [], time.monotonic() + 2
+        while time.monotonic() < end:
+            recording = reader.read_recording(folder)
+            stacks.read(recording, folder / "recording")
+            seen.append(recording.sections[reader.SITES].declared)
+        snapshot = runs.load(request.ask(asked(folder)))
+        assert finish(process, stdin=b"").status == 0
+    assert seen == sorted(seen) and seen[-1] > seen[0] and len(snapshot.stacks.places) >= seen[-1] // 2

@@ -9,7 +9,7 @@ import pytest
 
 from harness import CRUNCH, bare, crunch, target
 from launcher import sites
-from report import export, model, symbolizer, symbols
+from report import exports, model, symbolizer, symbols
 from report import run as runs
 from report.errors import CrunchError
 
@@ -160,7 +160,7 @@ def test_random_damage_to_a_real_recording_is_a_sentence_or_a_report(tree, monke
             run = runs.load(recorded.path)
             sites.lines(run, sites.Wanted())
             model.page(run, "crunch")
-            export.text(run, "folded", "live", "crunch")
+            exports.render(run, "folded", "live", "crunch")
             outcomes.add("report")
         except CrunchError as error:
             assert "\n" not in error.message

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from report import histograms, perf_map, reader, stacks, threads, timeline
+from report import histograms, perf_map, problems, reader, stacks, threads, timeline
 
 LIVE = 1 << 22  # a process number that no Linux or macOS system gives out
 
@@ -52,6 +52,17 @@ def thread_info(state: int, number: int, slot: int, name: bytes = b"", end_ns: i
     return threads.INFO.pack(state, number, slot, 0, 4711, 10, end_ns, *counts, name)
 
 
+def error(kind: int, **values) -> bytes:
+    """One struct cr_error."""
+    words = {"flags": problems.BLOCK, "thread": 1, "allocated_thread": 1, "freed_thread": 0, "stack": 0, "allocated": 0, "freed": 0,
+             "time_ns": 2_000_000, "address": 0x5000, "block_address": 0x5000, "block_size": 24, **values}
+    head = ["flags", "thread", "allocated_thread", "freed_thread", "stack", "allocated", "freed", "time_ns", "address",
+            "block_address", "block_size"]
+    changed, expected = values.get("changed", b""), values.get("expected", b"")
+    return problems.ERROR.pack(kind, *(words[name] for name in head), *(*values.get("detail", ()), 0, 0, 0, 0)[:4], values.get("count", 1),
+                               values.get("function", b"free"), changed, expected, len(changed), values.get("block_kind", 0))
+
+
 def module(start: int, end: int, path: int, build_id: bytes = b"", unloaded_ns: int = 0) -> bytes:
     """One struct cr_module; path is an offset into STRINGS."""
     return stacks.MODULE.pack(start, end, start, 1, unloaded_ns, path, len(build_id), build_id)
@@ -73,6 +84,7 @@ class CallStacks:
     histograms: Sequence[bytes] = ()
     threads: Sequence[bytes] = ()  # of THREADINFO, without item 0
     summed: bytes = bytes(128)  # its item 0
+    leaks: Sequence[bytes] = ()
 
     def sections(self) -> Dict[int, bytes]:
         markers = range(stacks.MARKERS)
@@ -88,6 +100,7 @@ class CallStacks:
             reader.SERIES: timeline.HISTORY.pack(len(self.moments) << 1, 1 << 20).ljust(1024, b"\0") + b"".join(self.moments),
             reader.HISTOGRAMS: bytes(128) + b"".join(self.histograms),
             reader.THREADINFO: self.summed + b"".join(self.threads),
+            reader.LEAKS: b"".join(self.leaks),
         }
 
 
@@ -113,8 +126,8 @@ def recording(slots: Sequence[bytes] = (), arguments: Sequence[bytes] = (b"prog"
 
 def blocks(entries: Sequence[Tuple[int, int, int]], pid: int = LIVE) -> bytes:
     """A `blocks` file of (address, size, flags)."""
-    head = reader.BLOCKS_HEADER.pack(b"crunch-b", reader.FORMAT_VERSION, reader.BLOCK.size, len(entries), pid)
-    return head + b"".join(reader.BLOCK.pack(address, size, 1500, number, 1, 0, flags)
+    head = reader.BLOCKS_HEADER.pack(b"crunch-b", reader.FORMAT_VERSION, reader.BLOCK.size, len(entries), pid, 0, 0)
+    return head + b"".join(reader.BLOCK.pack(address, size, 1500, number, 1, 0, flags, 0, 0)
                            for number, (address, size, flags) in enumerate(entries, 1))
 
 

@@ -7,7 +7,7 @@ const path = require("node:path");
 const vm = require("node:vm");
 
 const context = vm.createContext({ TextDecoder, TextEncoder, URLSearchParams, Intl });
-for (const name of ["format", "data", "order", "stacks", "flame_tree", "bytes", "hash", "blocks"]) {
+for (const name of ["format", "data", "order", "stacks", "flame_tree", "bytes", "hash", "blocks", "chart", "histograms"]) {
   vm.runInContext(fs.readFileSync(path.join(__dirname, "../../templates", name + ".js"), "utf8"), context);
 }
 const { sizeWords, timeWords, shareWords, parseSize, shortName, editorLink, readColumns, orderBy, lastNotAbove, holdsBytes, wantedBytes, readStacks, stackText,
@@ -138,4 +138,30 @@ test("addresses", () => {
   assert.deepEqual(plain(parseHash("#flame?by=peak&find=a%26b%3F")), { view: "flame", params: { by: "peak", find: "a&b?" } });
   assert.equal(formatHash("sites", { sort: "", site: 0, find: "a b&" }), "#sites?site=0&find=a+b%26");
   assert.deepEqual(plain(parseHash("")), { view: "", params: {} });
+});
+
+test("charts: ticks, areas, thinning keeps the extremes", () => {
+  assert.deepEqual(plain(context.ticks(1000, 4)), [0, 500, 1000]);
+  assert.deepEqual(plain(context.ticks(500 * 1024, 4, 1024)), [0, 128, 256, 384].map((n) => n * 1024));
+  assert.deepEqual(plain(context.ticks(0, 4)), [0]);
+  const moments = context.readMoments({ "moment.time": [0, 10, 20], "moment.count": [1, 2, 2], "moment.site": [1, 1, 3, 3, 0], "moment.bytes": [5, 6, 7, 9, 1] });
+  assert.deepEqual(plain(context.topSites(moments, 0, 20, 5)), [2, 0]);
+  assert.deepEqual(plain(context.topSites(moments, 0, 5, 5)), [0]);
+  assert.deepEqual(plain(context.stackAreas(moments, [0, 2], () => 20)), [[[0, 0, 5], [10, 0, 6], [20, 0, 0]], [[0, 5, 5], [10, 6, 13], [20, 0, 9]], [[0, 5, 20], [10, 13, 20], [20, 9, 20]]]);
+  const times = Array.from({ length: 1000 }, (_, i) => i), values = times.map((i) => (i === 777 ? 50 : i % 3));
+  const few = context.thinned(times, values, 0, 999, 20);
+  assert.ok(few.length <= 22 && few.some(([time, value]) => time === 777 && value === 50) && few[few.length - 1][0] === 999);
+  assert.equal(context.linePath([[0, 1], [5, 0]], (x) => x, (y) => 10 - y, true), "M0.0,9.0L5.0,10.0L5.0,10L0.0,10Z");
+});
+
+test("histograms: buckets as the recording has them", () => {
+  const columns = { "growth.site": [4], "growth.verdict": [1], "growth.rate": [-5], "histogram.site": [4], "histogram.filled": [4], "histogram.bucket": [0, 17, 31, 34], "histogram.count": [1, 2, 3, 4],
+    "moment.time": [], "moment.count": [], "moment.site": [], "moment.bytes": [] };
+  for (const name of ["ended", "temporary", "others", "grown", "shrunk", "moved", "copied", "longest", "least"]) columns["histogram." + name] = [name === "longest" ? 255 : 2048];
+  const { histograms, growth } = context.readTime(columns), found = histograms.get(4);
+  assert.deepEqual(plain(growth.get(4)), { verdict: 1, rate: -5 });
+  assert.deepEqual(plain(context.agingBars(found.filled)), [["< 4", 1, "1 block lived for 0 to 3 allocations of their thread"]]);
+  assert.deepEqual(plain(context.lifeBars(found.filled)), [["< 4.2 ms", 2, "2 blocks lived 1.0 ms to 4.2 ms"]]);
+  assert.deepEqual(plain(context.sizeBars(found.filled)).map((bar) => bar[2]), ["3 blocks of 0 bytes to 1 byte", "0 blocks of 2 bytes to 3 bytes", "0 blocks of 4 bytes to 7 bytes", "4 blocks of 8 bytes to 15 bytes"]);
+  assert.equal(context.resizeWords(found), "grew 2,048 times, shrank 2,048 times, 2.0 KiB copied, one block 255 or more times");
 });

@@ -22,9 +22,9 @@ pid 4711
 thread 4711
 access write
 instruction c6 00 01
-block below 0x2000000 live 10 0 1 0 1
-block above 0x3000000 freed 20 4 2 1 2
-block pointed 0x2000000 live 10 0 1 0 1
+block below 0x2000000 live 10 0 1 0 1 0
+block above 0x3000000 freed 20 4 2 1 2 0
+block pointed 0x2000000 live 10 0 1 0 1 0
 explained_by pointed
 register rax 0x2000010
 register rip 0x401139

@@ -5,22 +5,12 @@ import random
 import pytest
 
 import folders
+from folders import error
 from report import problems, reader, run
 from report.errors import CrunchError
 
 NAMES = (b"main", b"make", b"drop", b"again")
 NODES = [(0, 16), (16, 17), (16, 18), (16, 19), (14, 18)]  # main; make, drop, again under it; drop, its caller alone kept
-
-
-def error(kind: int, **values) -> bytes:
-    """One struct cr_error."""
-    words = {"flags": problems.BLOCK, "thread": 1, "allocated_thread": 1, "freed_thread": 0, "stack": 0, "allocated": 0, "freed": 0,
-             "time_ns": 2_000_000, "address": 0x5000, "block_address": 0x5000, "block_size": 24, **values}
-    head = ["flags", "thread", "allocated_thread", "freed_thread", "stack", "allocated", "freed", "time_ns", "address",
-            "block_address", "block_size"]
-    changed, expected = values.get("changed", b""), values.get("expected", b"")
-    return problems.ERROR.pack(kind, *(words[name] for name in head), *(*values.get("detail", ()), 0, 0, 0, 0)[:4], values.get("count", 1),
-                               values.get("function", b"free"), changed, expected, len(changed), values.get("block_kind", 0))
 
 
 def recorded(path, monkeypatch, *items: bytes) -> run.Run:

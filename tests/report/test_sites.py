@@ -1,27 +1,15 @@
-"""Call stacks on the terminal, the progress bar, and the exports."""
+"""Call stacks on the terminal, and the progress bar."""
 
 import io
-import json
 
 import pytest
 
 import folders
 from folders import site
 from launcher import progress, sites
-from report import export, run, symbols
-from report.errors import CrunchError
+from report import run
 
-NAMES = [b"main", b"load", b"grow", b"std::allocate(int)", b"ev;il\x1b[2J <b>"]
-MAIN, LOAD, GROW, STD, EVIL = range(16, 21)
-
-
-@pytest.fixture
-def recorded(tmp_path, monkeypatch):
-    """main calls load, which calls grow; two places in grow differ below it only by std::allocate."""
-    def make(*counted):
-        stacks = folders.perf_stacks(tmp_path / "maps", monkeypatch, NAMES, counted, [(0, MAIN), (16, LOAD), (17, GROW)])
-        return run.load(folders.run_folder(tmp_path / "out", [(0x1000, 10, 0)], call_stacks=stacks, peak_bytes=5000, live_bytes=400))
-    return make
+MAIN, LOAD, GROW, STD, EVIL = range(16, 21)  # of the fixture `recorded`
 
 
 def test_the_largest_at_the_end_and_where_others_at_the_peak(recorded):
@@ -67,7 +55,7 @@ def test_names_cannot_talk_to_the_terminal(recorded):
 
 
 def test_what_the_runtimes_keep_is_left_out(tmp_path, monkeypatch):
-    stacks = folders.perf_stacks(tmp_path / "maps", monkeypatch, NAMES, [site(0, MAIN, live_bytes=72704, live_blocks=1)], [])
+    stacks = folders.perf_stacks(tmp_path / "maps", monkeypatch, [b"main"], [site(0, MAIN, live_bytes=72704, live_blocks=1)], [])
     out = folders.run_folder(tmp_path / "out", [(0x10, 72704, 1)], call_stacks=stacks)
     assert sites.lines(run.load(out), sites.Wanted()) == []
 
@@ -100,61 +88,6 @@ def test_progress_is_drawn_late_and_wiped_away(monkeypatch):
         assert terminal.getvalue() == ""
         now[0] = 0.6
         tell(5, 10)
-    assert terminal.getvalue() == "\rcrunch: finding names [###############...............]  50 %\r\x1b[K"
+    assert terminal.getvalue() == "\rcrunch: finding names [###############...............]  50 %\x1b[K\r\x1b[K"
     with progress.bar(io.StringIO()) as tell, progress.bar(terminal, quiet=True) as quiet, progress.bar(None) as closed:
         assert tell is None and quiet is None and closed is None
-
-
-# ---- exports ----
-
-
-def test_folded_stacks(recorded):
-    found = recorded(site(17, GROW, live_bytes=300, live_blocks=3), site(17, EVIL, live_bytes=4, live_blocks=1, allocations=9),
-                     site(1, MAIN, live_bytes=2, live_blocks=1), site(0, MAIN))
-    assert export.text(found, "folded", "live", "x") == ("main;load;grow 300\nmain;load;ev:il\\x1b[2J <b> 4\n"
-                                                         "[frames missing: no unwind table for the code, and no frame pointer];main 2\n")
-    assert export.text(found, "folded", "allocations", "x") == "main;load;ev:il\\x1b[2J <b> 9\n"
-
-
-def test_stacks_that_read_alike_are_one_line(recorded):
-    found = recorded(site(17, GROW, bytes=1, slot=0), site(17, GROW, bytes=2, slot=1))
-    assert export.text(found, "folded", "bytes", "x") == "main;load;grow 3\n"
-
-
-def test_speedscope_follows_its_schema(recorded):
-    """The rules of speedscope's file-format-schema.json for sampled profiles, field by field."""
-    found = recorded(site(17, GROW, live_bytes=300, live_blocks=3), site(16, EVIL, live_bytes=4, live_blocks=1))
-    document = json.loads(export.text(found, "speedscope", "live", "crunch 1"))
-    assert set(document) <= {"$schema", "shared", "profiles", "name", "activeProfileIndex", "exporter"}
-    assert document["$schema"] == "https://www.speedscope.app/file-format-schema.json" and isinstance(document["exporter"], str)
-    frames = document["shared"]["frames"]
-    for frame in frames:
-        assert isinstance(frame["name"], str) and set(frame) <= {"name", "file", "line", "col"}
-        assert isinstance(frame.get("file", ""), str) and isinstance(frame.get("line", 0), int) and isinstance(frame.get("col", 0), int)
-    profile, = document["profiles"]
-    assert set(profile) == {"type", "name", "unit", "startValue", "endValue", "samples", "weights"}
-    assert profile["type"] == "sampled" and isinstance(profile["name"], str)
-    assert profile["unit"] in {"none", "nanoseconds", "microseconds", "milliseconds", "seconds", "bytes"}
-    assert len(profile["samples"]) == len(profile["weights"]) and all(isinstance(weight, int) for weight in profile["weights"])
-    assert all(0 <= index < len(frames) for sample in profile["samples"] for index in sample)
-    assert (profile["startValue"], profile["endValue"]) == (0, 304)
-    assert [[frames[index]["name"] for index in sample] for sample in profile["samples"]] == [
-        ["main", "load", "grow"], ["main", "ev;il\\x1b[2J <b>"]]
-
-
-@pytest.mark.parametrize("kind, value, words", [("svg", "live", "folded, speedscope"), ("folded", "sum", "live, peak, bytes, allocations, temporary")])
-def test_unknown_formats_and_values_are_refused_with_the_known_ones(recorded, kind, value, words):
-    with pytest.raises(CrunchError, match=words):
-        export.text(recorded(), kind, value, "x")
-
-
-def test_without_a_recording_there_is_no_export(recorded):
-    found = recorded()
-    (found.folder / "recording").unlink()
-    with pytest.raises(CrunchError, match="has no call stacks"):
-        export.text(run.load(found.folder), "folded", "live", "x")
-
-
-def test_a_frame_knows_no_more_than_it_must():
-    frame = symbols.Frame("f", "", 0, 0, "", True)
-    assert export.folded_name(symbols.Frame("a;b\nc", "", 0, 0, "", True)) == "a:b c" and export._frame(frame) == {"name": "f"}

@@ -173,7 +173,7 @@ def test_the_layout_of_items_is_the_headers(tmp_path):
                       "offsetof(struct cr_site, slot), sizeof(struct cr_site_extra), sizeof(struct cr_module), "
                       "offsetof(struct cr_module, path), CR_MARKERS, sizeof(struct cr_error), offsetof(struct cr_error, detail), "
                       "offsetof(struct cr_error, function), CR_ERROR_KINDS); return 0; }\n")
-    subprocess.run([compiler, "-std=c11", "-I", str(ROOT / "src/tracker/base"), "-o", str(tmp_path / "sizes"), str(source)], check=True)
+    subprocess.run([compiler, "-std=c11", "-I", str(ROOT / "src/tracker"), "-I", str(ROOT / "src/tracker/base"), "-o", str(tmp_path / "sizes"), str(source)], check=True)
     sizes = [int(word) for word in subprocess.run([str(tmp_path / "sizes")], check=True, capture_output=True).stdout.split()]
     assert sizes == [stacks.SITE.size, 32, 48, 60, stacks.EXTRA.size, stacks.MODULE.size, 40, stacks.MARKERS,
                      problems.ERROR.size, 64, 104, len(problems.KINDS)]

@@ -20,7 +20,7 @@ def tour(tmp_path_factory):
     """The tour's run folders: as it ends, and as it crashes."""
     folder = tmp_path_factory.mktemp("tour")
     found = {}
-    for end, options in (("ends", ()), ("crash", ())):
+    for end, options in (("ends", ("--snapshot-every", "20ms")), ("crash", ())):
         result, run = harness.crunch(folder / end, harness.target("tour"), end, options=options)
         assert run.path.joinpath("report.html").exists(), result.said
         found[end] = run.path
@@ -89,11 +89,65 @@ def test_sites_flame_graph_and_blocks(tour, page):
     assert view.locator(".bar[aria-label^='(anonymous namespace)::fill_cache']").count() >= 1
 
 
-VIEWS = {"ends": ["overview", "flame", "flame?up=1&find=cache", "sites?site=0", "blocks", "about"], "crash": ["overview", "crash"]}
+def test_time_by_call_stack_with_cursor_and_window(tour, page):
+    view = page(tour["ends"], "time")
+    said = text(view, "time")
+    assert "fill_cache" in said and view.locator(".chart .area").count() >= 2 and view.locator(".chart .snapshot").count() >= 1
+    status = view.locator("#time [role=status]")
+    view.locator(".chart").focus()
+    view.keyboard.press("Home")
+    before = status.inner_text()
+    view.keyboard.press("End")
+    assert before != status.inner_text() and "live in" in before
+    box = view.locator(".chart").bounding_box()
+    view.mouse.move(box["x"] + 300, box["y"] + 100)
+    view.mouse.down()
+    view.mouse.move(box["x"] + 600, box["y"] + 120)
+    view.mouse.up()
+    assert "from=" in view.url and "to=" in view.url and view.get_by_role("button", name="Whole run").is_visible()
+    view.keyboard.press("Escape")
+    assert "from=" not in view.url
+    view.get_by_label("Show").select_option("rate")
+    assert view.locator(".chart .area").count() == 0 and "a second" in view.locator(".chart svg").get_attribute("aria-label")
 
 
-@pytest.mark.parametrize("scheme, width", [("light", 1366), ("dark", 1366), ("light", 390)])
-def test_axe_finds_nothing(tour, page, scheme, width):
+def test_a_site_tells_its_histograms_and_growth(tour, page):
+    view = page(tour["ends"], "sites?find=churn")
+    view.locator("#grid-sites .grid-row").first.click()
+    said = text(view, "sites")
+    assert "Sizes of the blocks that ended" in said
+    bars = view.locator(".bars-box").first.get_attribute("aria-label")
+    assert "blocks of 512 bytes to 1,023 bytes" in bars
+    view.evaluate("location.hash = '#sites?find=fill_cache'")
+    view.locator("#grid-sites .grid-row").first.click()
+    assert "Over time" in view.locator("#sites .beside").inner_text()
+
+
+def test_snapshots_are_compared_in_the_flame_graph(tour, page):
+    view = page(tour["ends"], "snapshots")
+    view.get_by_role("link", name="until the end").first.click()
+    ready(view, "flame")
+    assert view.get_by_label("Compared with").input_value() == "snapshot1"
+    label = view.locator(".bar[aria-label^='(anonymous namespace)::fill_cache']").first.get_attribute("aria-label")
+    assert ", before " in label and view.locator(".bar.change1, .bar.change2").count() > 0
+    view.get_by_label("Show").select_option("snapshot1")
+    assert view.locator(".bar.change0").count() > 0 and view.locator(".bar.change2").count() == 0
+
+
+def test_threads_have_names_and_lead_to_their_blocks(tour, page):
+    view = page(tour["ends"], "threads")
+    said = text(view, "threads")
+    assert "parser" in said and "writer" in said
+    view.locator("#threads tr", has_text="parser").get_by_role("link").click()
+    ready(view, "blocks")
+    assert "thread=" in view.url and view.locator("#grid-blocks .grid-row").count() >= 1
+
+
+VIEWS = {"ends": ["overview", "flame", "flame?up=1&find=cache", "sites?site=0", "time", "time?show=rate", "blocks", "snapshots", "threads", "about"], "crash": ["overview", "crash"]}
+
+
+@pytest.mark.parametrize("scheme, width, rules", [("light", 1366, "{}"), ("dark", 1366, "{runOnly: ['color-contrast']}"), ("light", 390, "{}")])
+def test_axe_finds_nothing(tour, page, scheme, width, rules):
     axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
     script = (Path(axe.__file__).parent / "axe.min.js").read_text("utf-8")
     found = {}
@@ -107,7 +161,7 @@ def test_axe_finds_nothing(tour, page, scheme, width):
                 view.locator("#grid-blocks .grid-row").first.click()
             for box in view.locator("section:not([hidden]) > details").all():
                 box.evaluate("box => { box.open = true; }")
-            for violation in view.evaluate("axe.run()")["violations"]:
+            for violation in view.evaluate(f"axe.run({rules})")["violations"]:
                 for node in violation["nodes"]:
                     found.setdefault(f"{violation['id']}: {violation['help']}", set()).add(f"{name}: {node['html'][:160]} {node['failureSummary'][-160:]}")
         view.keyboard.press("?")

@@ -76,6 +76,16 @@ static void inside(void)
     mprotect(at, 4096, PROT_READ | PROT_WRITE);
 }
 
+static __attribute__((noinline)) void release(char *at) { free(at); /* freed: release */ }
+
+static void use_after_free(void)
+{
+    char *at = make_block(1 << 20); /* so large that the allocator gives it back to the system */
+    if (!twin)
+        release(at);
+    sink = (void *)(long)at[5000];
+}
+
 static void read_only_block(void)
 {
     char *at = aligned_alloc(4096, 8192);
@@ -465,6 +475,7 @@ static const struct {
     {"far_after", far_after},
     {"before", before},
     {"inside", inside},
+    {"use_after_free", use_after_free},
     {"read_only_block", read_only_block},
     {"null_field", null_field},
     {"null", null},

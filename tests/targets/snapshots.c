@@ -3,9 +3,11 @@
  *   grow MIB: allocates blocks of 64 KiB
  *   sleep MIB [own]: allocates as much in one block, then sleeps until its standard input ends; own: has a handler for SIGUSR1
  *   cost MIB: the same; then the processor time in ms that it took to sleep
+ *   places: allocates at ever new call stacks, until its standard input ends
  *   fork: a child that sleeps, and waits for it */
 #define _GNU_SOURCE
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -112,6 +114,31 @@ static int cost(size_t mib)
     return n != 0;
 }
 
+static unsigned path_seed = 1;
+
+/* A block at the end of one of 2^20 ways of calling. */
+static void *wander(int depth)
+{
+    path_seed = path_seed * 1103515245 + 12345;
+    void *volatile block;
+    if (!depth)
+        return malloc(16);
+    if (path_seed >> 20 & 1)
+        block = wander(depth - 1);
+    else
+        block = wander(depth - 1);
+    return block;
+}
+
+static int places(void)
+{
+    struct pollfd input = {0, POLLIN, 0};
+    while (!poll(&input, 1, 1))
+        for (int i = 0; i < 20; i++)
+            free(wander(20));
+    return 0;
+}
+
 static int forker(void)
 {
     pid_t child = fork();
@@ -133,6 +160,8 @@ int main(int argc, char **argv)
         return grow(number);
     if (!strcmp(way, "fork"))
         return forker();
+    if (!strcmp(way, "places"))
+        return places();
     if (!strcmp(way, "cost"))
         return cost((size_t)number);
     return sleeper((size_t)number, argc > 3);

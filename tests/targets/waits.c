@@ -54,6 +54,17 @@ static void *interrupt(void *thread)
     return NULL;
 }
 
+static volatile int cleaned_up;
+static void clean_up(void *unused) { (void)unused, cleaned_up = 1; }
+
+static void *sleep_for_ever(void *unused)
+{
+    pthread_cleanup_push(clean_up, NULL);
+    poll(NULL, 0, -1);
+    pthread_cleanup_pop(0);
+    return unused;
+}
+
 static long wait_as(const char *way)
 {
     struct pollfd none[1];
@@ -110,6 +121,14 @@ static long wait_as(const char *way)
     if (!strcmp(way, "sem_wait")) {
         pthread_create(&other, NULL, post, &semaphore);
         return sem_wait(&semaphore);
+    }
+    if (!strcmp(way, "cancelled")) {
+        void *result;
+        pthread_create(&other, NULL, sleep_for_ever, NULL);
+        usleep(2000000);
+        pthread_cancel(other);
+        pthread_join(other, &result);
+        return (result == PTHREAD_CANCELED) + 10 * cleaned_up;
     }
     if (!strcmp(way, "semtimedop")) {
         struct sembuf down = {0, -1, 0};

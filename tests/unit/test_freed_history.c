@@ -35,6 +35,10 @@ static void test_order(void)
     bool right = cr_freed_find(&history, 0x1000, &found) && is(&found, 3) && found.record.address == 0x1000;
     right = right && cr_freed_find(&history, 0x2000, &found) && is(&found, 2);
     ok(right && !cr_freed_find(&history, 0x3000, &found), "the newest entry of an address is found");
+    right = cr_freed_around(&history, 0x1002, &found) && is(&found, 3) && cr_freed_around(&history, 0x2001, &found);
+    ok(right && is(&found, 2) && !cr_freed_around(&history, 0x1003, &found) &&
+           !cr_freed_around(&history, 0xfff, &found),
+       "and that of an address inside of it, up to its end");
     struct cr_record record = {.size_tag = cr_record_sized(70, 0, 0)};
     cr_freed_add(&history, 0x4000, &record, cr_freed_by(9) | CR_FREED_STACK | 1234);
     right = cr_freed_find(&history, 0x4000, &found) && found.stack == 1234 && !found.caller && found.thread == 9;

@@ -36,6 +36,7 @@ enum cr_section_kind {
     CR_SECTION_SERIES,     /* item 0: struct cr_history; all others struct cr_series_point */
     CR_SECTION_HISTOGRAMS, /* struct cr_histogram; item 0 is none, nor are items whose site is 0 */
     CR_SECTION_THREADINFO, /* struct cr_thread_info; item 0 is the sum of ended threads that have no item any more */
+    CR_SECTION_LEAKS,      /* struct cr_leak_sum, written at the end */
     CR_SECTIONS
 };
 
@@ -64,7 +65,8 @@ enum cr_run_flags {
     CR_RUN_CHILD = 1u << 1,  /* the folder is children/PID of another run folder */
     CR_RUN_STOPPED =
         1u << 2, /* tracking turned itself off before the end (out of memory); the counters stand still since */
-    CR_RUN_SNAPSHOT = 1u << 3, /* the folder is snapshots/N of another: the process went on after end_ns */
+    CR_RUN_SNAPSHOT = 1u << 3,   /* the folder is snapshots/N of another: the process went on after end_ns */
+    CR_RUN_CLASSIFIED = 1u << 4, /* at the end it was seen which blocks could be reached: LEAKS and blocks say it */
 };
 
 /* What may still be kept of block contents. */
@@ -275,7 +277,30 @@ struct cr_error {
 };
 static_assert(sizeof(struct cr_error) == 200, "");
 
-/* ---- blocks: a header, then count records, in no particular order ---------------------------------------------- */
+/* ---- leaks ---- */
+
+/* How a block can be reached at the end (docs/leaks.md). */
+enum cr_leak_class {
+    CR_LEAK_UNKNOWN = 0,
+    CR_LEAK_REACHABLE = 1, /* by pointers to starts of blocks, from a root */
+    CR_LEAK_POSSIBLE = 2,  /* only by way of a pointer to the inside of a block */
+    CR_LEAK_INDIRECT = 3,  /* from a block that is definitely lost */
+    CR_LEAK_DEFINITE = 4,
+};
+
+/* Blocks of one class allocated at one item of SITES; the classes of a place are the sums over its items. */
+struct cr_leak_sum {
+    uint32_t site;
+    uint32_t leak; /* enum cr_leak_class, not UNKNOWN */
+    uint64_t blocks;
+    uint64_t bytes;
+    uint64_t
+        indirect_blocks; /* CR_LEAK_DEFINITE: what is lost through these blocks, and counted as INDIRECT at its own sites */
+    uint64_t indirect_bytes;
+};
+static_assert(sizeof(struct cr_leak_sum) == 40, "");
+
+/* ---- blocks: a header, count records, a table of roots, and their names ---------------------------------------- */
 
 struct cr_blocks_header {
     char magic[8];
@@ -283,7 +308,9 @@ struct cr_blocks_header {
     uint32_t record_bytes;
     uint64_t count; /* UINT64_MAX while the file is being written */
     uint64_t pid;
-    uint64_t reserved[4];
+    uint64_t roots;      /* struct cr_root_entry, behind the records */
+    uint64_t name_bytes; /* NUL-terminated paths, behind the roots */
+    uint64_t reserved[2];
 };
 static_assert(sizeof(struct cr_blocks_header) == 64, "");
 
@@ -311,8 +338,35 @@ struct cr_block_entry {
     uint32_t thread;  /* 1, 2, ... in order of first use of the heap */
     uint8_t kind;     /* enum cr_kind */
     uint8_t flags;    /* enum cr_block_flags */
-    uint8_t reserved[6];
+    uint8_t leak;     /* enum cr_leak_class */
+    uint8_t reserved;
+    uint32_t
+        holder; /* what points at it: 1 + number of a block in this file, or CR_HOLDER_ROOT | item of the roots; 0: nothing, or unknown */
 };
 static_assert(sizeof(struct cr_block_entry) == 40, "");
+
+#define CR_HOLDER_ROOT 0x80000000u
+
+enum cr_root_kind {
+    CR_ROOT_DATA = 0,     /* data of a module: `name`, `base` */
+    CR_ROOT_STACK = 1,    /* a thread's stack: `thread`, `pc` */
+    CR_ROOT_REGISTER = 2, /* a thread's register: `thread`; `address` is its DWARF number */
+    CR_ROOT_MEMORY =
+        3, /* memory that is no module's and no block: from mmap, a stack nobody runs on, thread-local storage */
+    CR_ROOT_RUNTIME = 4, /* the block is the C or C++ runtime's own */
+    CR_ROOT_USER = 5,    /* crunch_root, crunch_ignore */
+    CR_ROOT_FAR = 6,     /* some root: only the first 2^31 words are told apart */
+};
+
+/* A word that points at a block: where a path from a block ends. */
+struct cr_root_entry {
+    uint64_t address; /* of the word */
+    uint64_t pc;      /* STACK: the return address of the frame it is in, less 1 is in its function; 0: none */
+    uint64_t base;    /* first address of the module that `address` (STACK: pc) is in */
+    uint32_t name;    /* its path, in the names; UINT32_MAX: none */
+    uint32_t kind;    /* enum cr_root_kind */
+    uint64_t thread;  /* the system's number; 0: none */
+};
+static_assert(sizeof(struct cr_root_entry) == 40, "");
 
 #endif

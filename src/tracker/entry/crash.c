@@ -48,7 +48,7 @@ static void handle(int number, siginfo_t *info, void *context)
     siginfo_t read = *info;
     bool comes_again = cr_os_read_signal(&read, context);
     tell_guarded(&read, context);
-    struct cr_end end = {CR_RUN_SIGNALLED, number, &read, context};
+    struct cr_end end = {CR_RUN_SIGNALLED, number, &read, context, NULL};
     cr_run_folder_write(&end);
 
     struct sigaction standard = {.sa_handler = SIG_DFL};

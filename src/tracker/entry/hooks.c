@@ -4,6 +4,8 @@
  * another thread may get its address right after. */
 #include "entry/hooks.h"
 
+#include "events/leak_roots.h"
+
 #include <errno.h>
 
 #include "entry/placed.h"
@@ -16,6 +18,7 @@ static bool started;
 
 void cr_hooks_started(void)
 {
+    cr_leak_roots_start((const void *)(uintptr_t)CR_REAL(malloc));
     cr_hooks_suspects = cr_os_find_loader();
     started = true;
 }

@@ -15,6 +15,7 @@
 #include "events/locks.h"
 #include "events/run_folder.h"
 #include "events/snapshot.h"
+#include "platform/here.h"
 #include "services/options.h"
 #include "services/recording.h"
 #include "base/banned.h"
@@ -144,25 +145,27 @@ struct cr_thread *cr_lifecycle_enter_first(void)
 
 /* ---- ends ---- */
 
-static void end_with(int status)
-{
-    struct cr_end end = {CR_RUN_EXITED, status, NULL, NULL};
-    cr_run_folder_write(&end);
-}
+/* In the caller: what callers of it hold in registers is to be seen. */
+#define END_WITH(state, status)                                                                                        \
+    (__extension__({                                                                                                   \
+        struct cr_os_registers here_;                                                                                  \
+        cr_os_here(&here_);                                                                                            \
+        struct cr_end end_ = {state, status, NULL, NULL, &here_};                                                      \
+        cr_run_folder_write(&end_);                                                                                    \
+    }))
 
 static void at_exit(int status)
 {
-    end_with(status);
+    END_WITH(CR_RUN_EXITED, status);
     atomic_store(&cr_active, false); /* libc still gives back what is its own: the recording shall agree with stats */
 }
 
-void cr_lifecycle_ends(int status) { end_with(status); }
+void cr_lifecycle_ends(int status) { END_WITH(CR_RUN_EXITED, status); }
 
 bool cr_lifecycle_execs(void)
 {
     int saved = errno;
-    struct cr_end end = {CR_RUN_EXECED, 0, NULL, NULL};
-    bool wrote = cr_run_folder_write(&end);
+    bool wrote = END_WITH(CR_RUN_EXECED, 0);
     errno = saved;
     return wrote;
 }

@@ -162,6 +162,23 @@ static void find_blocks(void *argument)
         cr_block_each(look_at_block, fault);
 }
 
+/* What is not mapped any more may have been a large block. */
+static void find_freed(void *argument)
+{
+    struct cr_fault *fault = argument;
+    struct cr_freed_block freed;
+    if (!is_access(fault) || !fault->has_address || cr_fault_is_inside(&fault->below, fault->address))
+        return;
+    for (const struct cr_thread *thread = NULL; (thread = cr_thread_next(thread));) {
+        if (!cr_freed_around(thread->freed, (uintptr_t)fault->address, &freed))
+            continue;
+        fault->below = describe(&freed.record, freed.record.address);
+        fault->below.freed = true;
+        fault->below.freed_node = freed.stack;
+        fault->below.freed_by = freed.caller;
+    }
+}
+
 /* On the pages of guarded blocks, live or freed, one of them is meant. */
 static void find_guarded(void *argument)
 {
@@ -228,8 +245,8 @@ static void read_perturb(void *argument)
 
 void cr_fault_gather(const siginfo_t *info, const void *context, struct cr_fault *fault)
 {
-    static void (*const steps[])(void *) = {read_operand, find_mapping,   find_blocks, find_guarded,
-                                            read_message, read_exception, read_perturb};
+    static void (*const steps[])(void *) = {read_operand, find_mapping, find_blocks,    find_freed,
+                                            find_guarded, read_message, read_exception, read_perturb};
     memset(fault, 0, sizeof *fault);
     read_signal(fault, info, context);
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)

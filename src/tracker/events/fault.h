@@ -22,7 +22,9 @@ struct cr_fault_block {
     uint8_t kind; /* enum cr_kind */
     uint64_t address, size;
     uint32_t site;       /* item of SITES where it was allocated; 0: unknown */
-    uint32_t freed_site; /* where it was freed */
+    uint32_t freed_site; /* where it was freed: an item of SITES, */
+    uint32_t freed_node; /* or of NODES, */
+    uint64_t freed_by;   /* or only the return address of the call; 0: unknown */
     uint32_t thread;     /* number of the allocating thread */
 };
 

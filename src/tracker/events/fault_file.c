@@ -41,7 +41,8 @@ static void write_block(struct cr_writer *writer, const char *where, const struc
     cr_text_string(&text, where);
     cr_text_char(&text, ' ');
     cr_text_hex(&text, block->address);
-    const uint64_t numbers[] = {block->size, block->kind, block->site, block->freed_site, block->thread};
+    const uint64_t numbers[] = {block->size,       block->kind,   block->site,
+                                block->freed_site, block->thread, block->freed_node};
     cr_text_string(&text, block->freed ? " freed" : " live");
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         cr_text_char(&text, ' ');

@@ -58,7 +58,7 @@ static void put_path(struct cr_text *text, const char *path)
 }
 
 /* frame 0x401139 exact /path/a.out+0x1139 */
-static void write_frame(struct cr_writer *writer, const struct cr_trace_frame *frame)
+static void write_frame(struct cr_writer *writer, const char *key, const struct cr_trace_frame *frame)
 {
     char bytes[4096 + 64];
     struct cr_text text = CR_TEXT(bytes);
@@ -71,7 +71,7 @@ static void write_frame(struct cr_writer *writer, const struct cr_trace_frame *f
         cr_text_hex(&text, frame->pc - module->bias);
     } else
         cr_text_char(&text, '-');
-    cr_writer_line(writer, "frame", bytes);
+    cr_writer_line(writer, key, bytes);
 }
 
 static void write_trace(struct cr_writer *writer)
@@ -80,7 +80,7 @@ static void write_trace(struct cr_writer *writer)
     for (uint32_t i = 0; i < trace->frames; i++) {
         if (i == CR_TRACE_INNER && trace->left_out)
             cr_writer_pair(writer, "frames_left_out", trace->left_out);
-        write_frame(writer, &trace->frame[i]);
+        write_frame(writer, "frame", &trace->frame[i]);
     }
     if (trace->end != CR_UNWIND_ROOT)
         cr_writer_line(writer, "frames_missing", cr_unwind_end_text(trace->end));
@@ -105,6 +105,16 @@ static void write_module(struct cr_writer *writer, const struct cr_os_module *mo
     cr_text_string(&text, count ? " " : "- ");
     put_path(&text, module->path);
     cr_writer_line(writer, "module", bytes);
+}
+
+/* Of the call that freed a block only the caller is known. */
+static void write_freed(struct cr_writer *writer, const struct cr_fault_block *block)
+{
+    struct cr_trace_frame caller = {.pc = (uintptr_t)block->freed_by};
+    walk.trace.frames = 1;
+    walk.trace.frame[0] = caller;
+    if (cr_os_guarded_call(find_modules, NULL))
+        write_frame(writer, "freed_by", &caller);
 }
 
 /* Walks from registers on and writes the frames. */
@@ -140,6 +150,8 @@ static void write_other(struct cr_writer *writer, const struct cr_os_stopped *th
 void cr_fault_write_stacks(struct cr_writer *writer, const struct cr_fault *fault, const struct cr_os_stop *others)
 {
     walk.modules = 0;
+    if (fault->below.freed_by)
+        write_freed(writer, &fault->below);
     write_stack(writer, &fault->registers, fault->stack.known ? fault->stack.low : 0,
                 fault->stack.known ? fault->stack.high : 0);
     if (!others)

@@ -8,7 +8,9 @@
 #include "base/fmt.h"
 #include "events/errors.h"
 #include "events/fault.h"
+#include "events/leaks.h"
 #include "events/signal_words.h"
+#include "platform/here.h"
 #include "platform/platform.h"
 #include "services/options.h"
 #include "services/recording.h"
@@ -184,6 +186,24 @@ static void write_counters(struct cr_writer *writer)
     cr_writer_pair(writer, "threads", header->threads);
 }
 
+static void write_leaks(struct cr_writer *writer)
+{
+    static const struct {
+        enum cr_leak_class class;
+        const char *blocks, *bytes;
+    } keys[] = {
+        {CR_LEAK_DEFINITE, "definitely_lost_blocks", "definitely_lost_bytes"},
+        {CR_LEAK_INDIRECT, "indirectly_lost_blocks", "indirectly_lost_bytes"},
+        {CR_LEAK_POSSIBLE, "possibly_lost_blocks", "possibly_lost_bytes"},
+        {CR_LEAK_REACHABLE, "still_reachable_blocks", "still_reachable_bytes"},
+    };
+    struct cr_leaks_totals totals = cr_leaks_totals();
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        cr_writer_pair(writer, keys[i].bytes, totals.bytes[keys[i].class]);
+        cr_writer_pair(writer, keys[i].blocks, totals.blocks[keys[i].class]);
+    }
+}
+
 static void write_stats(const char *folder, const struct cr_end *end)
 {
     const struct cr_header *header = cr_recording;
@@ -200,6 +220,8 @@ static void write_stats(const char *folder, const struct cr_end *end)
     cr_writer_pair(&writer, "ppid", header->ppid);
     write_end(&writer, end);
     write_counters(&writer);
+    if (header->flags & CR_RUN_CLASSIFIED)
+        write_leaks(&writer);
     cr_writer_line(&writer, "wall_seconds", seconds);
     cr_writer_pair(&writer, "max_rss", header->max_rss_bytes);
     cr_writer_pair(&writer, "heap_files", header->heap_files);
@@ -223,28 +245,70 @@ static void hand_in(void *context, struct cr_slot *slot)
     cr_recording_hand_in(slot);
 }
 
-static void write_blocks(void *folder) { cr_final_write_blocks(folder); }
+static struct {
+    const char *folder;
+    struct cr_os_registers registers;
+    const struct cr_os_stop *others; /* NULL: they run */
+    bool classified;
+} last;
 
-/* After a crash crunch's own tables may be in ruins, too. */
-static void write_blocks_of_crash(const char *folder)
+static void write_blocks(void *unused)
+{
+    (void)unused;
+    bool gathered = last.others && cr_leaks_gather(&last.registers, last.others);
+    last.classified = cr_final_write_blocks(last.folder, gathered);
+}
+
+/* After a crash crunch's own tables may be in ruins, too, and there may be memory that only seems to be there. */
+static void write_guarded(const char *folder, const struct cr_end *end, const struct cr_os_stop *others)
 {
     char copy[CR_PATH_BYTES];
     struct cr_text text = CR_TEXT(copy);
     cr_text_string(&text, folder);
-    if (!cr_os_guarded_call(write_blocks, copy))
-        cr_recording_say("the crash has damaged what crunch knows of the blocks: the list is missing", "", 0);
+    last.folder = copy;
+    last.others = others;
+    last.classified = false;
+    if (end->context)
+        cr_os_read_context(end->context, &last.registers);
+    else if (end->here)
+        last.registers = *end->here;
+    else
+        cr_os_here(&last.registers);
+    if (!others)
+        write_blocks(NULL); /* a guard would be in the way of those that handle their faults */
+    else if (!cr_os_guarded_call(write_blocks, NULL))
+        cr_recording_say(end->signal ? "the crash has damaged what crunch knows of the blocks: the list is missing"
+                                     : "looking at the program's memory failed: the list of blocks is missing",
+                         "", 0);
+}
+
+static void keep_sum(void *context, const struct cr_leak_sum *sum)
+{
+    (void)context;
+    cr_recording_append(CR_SECTION_LEAKS, sum, 1);
+}
+
+/* When no other thread is stopped any more: one may have held the recording's lock. */
+static void keep_sums(struct cr_header *header)
+{
+    header->flags &= ~(uint32_t)CR_RUN_CLASSIFIED;
+    atomic_store(&header->sections[CR_SECTION_LEAKS].used, 0);
+    if (last.classified) {
+        cr_leaks_each_sum(keep_sum, NULL);
+        header->flags |= CR_RUN_CLASSIFIED;
+    }
+    cr_leaks_done();
 }
 
 void cr_final_write(const char *folder, const struct cr_end *end)
 {
     struct cr_header *header = cr_recording;
     const struct cr_signal *signal = end->signal ? cr_signal_find(end->detail) : NULL;
-    bool crash = signal && signal->crash, stopped = false;
+    bool crash = signal && signal->crash, goes_on = end->state == CR_RUN_EXECED;
     struct cr_os_stop others = {.count = 0};
     if (signal)
         write_short_fatal(folder, end);
-    if (crash)
-        stopped = !cr_os_threads_stop(false, &others); /* until all is written */
+    bool stopped = !cr_os_threads_stop(goes_on, &others);
     cr_recording_each_slot(hand_in, NULL);
     if (!(header->flags & CR_RUN_SNAPSHOT)) {
         cr_timeline_end();
@@ -256,11 +320,9 @@ void cr_final_write(const char *folder, const struct cr_end *end)
     if (signal)
         write_whole_fatal(folder, end, crash && !stopped ? NULL : &others);
 
-    if (crash)
-        write_blocks_of_crash(folder);
-    else
-        cr_final_write_blocks(folder);
-    write_stats(folder, end);
+    write_guarded(folder, end, stopped ? &others : NULL);
     if (stopped)
-        cr_os_threads_go(true);
+        cr_os_threads_go(!goes_on);
+    keep_sums(header);
+    write_stats(folder, end);
 }

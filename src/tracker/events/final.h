@@ -12,8 +12,9 @@
 
 void cr_final_write(const char *folder, const struct cr_end *end);
 
-/* heap/ and blocks. */
-void cr_final_write_blocks(const char *folder);
+/* heap/ and blocks. gathered: whether cr_leaks_gather has been called, so that blocks can be classified; returns whether they are, so that the
+ * answers of leaks.h are there. */
+bool cr_final_write_blocks(const char *folder, bool gathered);
 
 /* Removes heap/ with what cr_final_write_blocks put there, and gives its share of the budget back. */
 void cr_final_remove_heap(const char *folder);

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/fmt.h"
+#include "events/leaks.h"
 #include "platform/platform.h"
 #include "services/options.h"
 #include "services/recording.h"
@@ -236,10 +237,10 @@ struct blocks_file {
     uint64_t now; /* of the coarse clock */
 };
 
-static void write_block(void *context, struct cr_record *record)
+/* now: of the coarse clock. */
+static struct cr_block_entry entry_of(const struct cr_record *record, uint64_t now)
 {
-    struct blocks_file *file = context;
-    uint64_t start = cr_recording->start_ns, time = cr_record_time_ns(record, file->now);
+    uint64_t start = cr_recording->start_ns, time = cr_record_time_ns(record, now);
     bool old = inherited(record);
     struct cr_block_entry entry = {
         .address = record->address,
@@ -249,19 +250,40 @@ static void write_block(void *context, struct cr_record *record)
         .thread = record->thread - (old || !record->thread ? 0 : cr_threads_base),
         .kind = cr_record_tag(record) & CR_TAG_KIND,
     };
-    if (!entry.address)
-        return;
     if (old)
         entry.flags |= CR_BLOCK_INHERITED;
     if (is_runtime(record))
         entry.flags |= CR_BLOCK_RUNTIME;
     if (!old && contents_kept(entry.address))
         entry.flags |= CR_BLOCK_CONTENTS;
+    return entry;
+}
+
+static void write_block(void *context, struct cr_record *record)
+{
+    struct blocks_file *file = context;
+    struct cr_block_entry entry = entry_of(record, file->now);
+    if (!entry.address)
+        return;
     cr_writer_put(&file->writer, &entry, sizeof entry);
     file->count++;
 }
 
-static void write_list(const char *folder)
+/* In the order of the classified blocks' numbers, which are those in the file then. */
+static void write_classified(struct blocks_file *file, struct cr_blocks_header *header)
+{
+    for (uint32_t i = 0; i < cr_leak_count(); i++) {
+        struct cr_block_entry entry = entry_of(cr_leak_record(i), file->now);
+        entry.address = cr_leak_address(i); /* also if it has been freed meanwhile */
+        entry.leak = (uint8_t)cr_leak_class(i);
+        entry.holder = cr_leaks_holder(i);
+        cr_writer_put(&file->writer, &entry, sizeof entry);
+    }
+    file->count = cr_leak_count();
+    cr_leaks_write_roots(&file->writer, header);
+}
+
+static void write_list(const char *folder, bool classified)
 {
     const char *path = cr_final_path(folder, "blocks");
     if (!path)
@@ -276,7 +298,10 @@ static void write_list(const char *folder)
     memcpy(header.magic, CR_BLOCKS_MAGIC, sizeof header.magic);
     cr_writer_open(&file.writer, path);
     cr_writer_put(&file.writer, &header, sizeof header);
-    cr_block_each(write_block, &file);
+    if (classified)
+        write_classified(&file, &header);
+    else
+        cr_block_each(write_block, &file);
     header.count = file.count;
     cr_writer_patch(&file.writer, &header, sizeof header);
     int error = cr_writer_close(&file.writer);
@@ -286,13 +311,20 @@ static void write_list(const char *folder)
     }
 }
 
-void cr_final_write_blocks(const char *folder)
+static void write_all(const char *folder, bool classified)
 {
     survey.count = 0;
     survey.most = cr_options.heap_limit ? CR_CONTENTS_MOST_FILES : 0;
-    survey.stream_buffers = cr_os_stream_buffers(survey.stream_buffer, 3);
     cr_block_each(survey_block, NULL);
     write_heap(folder);
     sort_picks(by_address_down);
-    write_list(folder);
+    write_list(folder, classified);
+}
+
+bool cr_final_write_blocks(const char *folder, bool gathered)
+{
+    survey.stream_buffers = cr_os_stream_buffers(survey.stream_buffer, 3);
+    bool classified = gathered && cr_leaks_scan(is_runtime);
+    write_all(folder, classified);
+    return classified;
 }

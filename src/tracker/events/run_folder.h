@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/format.h"
+#include "platform/platform.h"
 
 /* Claims the folder CRUNCH_OUT if this is the first process there, else one under children/, and starts the recording in it.
  * 0; -ENOENT: this process shall not be recorded; another error: it cannot be. */
@@ -23,6 +24,8 @@ struct cr_end {
     int detail;              /* exit status or signal number */
     const siginfo_t *signal; /* CR_RUN_SIGNALLED: what the handler got, after cr_os_read_signal */
     const void *context;     /* and its context */
+    const struct cr_os_registers
+        *here; /* else: those of the function of the program's that ends it, or of one it has called */
 };
 
 /* Writes everything. A second call waits for the first, of another thread, to be done, and does nothing. Whether this call wrote. */

@@ -25,6 +25,7 @@
 #define LOCK_TRIES 50
 #define LOCK_PAUSE_NS 100000
 #define PROGRAM_WAITS_MS 10000
+#define LOOK_EVERY_NS 20000000u
 
 enum trigger { NOTHING, REQUEST, SIGNAL, PEAK, PROGRAM };
 static const char *const trigger_words[] = {"", "request", "signal", "peak", "program"};
@@ -247,12 +248,26 @@ static char fit_for_a_line(char c)
     return c;
 }
 
-/* Takes a snapshot now, in a thread that is not inside crunch. -EAGAIN: not now; else it is done with. */
+/* Whether one is being written, for all that is known; whoever writes it may have been killed, so that is looked at now and then. A
+ * program whose peak goes on rising asks very often. */
+static bool is_busy(void)
+{
+    static _Atomic uint64_t looked_ns;
+    uint64_t now = cr_os_coarse_ns();
+    if (atomic_load(&counters()->writing) && now - atomic_load(&looked_ns) < LOOK_EVERY_NS)
+        return true;
+    atomic_store(&looked_ns, now);
+    return false;
+}
+
+/* Takes a snapshot now, in a thread that is not inside crunch. -EAGAIN: not now. -ENOENT: not any more. Else it is done with. */
 static int take(enum trigger trigger, const char *name)
 {
     const char *folder = cr_run_folder_path();
     if (!folder || !atomic_load(&cr_active))
         return -ENOENT;
+    if (is_busy())
+        return -EAGAIN;
     struct cr_os_held held;
     cr_os_hold_signals(&held); /* the copy is never disturbed either */
     int error = -EAGAIN;
@@ -292,7 +307,8 @@ static void take_wanted(void)
 {
     enum trigger trigger = wanted();
     uint32_t request = atomic_load(&counters()->wanted);
-    if (trigger == NOTHING || take(trigger, NULL) == -EAGAIN)
+    int error = trigger == NOTHING ? -ENOENT : take(trigger, NULL);
+    if (error == -EAGAIN || error == -ENOENT)
         return;
     if (trigger == REQUEST)
         atomic_store(&counters()->answered, request);

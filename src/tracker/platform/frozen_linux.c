@@ -45,6 +45,8 @@ static void close_others(int kept)
 void cr_os_turn_frozen(int kept)
 {
     close_others(kept); /* whoever reads what the program writes must see the end when the program closes it */
+    const struct rlimit no_core = {0, 0};
+    setrlimit(RLIMIT_CORE, &no_core);
     prctl(PR_SET_NAME, "crunch-snapshot", 0, 0, 0);
     int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
     if (fd >= 0) {

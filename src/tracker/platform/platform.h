@@ -22,6 +22,8 @@ size_t cr_os_modest(size_t bytes);
 /* Address space without memory behind it, for cr_os_map_file to fill; NULL if there is none. Keeps errno. */
 void *cr_os_reserve(size_t bytes);
 void cr_os_unmap(void *memory, size_t bytes);
+/* Calls visit for every mapping made by the functions of this part: the tracker's own memory (the first 4,096 of them). */
+void cr_os_each_own(void (*visit)(void *context, uintptr_t start, uintptr_t end), void *context);
 /* Memory of which nearly every page will be used: let the system give it in large pieces, if it can. */
 void cr_os_expect_use(void *memory, size_t bytes);
 /* Maps bytes of fd from offset, shared, and at `at` (replacing what is there) unless that is NULL. fd -1: fresh zeroed private
@@ -190,6 +192,15 @@ int cr_os_each_mapping(bool (*visit)(void *context, const struct cr_os_mapping *
 
 /* Copies memory that may not be there; returns how many bytes, from the first on, could be read. */
 size_t cr_os_read_memory(uintptr_t from, void *to, size_t bytes);
+
+/* The next stretch of pages with contents, in memory or paged out, in [from, to): *from and *end become its bounds. False: there is none.
+ * Where the system does not tell, all of it. To be asked about readable private memory only; takes a microsecond a page. */
+bool cr_os_next_resident(uintptr_t *from, uintptr_t to, uintptr_t *end);
+
+/* Memory that the C library's malloc uses for itself, within a readable writable private mapping: its heaps, and what it keeps of them among its
+ * data, where old addresses stay. Calls visit for each piece. */
+void cr_os_each_malloc_part(const struct cr_os_mapping *mapping,
+                            void (*visit)(void *context, uintptr_t start, uintptr_t end), void *context);
 
 /* ---- registers, and other threads ---- */
 

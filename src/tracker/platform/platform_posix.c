@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <time.h>
@@ -13,12 +14,59 @@
 
 size_t cr_os_page_bytes(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
+/* ---- own mappings ---- */
+
+#define OWN_MOST 4096u
+
+/* An entry is taken by its start (0: free) and holds when it has an end. */
+static struct {
+    _Atomic uintptr_t start, end;
+} own[OWN_MOST];
+static _Atomic uint32_t own_used; /* entries ever taken */
+
+static void remember(const void *memory, size_t bytes)
+{
+    for (uint32_t i = 0; i < OWN_MOST; i++) {
+        uintptr_t nobody = 0;
+        if (!atomic_compare_exchange_strong(&own[i].start, &nobody, (uintptr_t)memory))
+            continue;
+        atomic_store(&own[i].end, (uintptr_t)memory + bytes);
+        for (uint32_t used = atomic_load(&own_used); used <= i;)
+            atomic_compare_exchange_weak(&own_used, &used, i + 1);
+        return;
+    }
+}
+
+static void forget(const void *memory)
+{
+    uint32_t used = atomic_load(&own_used);
+    for (uint32_t i = 0; i < used; i++)
+        if (atomic_load(&own[i].start) == (uintptr_t)memory) {
+            atomic_store(&own[i].end, 0);
+            atomic_store(&own[i].start, 0);
+            return;
+        }
+}
+
+void cr_os_each_own(void (*visit)(void *context, uintptr_t start, uintptr_t end), void *context)
+{
+    uint32_t used = atomic_load(&own_used);
+    for (uint32_t i = 0; i < used; i++) {
+        uintptr_t start = atomic_load(&own[i].start), end = atomic_load(&own[i].end);
+        if (start && end)
+            visit(context, start, end);
+    }
+}
+
 void *cr_os_map(size_t bytes)
 {
     int saved = errno;
     void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     errno = saved;
-    return memory == MAP_FAILED ? NULL : memory;
+    if (memory == MAP_FAILED)
+        return NULL;
+    remember(memory, bytes);
+    return memory;
 }
 
 #define MODEST_SHARE 64
@@ -38,7 +86,10 @@ void *cr_os_reserve(size_t bytes)
     int saved = errno;
     void *space = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     errno = saved;
-    return space == MAP_FAILED ? NULL : space;
+    if (space == MAP_FAILED)
+        return NULL;
+    remember(space, bytes);
+    return space;
 }
 
 int cr_os_map_closed(void *pages, size_t bytes)
@@ -47,14 +98,22 @@ int cr_os_map_closed(void *pages, size_t bytes)
     return mmap(pages, bytes, PROT_NONE, flags, -1, 0) == MAP_FAILED ? -errno : 0;
 }
 
-void cr_os_unmap(void *memory, size_t bytes) { munmap(memory, bytes); }
+void cr_os_unmap(void *memory, size_t bytes)
+{
+    forget(memory);
+    munmap(memory, bytes);
+}
 
 void *cr_os_map_file(int fd, uint64_t offset, size_t bytes, void *at)
 {
     int kind = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
     off_t from = fd < 0 ? 0 : (off_t)offset;
     void *memory = mmap(at, bytes, PROT_READ | PROT_WRITE, kind | (at ? MAP_FIXED : 0), fd, from);
-    return memory == MAP_FAILED ? NULL : memory;
+    if (memory == MAP_FAILED)
+        return NULL;
+    if (!at)
+        remember(memory, bytes);
+    return memory;
 }
 
 static bool is_waiting(int number)

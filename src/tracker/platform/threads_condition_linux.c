@@ -35,6 +35,23 @@ CR_UNSEEN bool cr_registers_cut_short(const struct cr_os_registers *registers)
            !memcmp(instruction, "\x0f\x05", 2);
 }
 
+CR_UNSEEN void cr_context_repeat(void *context)
+{
+    greg_t *word = ((ucontext_t *)context)->uc_mcontext.gregs;
+    struct cr_call call = {.number = 0};
+    uint8_t code[7];
+    uint32_t number;
+    bool known = cr_os_read_memory((uintptr_t)word[REG_RIP] - sizeof code, code, sizeof code) == sizeof code &&
+                 code[0] == 0xb8 && code[5] == 0x0f && code[6] == 0x05; /* mov $number, %eax; syscall */
+    memcpy(&number, &code[1], sizeof number);
+    call.number = (long)number;
+    call.argument[3] = 1;
+    if (!known || !cr_call_never_restarts(&call))
+        return;
+    word[REG_RAX] = (greg_t)number;
+    word[REG_RIP] -= 2;
+}
+
 #else
 
 CR_UNSEEN void cr_os_read_context(const void *context, struct cr_os_registers *registers)
@@ -55,6 +72,11 @@ CR_UNSEEN bool cr_registers_cut_short(const struct cr_os_registers *registers)
     uint8_t instruction[4];
     return registers->word[0] == (uintptr_t)-EINTR && cr_os_read_memory(registers->pc - 4, instruction, 4) == 4 &&
            !memcmp(instruction, "\x01\x00\x00\xd4", 4);
+}
+
+CR_UNSEEN void cr_context_repeat(void *context)
+{
+    (void)context; /* the result has taken the place of the first argument */
 }
 
 #endif
@@ -169,6 +191,7 @@ struct cr_condition cr_condition_look(uint64_t id, int number, struct cr_os_regi
         return found;
     const char *state = strstr(text, "\nState:\t"), *blocked = strstr(text, "\nSigBlk:\t");
     found.ended = !state || !blocked || state[8] == 'Z' || state[8] == 'X';
+    found.stuck = state && state[8] == 'D';
     found.deaf = blocked && hexadecimal(blocked + 9) >> (number - 1) & 1;
     found.call = sleeping_in(id, registers);
     return found;

@@ -24,7 +24,7 @@
 #define THREADS_MOST 65536u
 #define FIRST_FREE_SIGNAL 34 /* glibc keeps 32 and 33 to itself */
 #define LAST_SIGNAL 64
-#define SILENCE_NS 300000000u /* nobody answered for this long: those who have not will not */
+#define SILENCE_NS 1000000000u /* nobody answered for this long: those who have not will not */
 #define SLICE_NS 5000000
 #define FIRST_PAUSE_NS 100000
 #define PATIENCE_NS 100000000 /* with all threads that block signals while they run */
@@ -51,6 +51,7 @@ static struct {
     _Atomic uint32_t owner;   /* the thread that stops the others, 0: nobody */
     _Atomic uint32_t round;   /* odd while threads are stopped; they wait for its change */
     _Atomic uint32_t answers; /* raised by each */
+    _Atomic uint32_t inside;  /* threads in the handler */
     _Atomic bool ending;
     struct other *other;
     uint32_t *home; /* hash table of thread numbers: place in `other` plus one */
@@ -69,7 +70,7 @@ static long futex(_Atomic uint32_t *word, int operation, uint32_t value, const s
 
 /* ---- in the stopped thread ---- */
 
-CR_UNSEEN static void wait_here(struct other *self, uint32_t round, const ucontext_t *context)
+CR_UNSEEN static void wait_here(struct other *self, uint32_t round, ucontext_t *context)
 {
     cr_os_read_context(context, &self->said.registers);
     uintptr_t low = (uintptr_t)context->uc_stack.ss_sp, high = low + context->uc_stack.ss_size;
@@ -84,11 +85,14 @@ CR_UNSEEN static void wait_here(struct other *self, uint32_t round, const uconte
     futex(&stop.answers, FUTEX_WAKE, 1, NULL);
     for (uint32_t now = round; now == round || (sleeps && atomic_load(&stop.ending)); now = atomic_load(&stop.round))
         futex(&stop.round, FUTEX_WAIT, now, NULL);
+    if (sleeps)
+        cr_context_repeat(context);
 }
 
 CR_UNSEEN static void on_signal(int number, siginfo_t *info, void *context)
 {
     int saved = errno;
+    atomic_fetch_add(&stop.inside, 1);
     uintptr_t said = (uintptr_t)info->si_value.sival_ptr;
     uint32_t place = (uint32_t)said, round = (uint32_t)(said >> 32);
     if (info->si_code == SI_QUEUE && info->si_pid == getpid()) {
@@ -97,6 +101,7 @@ CR_UNSEEN static void on_signal(int number, siginfo_t *info, void *context)
     } else if ((uintptr_t)stop.before.handler > (uintptr_t)SIG_IGN) {
         stop.before.handler(number, info, context); /* the program's own, in whose place this one stands meanwhile */
     }
+    atomic_fetch_sub(&stop.inside, 1);
     errno = saved;
 }
 
@@ -163,7 +168,8 @@ static bool approach(struct other *other, uint32_t place)
     if (found.ended)
         return false;
     other->said.standing = found.call.number >= 0 ? CR_OS_ASLEEP : CR_OS_AT_LARGE;
-    if (found.deaf || cr_call_holds_signals(found.call.number) || (stop.gently && cr_call_never_restarts(&found.call)))
+    if (found.deaf || cr_call_holds_signals(found.call.number) ||
+        (stop.gently && (found.stuck || cr_call_never_restarts(&found.call))))
         return true;
     siginfo_t info;
     memset(&info, 0, sizeof info);
@@ -327,6 +333,14 @@ static bool make_room(void)
     return true;
 }
 
+/* Threads that were let go just now may not have had a processor since; in the handler they block all signals. */
+static void wait_for_leavers(void)
+{
+    struct timespec pause = {0, FIRST_PAUSE_NS};
+    for (uint64_t start = cr_os_now_ns(); atomic_load(&stop.inside) && cr_os_now_ns() - start < SILENCE_NS;)
+        syscall(SYS_nanosleep, &pause, NULL);
+}
+
 int cr_os_threads_stop(bool gently, struct cr_os_stop *said)
 {
     uint32_t nobody = 0;
@@ -340,6 +354,7 @@ int cr_os_threads_stop(bool gently, struct cr_os_stop *said)
     }
     stop.gently = gently;
     stop.patience_ns = PATIENCE_NS;
+    wait_for_leavers();
     stop.count = stop.left_out = 0;
     atomic_store(&stop.ending, false);
     memset(stop.home, 0, 2 * stop.room * sizeof *stop.home);

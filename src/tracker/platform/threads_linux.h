@@ -14,7 +14,7 @@ struct cr_call {
 };
 
 struct cr_condition {
-    bool ended, deaf; /* deaf: blocks the signal asked about */
+    bool ended, deaf, stuck; /* deaf: blocks the signal asked about; stuck: sleeps where no signal wakes it */
     struct cr_call call;
 };
 
@@ -30,5 +30,9 @@ uint64_t cr_proc_decimal(const char *text);
 
 /* Whether registers are of a system call that a signal has cut short: it returns EINTR to the instruction after it. */
 bool cr_registers_cut_short(const struct cr_os_registers *registers);
+
+/* Makes a call that was cut short be made again, as it was, where it is one that never restarts and can be told from the code (x86-64: glibc's). For a thread
+ * that came into the call just when the signal was sent. */
+void cr_context_repeat(void *context);
 
 #endif

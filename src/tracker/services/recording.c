@@ -50,6 +50,7 @@ static const struct {
     [CR_SECTION_SERIES] = {sizeof(struct cr_series_point), KIB4, (size_t)1 << 20},
     [CR_SECTION_HISTOGRAMS] = {sizeof(struct cr_histogram), KIB4, (size_t)256 << 20},
     [CR_SECTION_THREADINFO] = {sizeof(struct cr_thread_info), KIB4, (size_t)1 << 20},
+    [CR_SECTION_LEAKS] = {sizeof(struct cr_leak_sum), KIB4, (size_t)1 << 30},
 };
 
 char *cr_section_items[CR_SECTIONS];
@@ -148,6 +149,8 @@ static bool add_chunk(enum cr_section_kind section, size_t needed)
 static bool make_room(enum cr_section_kind section, size_t bytes)
 {
     size_t end = LOAD(cr_recording->sections[section].used) * plan[section].item_bytes + bytes;
+    if (CR_UNLIKELY(cr_recording_live() != cr_recording))
+        return cr_recording_room_frozen(section, end);
     if (end <= mapped.bytes[section])
         return true;
     int saved = errno;
@@ -355,8 +358,7 @@ int cr_recording_fork(const char *folder)
     uint32_t chunk_count = LOAD(header->chunk_count);
     for (uint32_t i = 0; i < chunk_count; i++) {
         const struct cr_chunk *chunk = &header->chunks[i];
-        if (chunk->section == CR_SECTION_THREADS &&
-            chunk->bytes) /* empty: threads of the parent that are new use its slots already */
+        if (chunk->section == CR_SECTION_THREADS && chunk->bytes) /* empty: new threads of the parent use its slots */
             cr_os_map_file(mapped.fd, chunk->offset, chunk->bytes, mapped.chunk_at[i]);
         else if (chunk->bytes)
             move_mapping(mapped.chunk_at[i], chunk->offset, chunk->bytes);
@@ -379,6 +381,7 @@ int cr_recording_fork(const char *folder)
     STORE(header->errors, 0);
     STORE(header->errors_left_out, 0);
     STORE(header->sections[CR_SECTION_ERRORS].used, 0);
+    STORE(header->sections[CR_SECTION_LEAKS].used, 0);
     give_up_file(folder ? error : 0);
     return error;
 }

@@ -38,6 +38,8 @@ void cr_recording_melt(void);
 struct cr_header *cr_recording_live(void);
 /* In the frozen child: the copy takes the recording's place, and all functions here work on it. Returns the one that goes on. */
 struct cr_header *cr_recording_turn_frozen(void);
+/* There: makes a section hold so many bytes. For cr_recording_append. */
+bool cr_recording_room_frozen(enum cr_section_kind section, size_t bytes);
 /* Writes what the copy and its unchanging parts hold as a recording of its own. 0 or -errno. */
 int cr_recording_write_frozen(const char *path);
 

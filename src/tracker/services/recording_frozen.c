@@ -15,6 +15,7 @@ static struct {
     struct cr_header *live; /* NULL: nothing is frozen */
     char *copy;             /* the header, then the sections that change, each from a cache line on */
     size_t bytes;
+    size_t room[CR_SECTIONS]; /* in the child: bytes of a section that has grown */
 } frozen;
 
 static const bool unchanging[CR_SECTIONS] = {
@@ -71,26 +72,37 @@ struct cr_header *cr_recording_turn_frozen(void)
 
 struct cr_header *cr_recording_live(void) { return frozen.live ? frozen.live : cr_recording; }
 
-/* Chunks stay where they are in the file; behind a section's last item there is a hole. */
-static int write_chunks(int fd, const struct cr_header *header)
+bool cr_recording_room_frozen(enum cr_section_kind section, size_t bytes)
 {
-    size_t done[CR_SECTIONS] = {0}; /* bytes of the section in the chunks before */
-    bool lost[CR_SECTIONS] = {false};
-    uint32_t count = atomic_load_explicit(&header->chunk_count, memory_order_relaxed);
-    for (uint32_t i = 0; i < count; i++) {
-        const struct cr_chunk *chunk = &header->chunks[i];
-        uint32_t section = chunk->section;
-        size_t used = used_bytes(header, (int)section), from = done[section];
-        lost[section] |= !chunk->bytes; /* how much it holds in memory is not known, and the reader cuts here too */
-        if (lost[section] || from >= used)
+    if (bytes <= frozen.room[section])
+        return true;
+    char *items = cr_os_map(2 * bytes);
+    if (!items)
+        return false;
+    memcpy(items, cr_section_items[section], used_bytes(cr_recording, (int)section));
+    cr_section_items[section] = items;
+    frozen.room[section] = 2 * bytes;
+    return true;
+}
+
+/* Each section is one chunk of the file, whatever it was in the mapped one; behind its last item there may be a hole. */
+static int write_sections(int fd, struct cr_header *header)
+{
+    uint64_t page = cr_os_page_bytes(), offset = (CR_HEADER_BYTES + page - 1) & ~(page - 1);
+    int error = 0;
+    uint32_t count = 0;
+    for (int i = 0; i < CR_SECTIONS && !error; i++) {
+        size_t bytes = used_bytes(header, i);
+        if (!bytes)
             continue;
-        size_t bytes = used - from < chunk->bytes ? used - from : (size_t)chunk->bytes;
-        int error = cr_write_at(fd, chunk->offset, cr_section_items[section] + from, bytes);
-        if (error)
-            return error;
-        done[section] += bytes;
+        error = cr_write_at(fd, offset, cr_section_items[i], bytes);
+        uint64_t whole = (bytes + page - 1) & ~(page - 1);
+        header->chunks[count++] = (struct cr_chunk){.section = (uint32_t)i, .offset = offset, .bytes = whole};
+        offset += whole;
     }
-    return 0;
+    header->chunk_count = count;
+    header->file_bytes = offset;
+    return error;
 }
 
 int cr_recording_write_frozen(const char *path)
@@ -98,9 +110,9 @@ int cr_recording_write_frozen(const char *path)
     int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (fd < 0)
         return -errno;
-    int error = write_chunks(fd, cr_recording);
+    int error = write_sections(fd, cr_recording);
     if (!error)
-        error = cr_write_at(fd, 0, frozen.copy, sizeof *cr_recording);
+        error = cr_write_at(fd, 0, (const void *)cr_recording, sizeof *cr_recording);
     if (!error && ftruncate(fd, (off_t)cr_recording->file_bytes))
         error = -errno;
     if (close(fd) && !error)

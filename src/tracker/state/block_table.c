@@ -132,6 +132,14 @@ void cr_record_spill(struct cr_spares *spares)
     spares->count -= count;
 }
 
+uint32_t cr_record_index(const struct cr_record *record)
+{
+    for (uint32_t c = 0; c < slab.chunk_count; c++)
+        if ((uintptr_t)record - (uintptr_t)cr_record_chunk[c] < slab.records[c] * sizeof *record)
+            return c << CR_RECORD_CHUNK_SHIFT | (uint32_t)(record - cr_record_chunk[c]);
+    return 0;
+}
+
 /* ---- what is positively known ---- */
 
 #define DOUBTED_MOST 1000u

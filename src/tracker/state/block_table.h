@@ -188,6 +188,9 @@ bool cr_block_around(uintptr_t address, struct cr_record *copy);
  * on a list of 1,000; when that is full, nothing is known of any address. */
 void cr_block_passed(uintptr_t address, bool allocated);
 
+/* The index of a record. */
+uint32_t cr_record_index(const struct cr_record *record);
+
 /* Calls visit for every live block. Other threads may go on: blocks that come or go meanwhile may be missed or seen. */
 void cr_block_each(void (*visit)(void *context, struct cr_record *record), void *context);
 

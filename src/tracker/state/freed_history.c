@@ -35,3 +35,17 @@ bool cr_freed_find(const struct cr_freed_ring *ring, uintptr_t address, struct c
     }
     return false;
 }
+
+bool cr_freed_around(const struct cr_freed_ring *ring, uintptr_t address, struct cr_freed_block *found)
+{
+    uint32_t next = LOAD(ring->next);
+    for (uint32_t n = 1; n <= CR_FREED_ENTRIES; n++) {
+        const struct cr_freed_entry *freed = &ring->entry[(next - n) % CR_FREED_ENTRIES];
+        uint64_t there = LOAD(freed->address);
+        if (!there)
+            return false;
+        if (address >= there && read_entry(freed, there, found) && address - there < cr_record_size(&found->record))
+            return true;
+    }
+    return false;
+}

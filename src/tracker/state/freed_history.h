@@ -67,6 +67,9 @@ struct cr_freed_block {
     uint32_t stack;          /* of that call, as a node; 0: not kept */
 };
 
+/* Whether the ring still holds a block that an address lay in; the one freed last. By any thread, in a signal handler too. */
+bool cr_freed_around(const struct cr_freed_ring *ring, uintptr_t address, struct cr_freed_block *found);
+
 /* Whether the ring still holds the block that was last freed at an address. By any thread. */
 bool cr_freed_find(const struct cr_freed_ring *ring, uintptr_t address, struct cr_freed_block *found);
 

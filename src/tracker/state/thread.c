@@ -52,6 +52,11 @@ static struct cr_thread *take_or_make(void)
     return thread;
 }
 
+const struct cr_thread *cr_thread_next(const struct cr_thread *thread)
+{
+    return thread ? thread->made_before : atomic_load(&pool.last_made);
+}
+
 const struct cr_thread *cr_thread_of_mark(uint32_t mark)
 {
     const struct cr_thread *thread = atomic_load(&pool.last_made);

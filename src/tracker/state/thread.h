@@ -102,6 +102,9 @@ static inline void cr_leave(struct cr_thread *thread)
         cr_leave_slowly(thread);
 }
 
+/* All states there are, one after the other: the one made before `thread`, NULL: the last one. NULL: there are no more. */
+const struct cr_thread *cr_thread_next(const struct cr_thread *thread);
+
 /* The state that a mark in the block table names. */
 const struct cr_thread *cr_thread_of_mark(uint32_t mark);
 

@@ -201,6 +201,10 @@ struct vm_region_submap_info_64 {
 kern_return_t vm_region_recurse_64(vm_map_read_t task, vm_address_t *at, vm_size_t *bytes, natural_t *depth,
                                    vm_region_recurse_info_t info, mach_msg_type_number_t *count);
 
+#define VM_PAGE_QUERY_PAGE_PRESENT 0x1
+#define VM_PAGE_QUERY_PAGE_PAGED_OUT 0x10
+kern_return_t vm_map_page_query(vm_map_read_t task, uintptr_t page, int *disposition, int *references);
+
 /* Threads. */
 typedef mach_port_t thread_act_t, *thread_act_array_t;
 typedef int thread_state_flavor_t;

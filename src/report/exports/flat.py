@@ -1,14 +1,12 @@
-"""The call stacks of a run for other programs: folded stacks (flamegraph.pl and most viewers) and speedscope's JSON."""
+"""Call stacks with one value: folded stacks (flamegraph.pl and most viewers) and speedscope's JSON."""
 
 import json
 from typing import Dict, Iterator, List, Tuple
 
-from .errors import CrunchError
-from .run import Run
-from .symbols import Frame
-from .words import printable
+from ..run import Run
+from ..symbols import Frame
+from ..words import printable
 
-FORMATS = ("folded", "speedscope")
 VALUES = {  # what --value may name: attribute of Place, unit as speedscope calls it, words
     "live": ("own_bytes", "bytes", "bytes still allocated"),
     "peak": ("peak_bytes", "bytes", "bytes at the peak"),
@@ -17,17 +15,6 @@ VALUES = {  # what --value may name: attribute of Place, unit as speedscope call
     "temporary": ("temporary", "none", "temporary allocations"),
 }
 SCHEMA = "https://www.speedscope.app/file-format-schema.json"
-
-
-def text(run: Run, kind: str, value: str, exporter: str) -> str:
-    """The whole export; CrunchError where format or value is unknown, or the run has no call stacks."""
-    if kind not in FORMATS:
-        raise CrunchError(f"--export takes one of {', '.join(FORMATS)}, not '{printable(kind)}'")
-    if value not in VALUES:
-        raise CrunchError(f"--value takes one of {', '.join(VALUES)}, not '{printable(value)}'")
-    if run.tree is None:
-        raise CrunchError(f"{run.folder} has no call stacks: {run.message or 'its recording is missing'}")
-    return folded(run, value) if kind == "folded" else speedscope(run, value, exporter)
 
 
 def _samples(run: Run, value: str) -> Iterator[Tuple[int, int]]:
@@ -39,7 +26,7 @@ def _samples(run: Run, value: str) -> Iterator[Tuple[int, int]]:
             yield leaf, count
 
 
-def folded(run: Run, value: str) -> str:
+def folded(run: Run, value: str, exporter: str) -> bytes:
     """A line per call stack that reads differently: 'main;make;malloc 120', the outermost function first."""
     assert run.tree is not None
     tree = run.tree
@@ -48,7 +35,7 @@ def folded(run: Run, value: str) -> str:
     for leaf, count in _samples(run, value):
         line = ";".join(names[tree.frame_of[node]] for node in reversed(tree.path(leaf)))
         sums[line] = sums.get(line, 0) + count
-    return "".join(f"{line} {count}\n" for line, count in sums.items())
+    return "".join(f"{line} {count}\n" for line, count in sums.items()).encode()
 
 
 def folded_name(frame: Frame) -> str:
@@ -56,7 +43,7 @@ def folded_name(frame: Frame) -> str:
     return frame.name.replace(";", ":").replace("\n", " ") or "?"
 
 
-def speedscope(run: Run, value: str, exporter: str) -> str:
+def speedscope(run: Run, value: str, exporter: str) -> bytes:
     """One profile of all call stacks."""
     assert run.tree is not None
     tree = run.tree
@@ -67,13 +54,14 @@ def speedscope(run: Run, value: str, exporter: str) -> str:
         weights.append(count)
     _, unit, words = VALUES[value]
     name = printable(run.name)
-    return json.dumps({
+    document = {
         "$schema": SCHEMA,
         "shared": {"frames": [_frame(frame) for frame in tree.frames]},
         "profiles": [{"type": "sampled", "name": f"{name}: {words}", "unit": unit, "startValue": 0, "endValue": sum(weights),
                       "samples": samples, "weights": weights}],
         "name": name, "activeProfileIndex": 0, "exporter": exporter,
-    }, separators=(",", ":")) + "\n"
+    }
+    return json.dumps(document, separators=(",", ":")).encode() + b"\n"
 
 
 def _frame(frame: Frame) -> Dict[str, object]:

@@ -1,0 +1,81 @@
+"""The snapshots of a run as the page shows them: a table, and what was live in each as a column of the sites."""
+
+from dataclasses import dataclass
+from typing import Dict, List, Optional, Tuple
+
+from . import snapshots
+from .errors import CrunchError
+from .run import Run
+from .run import load as load_run
+from .words import plural, printable, seconds, size
+
+PAGE_SNAPSHOTS = 50  # as columns, the most recent ones
+TRIGGERS = {"request": "asked for", "signal": "by a signal", "peak": "at a peak", "program": "by the program"}
+
+
+@dataclass(frozen=True)
+class SnapshotRow:
+    """One snapshot. column: of the sites; empty: the page holds none of it."""
+
+    number: int
+    name: str
+    trigger: str
+    time: str
+    time_us: int
+    live_bytes: int
+    blocks: str
+    change: str
+    folder: str
+    column: str
+
+
+@dataclass(frozen=True)
+class SnapshotView:
+    """All of them, in the order they were taken, and the columns by name."""
+
+    rows: List[SnapshotRow]
+    columns: Dict[str, List[int]]
+    notes: List[str]
+
+
+def view(run: Run, shown: List[int]) -> Optional[SnapshotView]:
+    """The page's snapshots; None where there are none. `shown`: the places in the page, in its order."""
+    found = snapshots.list(run)
+    if not found:
+        return None
+    columns = {}
+    for snapshot in found[-PAGE_SNAPSHOTS:]:
+        column = _column(run, snapshot, shown)
+        if column is not None:
+            columns[f"snapshot{snapshot.number}"] = column
+    rows, before = [], None
+    for snapshot in found:
+        at, name = snapshot.seconds or 0.0, f"snapshot{snapshot.number}"
+        change = "" if before is None else f"{'+' if snapshot.live_bytes >= before else '−'}{size(abs(snapshot.live_bytes - before))}"
+        before = snapshot.live_bytes
+        rows.append(SnapshotRow(
+            snapshot.number, printable(snapshot.name), TRIGGERS.get(snapshot.trigger, printable(snapshot.trigger)), seconds(at), int(at * 1e6), snapshot.live_bytes,
+            f"{snapshot.live_blocks:,}", change, f"snapshots/{snapshot.number}", name if name in columns else ""))
+    notes = []
+    if len(found) > PAGE_SNAPSHOTS:
+        notes.append(f"The call stacks of the last {PAGE_SNAPSHOTS} of {plural(len(found), 'snapshot')} are in the page; 'crunch --report' makes a "
+                     f"page of any other, 'crunch --compare' compares any two.")
+    return SnapshotView(rows, columns, notes)
+
+
+def _column(run: Run, snapshot: snapshots.Snapshot, shown: List[int]) -> Optional[List[int]]:
+    """Live bytes by site of the page; None where the snapshot cannot be read or is of another process.
+
+    A snapshot's nodes and pcs have the numbers they have in the recording of the run itself."""
+    try:
+        then = load_run(snapshot.folder)
+        stacks = then.stacks
+    except CrunchError:
+        return None
+    if stacks is None or run.stacks is None or then.recording is None or run.recording is None:
+        return None
+    if (then.recording.pid, then.recording.start_ns) != (run.recording.pid, run.recording.start_ns):
+        return None
+    live: Dict[Tuple[int, int], int] = {(place.node, place.pc): place.own_bytes for place in stacks.places}
+    places = run.stacks.places
+    return [live.get((places[number].node, places[number].pc), 0) for number in shown]
