@@ -28,7 +28,7 @@ def test_the_table_of_what_is_found_is_true(target, tmp_path):
 
     def cell(case, number):
         found = []
-        for name, arguments in (("defect", [case]), ("twin", [case, "twin"])):
+        for name, arguments in zip(("defect", "twin"), target.arguments(case)):
             environment = {"CRUNCH_HEAP_LIMIT": "0", **{VARIABLES[option]: "1" for option in target.modes[number]}}
             out = tmp_path / f"{number}-{case}-{name}"
             _, folder = harness.preloaded(out, [program, *arguments], env=environment, cwd=tmp_path)
