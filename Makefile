@@ -24,21 +24,27 @@ ifeq ($(OS),Darwin)
   HOST := darwin
   NATIVE := macos
   LIBRARY := build/libcrunch.dylib
+  CHECK_LIBRARY := build/libcrunch-check.dylib
 else
   HOST := linux
   NATIVE := linux
   LIBRARY := build/libcrunch.so
+  CHECK_LIBRARY := build/libcrunch-check.so
 endif
 
 # $(1): linux or darwin
 sources = $(patsubst src/tracker/%,%,$(sort \
     $(wildcard $(addprefix src/tracker/,$(addsuffix /*.c,base services state events entry))) \
-    $(wildcard src/tracker/platform/*_posix.c src/tracker/platform/*_$(1).c)))
+    $(filter-out src/tracker/platform/access_%,$(wildcard src/tracker/platform/*_posix.c src/tracker/platform/*_$(1).c))))
+# And of the library that --check preloads as well.
+access_sources = $(patsubst src/tracker/%,%,$(sort $(wildcard src/tracker/access/*.c src/tracker/platform/access_$(1).c)))
 # What unit tests link with: all that stands below the hooks.
 below_entry = $(filter-out entry/% platform/interpose_%,$(1))
 
 SOURCES := $(call sources,$(HOST))
 DARWIN_SOURCES := $(call sources,darwin)
+ACCESS_SOURCES := $(call access_sources,$(HOST))
+DARWIN_ACCESS_SOURCES := $(call access_sources,darwin)
 
 UTHASH_H := $(firstword $(wildcard $(addsuffix /uthash.h,$(UTHASH_DIR) /usr/include /usr/local/include)))
 ifeq ($(UTHASH_H),)
@@ -53,9 +59,9 @@ COMMON = -std=gnu11 -g -fPIC -fvisibility=hidden -fno-builtin -U_FORTIFY_SOURCE 
     -Isrc/tracker -isystem build/include
 OPTIMISE := -O2
 linux_CFLAGS := -D_GNU_SOURCE -ftls-model=initial-exec -pthread
-linux_LDFLAGS := -shared -Wl,-soname,libcrunch.so -Wl,-z,now,-z,relro -Wl,--no-undefined -pthread -ldl
+linux_LDFLAGS = -shared -Wl,-soname,$(@F) -Wl,-z,now,-z,relro -Wl,--no-undefined -pthread -ldl
 darwin_CFLAGS := -fno-omit-frame-pointer
-darwin_LDFLAGS := -dynamiclib -install_name @rpath/libcrunch.dylib
+darwin_LDFLAGS = -dynamiclib -install_name @rpath/$(@F)
 
 ifeq ($(OS),Darwin)
   MAC_ARCHES := $(shell printf 'int x;' | $(CC) -arch x86_64 -arch arm64 -x c -c - -o /dev/null 2>/dev/null && \
@@ -81,8 +87,10 @@ objects = $(patsubst %.c,build/$(1)/%.o,$(2))
 
 # $(1): flavour, $(2): compiler, $(3): flags
 define library_rules
-$(call compile_rules,$(1),$(2),$(3),$(SOURCES))
+$(call compile_rules,$(1),$(2),$(3),$(SOURCES) $(ACCESS_SOURCES))
 build/$(1)/$(notdir $(LIBRARY)): $(call objects,$(1),$(SOURCES))
+build/$(1)/$(notdir $(CHECK_LIBRARY)): $(call objects,$(1),$(ACCESS_SOURCES))
+build/$(1)/$(notdir $(LIBRARY)) build/$(1)/$(notdir $(CHECK_LIBRARY)):
 	$$(if $(SOURCES),,$$(error no source found under src/tracker))
 	$$(call say,LINK,$$@)
 	$$(Q)$(2) $(3) $$^ $$($(HOST)_LDFLAGS) -o $$@
@@ -100,7 +108,7 @@ build/include/uthash.h:
 # ---- the library -----------------------------------------------------------------------------------------------------
 
 .PHONY: all help
-all: $(LIBRARY) ## build/libcrunch.so, on macOS build/libcrunch.dylib (the default)
+all: $(LIBRARY) $(CHECK_LIBRARY) ## build/libcrunch.so, on macOS build/libcrunch.dylib (the default)
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z0-9-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
@@ -108,7 +116,7 @@ help: ## this list
 $(eval $(call library_rules,$(NATIVE),$(CC),$(OPTIMISE) $($(HOST)_CFLAGS)))
 
 # Replaced by rename: a program that has the old library mapped keeps it.
-$(LIBRARY): build/$(NATIVE)/$(notdir $(LIBRARY))
+$(LIBRARY) $(CHECK_LIBRARY): build/%: build/$(NATIVE)/%
 	@cp $< $@.new
 	$(if $(filter darwin,$(HOST)),@codesign --force --sign - $@.new)
 	@mv $@.new $@
@@ -143,7 +151,7 @@ endef
 UNIT_FLAVOURS := plain asan tsan
 $(foreach flavour,$(UNIT_FLAVOURS),$(eval $(call unit_rules,$(flavour))))
 UNIT_PROGRAMS := $(foreach flavour,$(UNIT_FLAVOURS),$(addprefix build/$(flavour)/unit/,$(UNIT_TESTS)))
-STRICT := $(foreach cc,$(COMPILERS),build/strict-$(cc)/$(notdir $(LIBRARY)))
+STRICT := $(foreach cc,$(COMPILERS),$(addprefix build/strict-$(cc)/,$(notdir $(LIBRARY) $(CHECK_LIBRARY))))
 
 .PHONY: check built-check strict ubsan unit-programs unit e2e report
 # The set-up is Python's; a bare system may have none, or one without its library. $(1): demo or check
@@ -171,7 +179,7 @@ report: all ## tests of the report
 	@$(PYTHON) tests/run.py report
 
 LINT_FILES = $(shell find src tests -name '*.[ch]')
-LINT_SOURCES = $(addprefix src/tracker/,$(SOURCES))
+LINT_SOURCES = $(addprefix src/tracker/,$(SOURCES) $(ACCESS_SOURCES))
 # $(1): tool, $(2): arguments
 lint_with = $(call say,LINT,$(1)); if command -v $(1) >/dev/null; then $(1) $(2); else echo "  $(1) is not here: skipped"; fi
 
@@ -230,16 +238,18 @@ cross_CFLAGS = $(OPTIMISE) $(darwin_CFLAGS) $($(DARWIN_CC)_CFLAGS) -Werror
 
 # $(1): architecture
 define darwin_rules
-$(call compile_rules,darwin/$(1),$$(call cross_compiler,$(1)),$$(cross_CFLAGS),$(DARWIN_SOURCES))
-$(call objects,darwin/$(1),$(DARWIN_SOURCES)): build/darwin/sdk/made
+$(call compile_rules,darwin/$(1),$$(call cross_compiler,$(1)),$$(cross_CFLAGS),$(DARWIN_SOURCES) $(DARWIN_ACCESS_SOURCES))
+$(call objects,darwin/$(1),$(DARWIN_SOURCES) $(DARWIN_ACCESS_SOURCES)): build/darwin/sdk/made
 build/darwin/$(1)/libcrunch.dylib: $(call objects,darwin/$(1),$(DARWIN_SOURCES))
+build/darwin/$(1)/libcrunch-check.dylib: $(call objects,darwin/$(1),$(DARWIN_ACCESS_SOURCES))
+build/darwin/$(1)/libcrunch.dylib build/darwin/$(1)/libcrunch-check.dylib:
 	$$(call say,LINK,$$@)
-	$$(Q)$$(call cross_compiler,$(1)) $(OPTIMISE) -g $$^ $(darwin_LDFLAGS) $$($$(DARWIN_CC)_LDFLAGS) -o $$@
+	$$(Q)$$(call cross_compiler,$(1)) $(OPTIMISE) -g $$^ $$(darwin_LDFLAGS) $$($$(DARWIN_CC)_LDFLAGS) -o $$@
 endef
 $(foreach arch,arm64 x86_64,$(eval $(call darwin_rules,$(arch))))
 
-darwin: build/darwin/libcrunch.dylib ## the universal macOS library, cross-built with zig or clang
-build/darwin/libcrunch.dylib: build/darwin/x86_64/libcrunch.dylib build/darwin/arm64/libcrunch.dylib src/setup/universal.py
+darwin: build/darwin/libcrunch.dylib build/darwin/libcrunch-check.dylib ## the universal macOS libraries, cross-built with zig or clang
+build/darwin/%.dylib: build/darwin/x86_64/%.dylib build/darwin/arm64/%.dylib src/setup/universal.py
 	$(call say,UNITE,$@)
 	$(Q)$(PYTHON) src/setup/universal.py $@ $(filter %.dylib,$^)
 endif

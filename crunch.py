@@ -65,8 +65,8 @@ VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "src"))
 
-from launcher import (commands, crashes, folder, inject, live, losses, options, program, progress, run, sites,  # noqa: E402 (found
-                      suppressed, terminal)  # through the line above)
+from launcher import (commands, crashes, folder, inject, live, losses, options, program, progress, resident, run,  # noqa: E402
+                      sites, suppressed, terminal)  # (found through the line above)
 from report import debuginfod, findings  # noqa: E402
 from report import run as runs  # noqa: E402
 from report import snapshots, summary, suppressions  # noqa: E402
@@ -111,7 +111,7 @@ def record(chosen: options.Options) -> int:
     """Runs the program under the tracker and reports."""
     if chosen.no_report and chosen.takes_snapshots:
         raise CrunchError("snapshots are kept in the output folder, and with --no-report there is none")
-    library = inject.library(ROOT)
+    libraries = inject.libraries(ROOT, chosen.checks.check)
     entries = read_suppressions(chosen)
     path = program.find(chosen.program or "", os.environ)
     program.check(path, os.environ)
@@ -121,13 +121,17 @@ def record(chosen: options.Options) -> int:
         (chosen.stdin, os.O_RDONLY), (chosen.stdout, os.O_WRONLY | os.O_CREAT | os.O_TRUNC))]
     claimed = folder.temporary() if chosen.no_report else folder.claim(chosen.out)
     try:
-        with inject.preloadable(library) as name, live.registered(claimed.path):
+        with inject.preloadable(libraries) as names, live.registered(claimed.path):
             limit = 0 if chosen.no_report else chosen.heap_limit
-            environment = inject.environment(os.environ, name, claimed.path, limit, chosen.children, chosen.checks,
+            environment = inject.environment(os.environ, names, claimed.path, limit, chosen.children, chosen.checks,
                                              chosen.snapshot_at_peak, chosen.snapshot_on)
             typed = path if path.startswith("./") else chosen.program or path
-            every = [run.Every(chosen.snapshot_every, lambda: commands.poke_all(claimed.path))] if chosen.snapshot_every else []
+            samples = resident.Samples(claimed.path)
+            every = [run.Every(resident.SECONDS, samples.take)]
+            if chosen.snapshot_every:
+                every.append(run.Every(chosen.snapshot_every, lambda: commands.poke_all(claimed.path)))
             ended = run.run(path, [typed, *chosen.arguments], environment, *streams, every)
+            samples.write()
         failed = False
         try:
             failed = report(chosen, claimed.path, ended, entries)

@@ -24,7 +24,7 @@ import ensure  # noqa: E402
 import needs  # noqa: E402
 
 MARKER = ".crunch-installed"
-LIBRARY = "libcrunch.dylib" if needs.MAC else "libcrunch.so"
+LIBRARIES = ("libcrunch.dylib", "libcrunch-check.dylib") if needs.MAC else ("libcrunch.so", "libcrunch-check.so")
 COPIED = ("crunch.py", "LICENSE", "templates", "src/launcher", "src/report")
 INSTALLED = (MARKER, "crunch.py", "LICENSE", "templates", "src", "lib", ".venv")
 MODULES = ("docopt", "jinja2", "markupsafe")  # jinja2 needs the last one
@@ -168,7 +168,8 @@ def stage(folder: Path, links: List[Path]) -> None:
             shutil.copy2(source, target)
     (folder / "crunch.py").chmod(0o755)
     (folder / "lib").mkdir()
-    shutil.copy2(ROOT / "build" / LIBRARY, folder / "lib" / LIBRARY)
+    for library in LIBRARIES:
+        shutil.copy2(ROOT / "build" / library, folder / "lib" / library)
     python, _ = needs.best_python(needs.RUN)
     copy_modules(python, folder / ".venv")
 

@@ -6,48 +6,51 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Iterator, Mapping, Optional
+from typing import Dict, Iterator, List, Mapping, Optional
 
 from launcher.options import Checks
 from report.errors import CrunchError
 
 MACOS = sys.platform == "darwin"
 LIBRARY = "libcrunch.dylib" if MACOS else "libcrunch.so"
+CHECK_LIBRARY = "libcrunch-check.dylib" if MACOS else "libcrunch-check.so"
 VARIABLE = "DYLD_INSERT_LIBRARIES" if MACOS else "LD_PRELOAD"
 SEPARATORS = ":" if MACOS else " :"
 UNSAFE = SEPARATORS if MACOS else SEPARATORS + "$"  # ld.so expands $ORIGIN and its like
 
 
-def library(root: Path) -> Path:
-    """The tracker: built in place, or installed beside crunch.py."""
+def libraries(root: Path, check: bool) -> List[Path]:
+    """The tracker, with --check also the library that looks at calls of mem* and its like: built in place, or installed beside crunch.py."""
+    names = [LIBRARY, CHECK_LIBRARY] if check else [LIBRARY]
     for folder in ("build", "lib"):
-        candidate = root / folder / LIBRARY
-        if candidate.is_file():
-            return candidate
-    raise CrunchError(f"{LIBRARY} is missing in {root / 'build'}; build it with 'make -C {root}'")
+        candidates = [root / folder / name for name in names]
+        if all(candidate.is_file() for candidate in candidates):
+            return candidates
+    raise CrunchError(f"{names[-1]} is missing in {root / 'build'}; build it with 'make -C {root}'")
 
 
 @contextmanager
-def preloadable(path: Path) -> Iterator[str]:
-    """A name of the library that the loader's list can hold; a private link where the real one cannot."""
-    if not any(char in str(path) for char in UNSAFE):
-        yield str(path)
+def preloadable(paths: List[Path]) -> Iterator[List[str]]:
+    """Names of the libraries that the loader's list can hold; private links where the real ones cannot."""
+    if not any(char in str(path) for path in paths for char in UNSAFE):
+        yield [str(path) for path in paths]
         return
     base = None if not any(char in tempfile.gettempdir() for char in UNSAFE) else "/tmp"
     folder = tempfile.mkdtemp(prefix="crunch-", dir=base)
     try:
-        link = os.path.join(folder, LIBRARY)
-        os.symlink(path, link)
-        yield link
+        links = [os.path.join(folder, path.name) for path in paths]
+        for path, link in zip(paths, links):
+            os.symlink(path, link)
+        yield links
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def environment(old: Mapping[str, str], name: str, run_folder: Path, heap_limit: int, children: bool,
+def environment(old: Mapping[str, str], names: List[str], run_folder: Path, heap_limit: int, children: bool,
                 checks: Checks, snapshot_at_peak: bool = False, snapshot_on: int = 0) -> Dict[str, str]:
-    """The program's environment: `old` with the tracker first in the loader's list, and this run's settings."""
+    """The program's environment: `old` with the tracker's libraries first in the loader's list, and this run's settings."""
     new = dict(old)
-    new[VARIABLE] = ":".join([name] + _others(old.get(VARIABLE, ""), name))
+    new[VARIABLE] = ":".join(names + _others(old.get(VARIABLE, ""), names[0]))
     new["CRUNCH_OUT"] = str(run_folder)
     new["CRUNCH_HEAP_LIMIT"] = str(heap_limit)
     for variable in ("CRUNCH_CHILDREN", "CRUNCH_SNAPSHOT_AT_PEAK", "CRUNCH_SNAPSHOT_ON"):
@@ -78,6 +81,6 @@ def _others(libraries: str, name: str) -> list:
     ours = os.path.realpath(name)
     found = []
     for entry in libraries.split(":"):
-        if entry and entry not in found and os.path.realpath(entry) != ours and os.path.basename(entry) != LIBRARY:
+        if entry and entry not in found and os.path.realpath(entry) != ours and os.path.basename(entry) not in (LIBRARY, CHECK_LIBRARY):
             found.append(entry)
     return found

@@ -5,6 +5,7 @@ from typing import List, Optional
 
 from report import frames, groups
 from report.groups import Group
+from report.growth import Verdict
 from report.run import Run
 from report.words import plural, size
 
@@ -12,6 +13,8 @@ SITES = 3
 SHORT_FRAMES = 3
 WIDTH = 100
 TROUBLES = 3
+GROWING = 2
+LONG_ENOUGH = 5.0  # seconds: every program grows while it starts
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,24 @@ def lines(run: Run, wanted: Wanted) -> List[str]:
     if peak != live:
         total = run.count("peak_bytes")
         text += [""] * bool(text) + [f"at the peak of {size(total)}, by call stack", *_groups(run, peak, total, wanted)]
-    return text + _troubles(run)
+    return text + _growing(run) + _troubles(run)
+
+
+def _growing(run: Run) -> List[str]:
+    """The places that grew without end, if the run was long enough for that to mean something; fastest first."""
+    wall = run.stats["wall_seconds"]
+    if run.tree is None or not isinstance(wall, float) or wall < LONG_ENOUGH:
+        return []
+    found = sorted((one for one in run.growth if one.verdict is Verdict.GROWING), key=lambda one: -one.per_second)
+    text = []
+    for one in found[:GROWING]:
+        leaf = run.tree.leaves[one.place]
+        label = run.tree.frames[run.tree.frame_of[run.tree.label(leaf)]] if leaf else None
+        where = frames.line(label, run.cwd, WIDTH) if label else "an unknown place"
+        text.append(f"grew without end: {where}, {size(int(one.per_second))} a second")
+    if len(found) > GROWING:
+        text.append(f"… and {plural(len(found) - GROWING, 'more call stack')} in report.html")
+    return ["", *text] if text else []
 
 
 def _groups(run: Run, found: List[Group], total: int, wanted: Wanted) -> List[str]:

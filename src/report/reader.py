@@ -209,6 +209,16 @@ def _heads(path: Path) -> Optional[List[bytes]]:
         raise CrunchError(f"{path} cannot be read: {error.strerror}") from None
 
 
+def recorded_process(folder: Path) -> int:
+    """The number of the process that a recording, maybe begun just now, is of; 0: there is none yet."""
+    try:
+        with open(folder / "recording", "rb") as file:
+            head = file.read(HEADER.size)
+    except OSError:
+        return 0
+    return HEADER.unpack(head)[8] if len(head) == HEADER.size and head[:8] == b"crunch-r" else 0
+
+
 def _sections(data: memoryview, heads: List[bytes], chunk_count: int, damage: str) -> Tuple[Section, ...]:
     """The parts of every section, up to the first that is lost."""
     parts: List[List[memoryview]] = [[] for _ in ITEM_BYTES]

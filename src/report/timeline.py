@@ -4,7 +4,7 @@ Times are nanoseconds since the start of the run. docs/time.md says how exact wh
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
@@ -19,6 +19,7 @@ TIMELINE = struct.Struct("<QQqq32x")
 POINT = struct.Struct("<QqqqqQQQ")
 SERIES_POINT = struct.Struct("<QII")
 ENTRY = struct.Struct("<IIQ")
+LATE_NS = 50_000_000  # at most so long after a point the next event takes another, however short the interval
 RESIDENT = "resident"  # the launcher's samples: lines of a time of the monotonic clock and bytes
 
 
@@ -56,6 +57,19 @@ class Timeline:
     points: List[Point]
     interval_ns: int  # points are at least about so far apart
     resident: List[Tuple[int, int]]  # time and bytes
+
+    @property
+    def filled(self) -> List[Point]:
+        """The points, and one more where the heap then stood still for long: after a point is due the next event takes it, and the
+        point says what was there before that event."""
+        late = max(2 * self.interval_ns, LATE_NS)
+        found = self.points[:1]
+        for before, point in zip(self.points, self.points[1:]):
+            if point.time_ns - before.time_ns > 2 * late:
+                found.append(replace(point, time_ns=before.time_ns + late))
+                point = replace(point, low_bytes=point.live_bytes, high_bytes=point.live_bytes)
+            found.append(point)
+        return found
 
     @property
     def peak_ns(self) -> int:

@@ -162,7 +162,7 @@ def code_directory(library: Slice, identifier: bytes, limit: int) -> bytes:
     return head + body
 
 
-def sign(library: Slice) -> None:
+def sign(library: Slice, identifier: bytes) -> None:
     command = library.command(LC_CODE_SIGNATURE)
     if command:
         del library.data[library.get("I", command + 8)[0]:]
@@ -174,7 +174,6 @@ def sign(library: Slice) -> None:
         library.put("2I", 16, count + 1, size + 16)
     library.data += bytes(align(len(library.data), 4) - len(library.data))
     limit = len(library.data)
-    identifier = b"libcrunch.dylib"
     wrapped_bytes = 20 + len(code_directory(library, identifier, limit))
     library.put("4I", command, LC_CODE_SIGNATURE, 16, limit, wrapped_bytes)
     # The commands are signed too: all that says how long the file is must be right before the hashes are taken.
@@ -206,7 +205,7 @@ def main(output: str, *inputs: str) -> None:
     for library in slices:
         hide_in_trie(library)
         hide_in_symbols(library)
-        sign(library)
+        sign(library, Path(output).name.encode())
     Path(output).write_bytes(unite(slices))
 
 

@@ -24,6 +24,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "build" / "libcrunch.so"
+CHECK_LIBRARY = ROOT / "build" / "libcrunch-check.so"
 WORK = ROOT / "build" / "bench"
 
 
@@ -117,9 +118,16 @@ def workloads(quick: bool) -> list[Workload]:
     return work
 
 
+MODES = {  # of crunch: settings that the launcher would make
+    "crunch": {},
+    "--check": {"CRUNCH_CHECK": "1"},
+    "--guard=1000": {"CRUNCH_GUARD": "1000"},
+}
+
+
 def tools(peers: bool) -> dict[str, list[str]]:
     """Command prefixes; of the peers only those that are installed."""
-    found: dict[str, list[str]] = {"bare": [], "crunch": []}
+    found: dict[str, list[str]] = {"bare": [], **{mode: [] for mode in MODES}}
     if peers and shutil.which("heaptrack"):
         found["heaptrack"] = ["heaptrack", "-o", str(WORK / "heaptrack")]
     if peers and shutil.which("valgrind"):
@@ -131,10 +139,11 @@ def tools(peers: bool) -> dict[str, list[str]]:
 def cpu_seconds(tool: str, prefix: list[str], workload: Workload) -> float:
     """Runs a workload under a tool; its CPU time with all its children's."""
     environment = dict(os.environ)
-    if tool == "crunch":
+    if tool in MODES:
         shutil.rmtree(WORK / "run", ignore_errors=True)
         (WORK / "run").mkdir()
-        environment |= {"LD_PRELOAD": str(LIBRARY), "CRUNCH_OUT": str(WORK / "run"), "CRUNCH_HEAP_LIMIT": "0"}
+        libraries = [LIBRARY, CHECK_LIBRARY] if tool == "--check" else [LIBRARY]
+        environment |= {"LD_PRELOAD": ":".join(map(str, libraries)), "CRUNCH_OUT": str(WORK / "run"), "CRUNCH_HEAP_LIMIT": "0", **MODES[tool]}
     with open(workload.stdin or os.devnull, "rb") as stdin:
         process = subprocess.Popen(
             prefix + workload.command, env=environment, stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -166,6 +175,17 @@ def row(result: Result, names: list[str]) -> str:
     cells.append(f"{extra:.0f} ns" if extra else "")
     cells.append(f"{result.recording_bytes / 1024:,.0f} KiB")
     return "| " + " | ".join(cells) + " |"
+
+
+def against_crunch(results: list[Result]) -> str:
+    """What the modes add to crunch's own cost: the largest ratio of smallest times, and where."""
+    said = []
+    for mode in MODES:
+        ratios = [(min(r.seconds[mode]) / min(r.seconds["crunch"]), r.workload.name) for r in results if mode in r.seconds]
+        programs = [(ratio, name) for ratio, name in ratios if "depth" not in name]
+        if mode != "crunch" and ratios:
+            said.append(f"{mode} against crunch: " + ", ".join(f"{ratio:.2f}x {name}" for ratio, name in programs or ratios))
+    return "\n".join(said)
 
 
 def launcher_seconds(runs: int) -> tuple[float, float]:
@@ -207,9 +227,12 @@ def main() -> None:
     print(f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, {platform.machine()}, {' '.join(platform.libc_ver())}, {runs} runs\n")
     print("| workload | " + " | ".join(["bare", *names[1:]]) + " | crunch adds, a pair | recording |")
     print("|---" * (len(names) + 3) + "|")
+    results: list[Result] = []
     for workload in workloads(arguments.quick):
         if arguments.only in workload.name:
-            print(row(measure(workload, runs, peers), names), flush=True)
+            results.append(measure(workload, runs, peers))
+            print(row(results[-1], names), flush=True)
+    print("\n" + against_crunch(results))
     bare, whole = launcher_seconds(runs)
     print(f"\nlauncher and report add {whole - bare:.2f} s to a program that does nothing;", end=" ")
     print(f"the tracker alone {start_up_seconds(3 * runs) * 1000:.1f} ms of CPU time")

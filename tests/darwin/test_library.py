@@ -14,6 +14,7 @@ from macho import Image, read_library, signature_errors
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / ("build/libcrunch.dylib" if sys.platform == "darwin" else "build/darwin/libcrunch.dylib")
 HOOK_LIST = ROOT / "src/tracker/entry/hook_list.h"
+ACCESS_LIST = ROOT / "src/tracker/access/access_list.h"
 ARCHITECTURES = ("x86_64", "arm64")
 NEWER_THAN_MINIMUM = {"x86_64": {"_aligned_alloc"}, "arm64": set()}  # macOS 10.15
 
@@ -33,9 +34,9 @@ def image(images, request) -> Image:
     return images[request.param]
 
 
-def hooks() -> set:
-    """Names in the hook list that are for macOS."""
-    listed = re.findall(r"^\s*X\((BOTH|LINUX|DARWIN), [^,]+, (\w+), \(", HOOK_LIST.read_text(), re.MULTILINE)
+def hooks(path: Path = HOOK_LIST) -> set:
+    """Names in a list of hooks that are for macOS."""
+    listed = re.findall(r"^\s*X\((BOTH|LINUX|DARWIN), [^,]+, (\w+),\s*\\?\s*\(", path.read_text(), re.MULTILINE)
     return {name for system, name in listed if system != "LINUX"}
 
 
@@ -81,6 +82,27 @@ def test_every_hook_is_interposed_once(image):
     assert len(expected) > 10, "the hook list was not understood"
     replaced = [old for _, old in pairs(image)]
     assert sorted(replaced) == sorted(expected)
+
+
+@pytest.fixture(params=ARCHITECTURES)
+def check_image(images, request) -> Image:
+    """The library that --check inserts as well."""
+    return read_library(LIBRARY.with_name("libcrunch-check.dylib"))[request.param]
+
+
+def test_every_call_that_check_looks_at_is_interposed_once(check_image):
+    expected = {f"_{name}" for name in hooks(ACCESS_LIST)}
+    assert len(expected) > 30, "the list was not understood"
+    assert sorted(old for _, old in pairs(check_image)) == sorted(expected)
+    assert [(new, old) for new, old in pairs(check_image) if new != f"_crunch{old}"] == []
+
+
+def test_check_library_is_bound_to_nothing_but_the_system(check_image, images):
+    assert check_image.libraries == ["/usr/lib/libSystem.B.dylib"]
+    assert check_image.install_name == "@rpath/libcrunch-check.dylib"
+    assert [name for name in check_image.exports if not name.startswith("_crunch_")] == []
+    assert "_crunch_access" in images[check_image.architecture].exports, "what it looks up by name"
+    assert sys.platform == "darwin" or signature_errors(check_image) == []
 
 
 def test_every_hook_is_replaced_by_its_own_function(image):

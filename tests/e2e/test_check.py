@@ -45,6 +45,36 @@ def test_check_finds(case, kind, folder):
     run_folder.check(errors=None)
 
 
+CALLS = ["by_memcpy", "by_memcpy_source", "by_memset_freed", "by_strcpy", "by_strcat", "by_strncpy", "by_sprintf",
+         "by_snprintf", "by_read", "by_recv", "by_fgets", "by_fortified"]
+
+
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory):
+    """All errors of functions that are given too little memory, by the line of their call."""
+    out = tmp_path_factory.mktemp("calls") / "out"
+    out.parent.mkdir(exist_ok=True)
+    result, run_folder = crunch(out, "sh", "-c", "; ".join(f"{target('check')} {case}" for case in CALLS), options=["--check"])
+    assert result.status == 0
+    return {lines(problem, "here")[0]: problem for child in run_folder.children.values() for problem in found(child)
+            if problem.kind in ("out-of-bounds", "use-after-free")}
+
+
+@pytest.mark.parametrize("case", CALLS)
+def test_calls_that_leave_their_block_are_found_at_the_call(case, calls):
+    problem = calls[tagged("line", case)]
+    freed = case == "by_memset_freed"
+    assert problem.kind == ("use-after-free" if freed else "out-of-bounds")
+    assert [name.split()[0] for name, _ in problem.stacks] == ["here", "allocated"] + ["freed"] * freed
+    assert problem.error.function in ("strcpy" if case == "by_fortified" else case.split("_")[1])
+
+
+def test_nothing_is_preloaded_for_calls_without_check(folder):
+    for options, libraries in (([], 1), (["--guard"], 1), (["--check"], 2)):
+        result, _ = crunch(folder, "sh", "-c", "echo $LD_PRELOAD", options=["-q", *options])
+        assert len([name for name in result.stdout.decode().strip().split(":") if "libcrunch" in name]) == libraries
+
+
 @pytest.mark.parametrize("options", [["--check"], ["--guard"], ["--guard", "--guard-below"], ["--check", "--guard=2"],
                                      ["--check", "--quarantine", "0", "--fill", "none"]])
 def test_twins_without_the_defect_are_silent(options, folder):
@@ -76,6 +106,35 @@ def test_guard_finds_what_lies_between_block_and_page(folder):
     assert result.status == 0
     problem, = found(run_folder)
     assert problem.kind == "overrun" and tagged("found", "overrun") in lines(problem, "here")
+
+
+SQL = ("create table t(a integer primary key, b text); with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000) "
+       "insert into t select i, 'row ' || i from n; create index x on t(b); select count(*), max(b) from t;")
+PROGRAMS = [
+    ["jq", "-n", "[range(20000) | {id: ., name: \"item \\(.)\"}] | map(.name) | join(\",\") | length"],
+    ["sqlite3", ":memory:", SQL],
+    ["python3", "-c", "import json, decimal, subprocess; print(len(json.dumps([list(range(n)) for n in range(300)])), subprocess.run(['true']))"],
+    ["perl", "-e", "my %h; $h{$_} = [$_ x 3] for 1 .. 20000; print join(',', (sort keys %h)[0 .. 9])"],
+    ["git", "-C", str(ROOT), "log", "--stat", "-3"],
+    ["gcc", "-O1", "-S", "-o", "-", str(ROOT / "tests/targets/example.c")],
+    ["clang", "-O1", "-w", "-S", "-o", "-", str(ROOT / "tests/targets/example.c")],
+    ["node", "-e", "const a = []; for (let i = 0; i < 50000; i++) a.push({i, s: 'x' + i}); console.log(JSON.stringify(a).length)"],
+    ["xmllint", "--html", "--noout", str(ROOT / "templates" / "report.html")],
+    ["bash", "-c", "for i in 1 2 3; do echo $i; done; x=$(seq 1000 | sort -n | tail -1); echo $x"],
+    ["tar", "cf", "/dev/null", "-C", str(ROOT), "src", "--totals"],
+]
+
+
+@pytest.mark.parametrize("options", [["--check"], ["--guard=1000"]])
+@pytest.mark.parametrize("command", PROGRAMS, ids=[command[0] for command in PROGRAMS])
+def test_distribution_programs_have_no_errors(command, options, folder):
+    env = {"PYTHONMALLOC": "malloc", "PYTHONHASHSEED": "0", "PERL_HASH_SEED": "0"}
+    needs(command[0])
+    plain = bare(command, env=env)
+    result, run_folder = crunch(folder, *command, options=["-q", "--no-heap", *options], env=env)
+    said = re.sub(rb" \([^)]*/s\)", b"", result.stderr), re.sub(rb" \([^)]*/s\)", b"", plain.stderr)  # tar tells how fast it was
+    assert (result.status, result.stdout) == (plain.status, plain.stdout) and said[0] == said[1]
+    assert [problem.headline for one in (run_folder, *run_folder.children.values()) for problem in found(one)] == []
 
 
 def test_usable_size_is_the_requested_one(folder):

@@ -77,6 +77,13 @@ def test_samples_of_the_launcher_fill_in(tmp_path):
         timeline.read(recording, folder)
 
 
+def test_a_heap_that_stood_still_is_filled_in(tmp_path):
+    """A point long after the one before tells what was there since soon after it; the extremes were there in between."""
+    found = loaded(tmp_path, CallStacks(points=[point(0, 0), point(10**7, 5), point(10**10, 50, 0, 60), point(10**10 + 9, 7)])).timeline
+    assert [(one.time_ns, one.live_bytes, one.low_bytes, one.high_bytes) for one in found.filled] == [
+        (0, 0, 0, 0), (10**7, 5, 5, 5), (10**7 + timeline.LATE_NS, 50, 0, 60), (10**10, 50, 50, 50), (10**10 + 9, 7, 7, 7)]
+
+
 def test_moments_name_places(tmp_path):
     found = loaded(tmp_path, CallStacks(sites=SITES, pcs=PCS, moments=[
         moment(5, (2, 100), (1, 300)), moment(9, (1, 40), (3, 70), places=5)])).moments

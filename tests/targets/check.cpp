@@ -154,6 +154,109 @@ static void resize()
         exit(9);
 }
 
+// Functions that are given memory. The defect is one byte too many, written or read.
+
+static void by_memcpy()
+{
+    char *block = (char *)malloc(20);
+    memcpy(block + 10, "0123456789", OFF(11, 10)); // line: by_memcpy
+    free(block);
+}
+
+static void by_memcpy_source()
+{
+    char *block = (char *)calloc(1, 20), copy[40];
+    memcpy(copy, block, OFF(21, 20)); // line: by_memcpy_source
+    free(block);
+}
+
+static void by_memset_freed()
+{
+    char *block = (char *)malloc(2000);
+    if (!good)
+        free(block);
+    memset(block + 1500, 0, 100); // line: by_memset_freed
+    if (good)
+        free(block);
+}
+
+static void by_strcpy()
+{
+    char *block = (char *)malloc(10);
+    strcpy(block, OFF("0123456789", "012345678")); // line: by_strcpy
+    free(block);
+}
+
+static void by_strcat()
+{
+    char *block = (char *)malloc(10);
+    strcpy(block, "01234");
+    strcat(block, OFF("56789", "5678")); // line: by_strcat
+    free(block);
+}
+
+static void by_strncpy()
+{
+    char *block = (char *)malloc(10);
+    strncpy(block, "0", OFF(11, 10)); // line: by_strncpy
+    free(block);
+}
+
+static void by_sprintf()
+{
+    char *block = (char *)malloc(10);
+    sprintf(block, "%d", OFF(1234567890, 123456789)); // line: by_sprintf
+    free(block);
+}
+
+static void by_snprintf()
+{
+    char *block = (char *)malloc(10);
+    snprintf(block, 100, "%d", OFF(1234567890, 123456789)); // line: by_snprintf
+    free(block);
+}
+
+static void by_read()
+{
+    int ends[2];
+    char *block = (char *)malloc(10);
+    if (pipe(ends) || write(ends[1], "0123456789x", OFF(11, 10)) < 10)
+        exit(9);
+    read(ends[0], block, 100); // line: by_read
+    free(block);
+}
+
+static void by_recv()
+{
+    int ends[2];
+    char *block = (char *)malloc(10);
+    if (socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) || send(ends[1], "0123456789x", OFF(11, 10), 0) < 10)
+        exit(9);
+    recv(ends[0], block, 100, 0); // line: by_recv
+    free(block);
+}
+
+static void by_fgets()
+{
+    char *block = (char *)malloc(10);
+    FILE *file = tmpfile();
+    fputs(OFF("012345678\n", "01234567\n"), file);
+    rewind(file);
+    fgets(block, 100, file); // line: by_fgets
+    fclose(file);
+    free(block);
+}
+
+// What _FORTIFY_SOURCE makes of strcpy when it does not know the size.
+extern "C" char *__strcpy_chk(char *to, const char *from, size_t room);
+
+static void by_fortified()
+{
+    char *block = (char *)malloc(10);
+    __strcpy_chk(block, OFF("0123456789", "012345678"), (size_t)-1); // line: by_fortified
+    free(block);
+}
+
 static const struct {
     const char *name;
     void (*run)();
@@ -168,6 +271,18 @@ static const struct {
     {"cxx", cxx},
     {"aligned", aligned},
     {"threads", threads},
+    {"by_memcpy", by_memcpy},
+    {"by_memcpy_source", by_memcpy_source},
+    {"by_memset_freed", by_memset_freed},
+    {"by_strcpy", by_strcpy},
+    {"by_strcat", by_strcat},
+    {"by_strncpy", by_strncpy},
+    {"by_sprintf", by_sprintf},
+    {"by_snprintf", by_snprintf},
+    {"by_read", by_read},
+    {"by_recv", by_recv},
+    {"by_fgets", by_fgets},
+    {"by_fortified", by_fortified},
     {"usable", usable},
     {"glibc", glibc},
     {"resize", resize},

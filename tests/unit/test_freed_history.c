@@ -21,7 +21,7 @@ static bool is(const struct cr_freed_block *found, uint64_t number)
 {
     const struct cr_record *record = &found->record;
     return cr_record_size(record) == number && cr_record_tag(record) == 3 && record->node == number &&
-           record->thread == number + 1 && found->caller == number + 5 && !found->stack &&
+           record->thread == number + 1 && found->caller == number + 5 && !found->site &&
            found->thread == (number & CR_FREED_THREADS);
 }
 
@@ -40,8 +40,8 @@ static void test_order(void)
            !cr_freed_around(&history, 0xfff, &found),
        "and that of an address inside of it, up to its end");
     struct cr_record record = {.size_tag = cr_record_sized(70, 0, 0)};
-    cr_freed_add(&history, 0x4000, &record, cr_freed_by(9) | CR_FREED_STACK | 1234);
-    right = cr_freed_find(&history, 0x4000, &found) && found.stack == 1234 && !found.caller && found.thread == 9;
+    cr_freed_add(&history, 0x4000, &record, cr_freed_by(9) | CR_FREED_SITE | 1234);
+    right = cr_freed_find(&history, 0x4000, &found) && found.site == 1234 && !found.caller && found.thread == 9;
     ok(right, "a whole stack is told from a return address");
     for (uint64_t i = 0; i < CR_FREED_ENTRIES - 4; i++)
         add(0x100000 + i * 16, i);

@@ -2,6 +2,9 @@
  * same of every single event. */
 #include "state/timeline.h"
 
+#include <signal.h>
+#include <time.h>
+
 #include "random.h"
 #include "tap.h"
 #include "threads.h"
@@ -95,6 +98,43 @@ static bool thinned_is_exact(uint64_t seed, bool bursts)
 static bool even_gaps(void) { return thinned_is_exact(1, false); }
 static bool bursts_of_points(void) { return thinned_is_exact(2, true); }
 
+/* ---- killed while it thins ---- */
+
+#define KILLS 300
+
+static _Noreturn void add_for_ever(void)
+{
+    for (uint32_t i = 0;; i = i + 1 < ADDED ? i + 1 : i)
+        cr_history_add(&cr_timeline_points, &all[i]);
+}
+
+/* The recording is shared memory: what the killed process left is there. */
+static bool a_killed_history_is_whole(void)
+{
+    bool right = tracker_start();
+    uint64_t random = 11;
+    int thinned_some = 0;
+    fill_all(3, true);
+    for (uint32_t i = 0; right && i < ADDED; i++) /* all of the section is there, and so in the child's memory */
+        right = cr_history_add(&cr_timeline_points, &all[i]);
+    for (int i = 0; right && i < KILLS; i++) {
+        atomic_store(&cr_history(&cr_timeline_points)->interval_ns, FIRST_INTERVAL);
+        atomic_store(&cr_history(&cr_timeline_points)->state, 0);
+        pid_t child = fork();
+        if (child == 0)
+            add_for_ever();
+        struct timespec pause = {0, (long)random_below(&random, 6000000)};
+        nanosleep(&pause, NULL);
+        kill(child, SIGKILL);
+        waitpid(child, NULL, 0);
+        uint32_t last = points() ? (uint32_t)point(points() - 1)->allocations : 0;
+        if (last < ADDED - 1) /* else it may have gone on adding the last one */
+            right = !points() || stand_for(last + 1);
+        thinned_some += last > POINTS;
+    }
+    return tracker_end() && right && thinned_some > KILLS / 10;
+}
+
 /* ---- extremes of events ---- */
 
 #define PLACES 300
@@ -120,13 +160,23 @@ static struct {
     uint32_t points;
 } truth;
 
-/* One event, and whether the point that it took, if it did, is right. */
+/* Whether a point that the event took, if it did, is right: it says what was before. */
+static bool is_right(bool due)
+{
+    if (points() == truth.points)
+        return !due;
+    const struct cr_point *taken = point(points() - 1);
+    bool right = taken->live_bytes == truth.live && taken->low_bytes == truth.low && taken->high_bytes == truth.high;
+    truth.low = truth.high = truth.live;
+    truth.points = points();
+    return right && due;
+}
+
 static bool event(struct cr_thread *thread, uint64_t *random, size_t most)
 {
-    size_t place = random_below(random, PLACES), size = 1 + random_below(random, most);
+    size_t place = random_below(random, PLACES), size = 1 + random_below(random, most), was = truth.size[place];
     bool due = random_below(random, 50) == 0;
     atomic_store(&cr_timeline_due, due ? 0 : UINT64_MAX);
-    int64_t was = (int64_t)truth.size[place];
     if (!was)
         alloc(thread, place, truth.size[place] = size);
     else if (random_below(random, 3) == 0)
@@ -135,16 +185,11 @@ static bool event(struct cr_thread *thread, uint64_t *random, size_t most)
         truth.size[place] = 0;
         cr_on_free(thread, (void *)((place + 1) << 12), 0);
     }
-    truth.live += (int64_t)truth.size[place] - was;
+    bool right = is_right(due);
+    truth.live += (int64_t)truth.size[place] - (int64_t)was;
     truth.low = truth.live < truth.low ? truth.live : truth.low;
     truth.high = truth.live > truth.high ? truth.live : truth.high;
-    if (points() == truth.points)
-        return !due;
-    const struct cr_point *taken = point(points() - 1);
-    bool right = taken->live_bytes == truth.live && taken->low_bytes == truth.low && taken->high_bytes == truth.high;
-    truth.low = truth.high = truth.live;
-    truth.points = points();
-    return right && due;
+    return right;
 }
 
 static bool extremes_are_exact(void)
@@ -249,6 +294,7 @@ int main(void)
 {
     ok(in_child(even_gaps), "however many points come, those kept stand for all of them, extremes too");
     ok(in_child(bursts_of_points), "the same when they come in bursts with long gaps");
+    ok(in_child(a_killed_history_is_whole), "a process killed at any moment leaves points that stand for all of them");
     test_extremes();
     ok(in_child(threads_share_the_peak), "with several threads points are in order, and the highest is the peak");
     ok(in_child(short_run_has_points), "a run of a millisecond has points between its start and end");

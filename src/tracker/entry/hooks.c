@@ -74,6 +74,13 @@ CR_HOOK(void *, calloc, (size_t count, size_t size))
     return block;
 }
 
+CR_HOT void leave_after_free(struct cr_thread *thread, const void *caller)
+{
+    if (CR_UNLIKELY((uintptr_t)caller - cr_hooks_suspects.base < cr_hooks_suspects.bytes))
+        cr_modules_recheck(); /* the loader gives memory back when it closes a module, and libraries close some on their own */
+    cr_leave(thread);
+}
+
 CR_HOOK(void, free, (void *block))
 {
     struct cr_thread *thread = cr_hook_enter();
@@ -83,16 +90,16 @@ CR_HOOK(void, free, (void *block))
     }
     if (CR_UNLIKELY(cr_may_be_placed(block))) {
         struct cr_unwind_start start = CR_UNWIND_START();
-        if (cr_hooks_free_placed(thread, block, "free", NULL, &start))
-            block = NULL;
+        if (cr_hooks_free_placed(thread, block, "free", NULL, &start)) {
+            leave_after_free(thread, __builtin_return_address(0));
+            return;
+        }
     }
     if (CR_LIKELY(cr_on_free(thread, block, CR_CALLER())))
         CR_CALL(free)(block);
     else if (cr_hooks_may_free(thread, block, "free", CR_CALLER()))
         cr_pass_free(block);
-    if (CR_UNLIKELY((uintptr_t)__builtin_return_address(0) - cr_hooks_suspects.base < cr_hooks_suspects.bytes))
-        cr_modules_recheck(); /* the loader gives memory back when it closes a module, and libraries close some on their own */
-    cr_leave(thread);
+    leave_after_free(thread, __builtin_return_address(0));
 }
 
 bool cr_hooks_may_resize(struct cr_thread *thread, void *block, const char *function, uintptr_t caller)

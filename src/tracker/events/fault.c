@@ -174,7 +174,7 @@ static void find_freed(void *argument)
             continue;
         fault->below = describe(&freed.record, freed.record.address);
         fault->below.freed = true;
-        fault->below.freed_node = freed.stack;
+        fault->below.freed_site = freed.site;
         fault->below.freed_by = freed.caller;
     }
 }

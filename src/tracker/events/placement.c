@@ -157,7 +157,7 @@ void cr_placed_retire(struct cr_thread *thread, const struct cr_placed_block *pl
                       const struct cr_unwind_start *start, bool whole)
 {
     uint32_t site = cr_site_here(thread, start);
-    cr_freed_tell_stack(thread->freed, (uintptr_t)placed->block, cr_stack_of_site(site));
+    cr_freed_tell_site(thread->freed, (uintptr_t)placed->block, site);
     if (cr_guard_is_guarded(placed->block)) {
         struct cr_guarded guarded = as_guarded(placed);
         guarded.freed = site;

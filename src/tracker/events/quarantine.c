@@ -32,7 +32,7 @@ static struct {
     struct cr_staged *_Atomic staged;
     /* under the lock */
     struct cr_freed *ring;
-    uint64_t entries, first, end; /* of the ring; entry n is at n % entries */
+    uint64_t mask, first, end; /* of the ring, of a power of two of entries; entry n is at n & mask */
     uint64_t bytes;
 } quarantine;
 
@@ -44,10 +44,12 @@ static uint64_t charge(const struct cr_freed *freed)
 void cr_quarantine_start(uint64_t limit, struct cr_quarantine_ways ways)
 {
     quarantine.ways = ways;
-    uint64_t entries = limit / SMALLEST_BYTES + STAGED_MOST;
-    size_t bytes = entries < SIZE_MAX / sizeof(struct cr_freed) ? entries * sizeof(struct cr_freed) : 0;
-    quarantine.ring = limit && bytes ? cr_os_map(bytes) : NULL;
-    quarantine.entries = quarantine.ring ? entries : 0;
+    uint64_t entries = 1;
+    while (entries < limit / SMALLEST_BYTES + STAGED_MOST)
+        entries *= 2;
+    bool possible = limit && entries < SIZE_MAX / sizeof(struct cr_freed);
+    quarantine.ring = possible ? cr_os_map(entries * sizeof(struct cr_freed)) : NULL;
+    quarantine.mask = entries - 1;
     quarantine.limit = quarantine.ring ? limit : 0;
 }
 
@@ -84,19 +86,30 @@ static struct cr_staged *staged_of(struct cr_thread *thread)
     return thread->staged = staged;
 }
 
+/* The oldest blocks have not been touched for long. */
+static void ask_for(const struct cr_freed *freed)
+{
+    const char *block = (const char *)freed->block;
+    cr_extent_prefetch(freed->block);
+    __builtin_prefetch(block - 32, 1); /* the allocator's header, the front zone */
+    __builtin_prefetch(block + freed->size, 1);
+    if (freed->size > 96)
+        __builtin_prefetch(block + 48);
+}
+
 /* Moves what is staged into the ring and up to LEAVING_MOST of the oldest out of it. How many. */
 static uint32_t hand_in(struct cr_staged *staged, struct cr_freed *leaving)
 {
     uint32_t count = 0;
     cr_lock(&cr_quarantine_lock);
     for (uint32_t i = 0; i < atomic_load_explicit(&staged->count, memory_order_relaxed); i++)
-        quarantine.ring[quarantine.end++ % quarantine.entries] = staged->entry[i];
+        quarantine.ring[quarantine.end++ & quarantine.mask] = staged->entry[i];
     quarantine.bytes += staged->bytes;
     atomic_store_explicit(&staged->count, 0, memory_order_release);
     staged->bytes = 0;
     while (quarantine.bytes > quarantine.limit && count < LEAVING_MOST) {
-        leaving[count] = quarantine.ring[quarantine.first++ % quarantine.entries];
-        __builtin_prefetch((const void *)leaving[count].block, 1);
+        leaving[count] = quarantine.ring[quarantine.first++ & quarantine.mask];
+        ask_for(&leaving[count]);
         quarantine.bytes -= charge(&leaving[count++]);
     }
     cr_unlock(&cr_quarantine_lock);
@@ -148,7 +161,7 @@ static bool each(bool (*visit)(struct cr_freed *freed, void *context), void *con
                 return true;
     }
     for (uint64_t n = quarantine.first; n < quarantine.end; n++)
-        if (visit(&quarantine.ring[n % quarantine.entries], context))
+        if (visit(&quarantine.ring[n & quarantine.mask], context))
             return true;
     return false;
 }

@@ -146,13 +146,12 @@ CR_HOT void count_fall(struct cr_slot *slot)
     }
 }
 
-/* A block ends: freed, or made anew by realloc. Returns the time. */
-CR_HOT uint64_t count_death(struct cr_thread *thread, uint32_t index)
+/* A block ends: freed, or made anew by realloc. */
+CR_HOT void count_death(struct cr_thread *thread, uint32_t index, uint64_t now)
 {
     struct cr_record *record = cr_record(index);
     struct cr_slot *slot = thread->slot;
     size_t size = cr_record_size(record);
-    uint64_t now = cr_os_coarse_ns();
     bool own = record->thread == thread->number;
     bool temporary = thread->last_record == index && own; /* else another's, in a record used again */
     uint32_t site = cr_site_own(&thread->leaves, thread->slot_item, record->node), age = cr_record_age(record, now);
@@ -161,18 +160,18 @@ CR_HOT uint64_t count_death(struct cr_thread *thread, uint32_t index)
         cr_histogram_death(site, size, age,
                            own && !temporary ? (uint32_t)LOAD(slot->allocations) - record->count : CR_APART_UNKNOWN);
     STORE(slot->bytes_freed, LOAD(slot->bytes_freed) + size);
-    return now;
 }
 
 /* A block is gone for good. */
 CR_HOT void bury(struct cr_thread *thread, uint32_t index)
 {
     struct cr_slot *slot = thread->slot;
+    uint64_t now = cr_os_coarse_ns();
+    cr_timeline_look(slot, now);
     ADD(slot->frees, 1);
-    uint64_t now = count_death(thread, index);
+    count_death(thread, index, now);
     count_fall(slot);
     cr_record_drop(&thread->spares, index);
-    cr_timeline_look(slot, now);
 }
 
 /* Enters a block at an address under a record whose remaining fields are filled. */
@@ -213,6 +212,7 @@ void cr_on_alloc(struct cr_thread *thread, void *block, size_t size, unsigned ta
     struct cr_slot *slot = thread->slot;
     uint32_t site = locate(thread, start);
     uint64_t now = fill(thread, index, site, LOAD(slot->allocations) + 1);
+    cr_timeline_look(slot, now);
     if (CR_UNLIKELY(!enter(thread, index, block, cr_record_sized(size, 0, tag)))) {
         cr_record_drop(&thread->spares, index);
         if (!((uintptr_t)block & 7)) /* else of an operator new that aligns to less: such addresses are no blocks */
@@ -221,7 +221,6 @@ void cr_on_alloc(struct cr_thread *thread, void *block, size_t size, unsigned ta
     }
     ADD(slot->allocations, 1);
     count_birth(thread, site, size);
-    cr_timeline_look(slot, now);
 }
 
 /* ---- ends ---- */
@@ -308,18 +307,19 @@ static void replace(struct cr_thread *thread, const struct cr_resize *resize, co
     if ((cr_record_tag(record) & CR_TAG_KIND) == CR_KIND_ZONE) /* whichever function moves it, it stays in its zone */
         tag = (tag & ~(unsigned)CR_TAG_KIND) | CR_KIND_ZONE;
     struct cr_slot *slot = thread->slot;
+    uint64_t now = cr_os_coarse_ns();
+    cr_timeline_look(slot, now);
     ADD(slot->reallocations, 1);
     if (resize->result != resize->block)
         remember(thread, resize->index, resize->block, start->pc);
-    count_death(thread, resize->index);
+    count_death(thread, resize->index, now);
     uint32_t site = locate(thread, start);
-    uint64_t now = fill(thread, resize->index, site, LOAD(slot->allocations));
+    fill(thread, resize->index, site, LOAD(slot->allocations));
     if (!enter(thread, resize->index, resize->result, cr_record_sized(resize->size, growth, tag)))
         stop();
     count_birth(thread, site, resize->size);
     count_fall(slot);
     cr_histogram_resize(site, was, resize->size, resize->result != resize->block, growth);
-    cr_timeline_look(slot, now);
 }
 
 void cr_on_resize_end(struct cr_thread *thread, const struct cr_resize *resize, const struct cr_unwind_start *start)

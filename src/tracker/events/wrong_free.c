@@ -43,7 +43,7 @@ static void tell_freed(struct cr_error *error, uint32_t mark)
         return;
     tell_block(error, &freed.record);
     error->freed_thread = freed.thread;
-    error->freed = freed.stack ? freed.stack : cr_stack_of_caller(freed.caller);
+    error->freed = freed.site ? cr_stack_of_site(freed.site) : cr_stack_of_caller(freed.caller);
 }
 
 static bool on_own_stack(const struct cr_thread *thread, uintptr_t address, uintptr_t sp)

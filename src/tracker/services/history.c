@@ -73,7 +73,7 @@ static uint32_t merge(const struct cr_history_kind *kind, uint64_t interval, boo
 static bool thin(const struct cr_history_kind *kind)
 {
     struct cr_history *history = cr_history(kind);
-    uint64_t state = LOAD(history->state), interval = LOAD(history->interval_ns) * 2;
+    uint64_t state = LOAD(history->state), interval = LOAD(history->interval_ns) * 2 + 1;
     if (!room_for(kind, item_of(kind, kind->half - 1, 1)))
         return false;
     while (merge(kind, interval, false) > kind->half)

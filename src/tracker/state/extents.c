@@ -72,6 +72,16 @@ void cr_extent_gone(uintptr_t block)
         STORE(extents->freed[granule(block)], 0);
 }
 
+void cr_extent_prefetch(uintptr_t block)
+{
+    struct cr_region *region = region_of(block);
+    struct cr_extents *extents = region ? atomic_load_explicit(&region->extents, memory_order_acquire) : NULL;
+    if (!extents)
+        return;
+    __builtin_prefetch((const void *)&region->slot[granule(block)], 1);
+    __builtin_prefetch((const void *)&extents->freed[granule(block)], 1);
+}
+
 /* ---- finding ---- */
 
 /* The block that starts at an address of a region, if one does. */

@@ -22,6 +22,9 @@ void cr_extent_live(uintptr_t block, size_t size);
 void cr_extent_freed(uintptr_t block, size_t size);
 void cr_extent_gone(uintptr_t block);
 
+/* Asks for the memory that cr_extent_gone and the next block at this address will touch. */
+void cr_extent_prefetch(uintptr_t block);
+
 enum cr_extent_state { CR_EXTENT_NONE, CR_EXTENT_LIVE, CR_EXTENT_FREED };
 struct cr_extent {
     enum cr_extent_state state;

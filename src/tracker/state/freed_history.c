@@ -12,10 +12,10 @@ static bool read_entry(const struct cr_freed_entry *freed, uintptr_t address, st
     if (LOAD(freed->address) != address || LOAD(freed->how) != how)
         return false;
     uint64_t where = how & ((UINT64_C(1) << 48) - 1);
-    bool whole = how & CR_FREED_STACK;
+    bool whole = how & CR_FREED_SITE;
     *found = (struct cr_freed_block){.thread = (uint32_t)(how >> 48) & CR_FREED_THREADS,
                                      .caller = whole ? 0 : (uintptr_t)where,
-                                     .stack = whole ? (uint32_t)where : 0};
+                                     .site = whole ? (uint32_t)where : 0};
     found->record.size_tag = size_tag;
     atomic_store_explicit(&found->record.address, address, memory_order_relaxed);
     memcpy(&found->record.node, &node_thread, sizeof node_thread);

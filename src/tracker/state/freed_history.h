@@ -20,10 +20,10 @@ struct cr_freed_entry {
     _Atomic uint64_t size_tag;    /* as the record had it */
     _Atomic uint64_t node_thread; /* likewise */
     _Atomic uint64_t
-        how; /* cr_freed_by(thread) | return address of the call, or | CR_FREED_STACK | node; low part 0: unknown */
+        how; /* cr_freed_by(thread) | return address of the call, or | CR_FREED_SITE | site; low part 0: unknown */
 };
 
-#define CR_FREED_STACK (UINT64_C(1) << 63)
+#define CR_FREED_SITE (UINT64_C(1) << 63)
 #define CR_FREED_THREADS 0x7fffu /* thread numbers are kept modulo this + 1 */
 static inline uint64_t cr_freed_by(uint32_t thread) { return (uint64_t)(thread & CR_FREED_THREADS) << 48; }
 
@@ -48,14 +48,15 @@ static inline void cr_freed_add(struct cr_freed_ring *ring, uintptr_t address, c
     atomic_store_explicit(&freed->address, address, memory_order_relaxed);
 }
 
-/* The whole stack of the call that freed what this thread has freed last, in the place of its caller; at another address: nothing. */
-static inline void cr_freed_tell_stack(struct cr_freed_ring *ring, uintptr_t address, uint32_t node)
+/* The whole stack of the call that freed what this thread has freed last, as an item of SITES, in the place of its caller; at another
+ * address: nothing. */
+static inline void cr_freed_tell_site(struct cr_freed_ring *ring, uintptr_t address, uint32_t site)
 {
     uint32_t next = atomic_load_explicit(&ring->next, memory_order_relaxed);
     struct cr_freed_entry *last = &ring->entry[(next - 1) % CR_FREED_ENTRIES];
     uint64_t how = atomic_load_explicit(&last->how, memory_order_relaxed);
     if (atomic_load_explicit(&last->address, memory_order_relaxed) == address)
-        atomic_store_explicit(&last->how, (how & cr_freed_by(CR_FREED_THREADS)) | CR_FREED_STACK | node,
+        atomic_store_explicit(&last->how, (how & cr_freed_by(CR_FREED_THREADS)) | CR_FREED_SITE | site,
                               memory_order_relaxed);
 }
 
@@ -63,8 +64,8 @@ static inline void cr_freed_tell_stack(struct cr_freed_ring *ring, uintptr_t add
 struct cr_freed_block {
     struct cr_record record; /* time_ns unknown */
     uint32_t thread;         /* that freed it, modulo CR_FREED_THREADS + 1 */
-    uintptr_t caller;        /* of the call that did, where no node is kept; 0: unknown */
-    uint32_t stack;          /* of that call, as a node; 0: not kept */
+    uintptr_t caller;        /* of the call that did, where no site is kept; 0: unknown */
+    uint32_t site;           /* of that call, an item of SITES; 0: not kept */
 };
 
 /* Whether the ring still holds a block that an address lay in; the one freed last. By any thread, in a signal handler too. */

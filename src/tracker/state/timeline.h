@@ -16,10 +16,11 @@ extern _Atomic bool cr_timeline_begins;
 
 extern const struct cr_history_kind cr_timeline_points;
 
-/* Takes a point that is due, unless another thread does. By the slot's own thread, when it is counted up. */
+/* Takes a point that is due, unless another thread does. By the slot's own thread, between two events. */
 void cr_timeline_point(struct cr_slot *slot);
 void cr_timeline_look_early(struct cr_slot *slot);
 
+/* Before an event is counted: so a point that comes late, since nothing happened for a while, says what was there all the while. */
 static inline void cr_timeline_look(struct cr_slot *slot, uint64_t now)
 {
     if (CR_UNLIKELY(now >= atomic_load_explicit(&cr_timeline_due, memory_order_relaxed)))

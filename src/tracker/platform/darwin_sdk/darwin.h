@@ -63,6 +63,7 @@ int memcmp(const void *a, const void *b, size_t bytes);
 size_t strlen(const char *text);
 int strcmp(const char *a, const char *b);
 int strncmp(const char *a, const char *b, size_t bytes);
+size_t strnlen(const char *text, size_t most);
 char *strrchr(const char *text, int byte);
 char *strstr(const char *text, const char *part);
 

@@ -62,6 +62,7 @@ typedef struct dl_info {
     void *dli_saddr;
 } Dl_info;
 #define RTLD_NEXT ((void *)-1)
+#define RTLD_DEFAULT ((void *)-2)
 int dladdr(const void *address, Dl_info *info);
 void *dlsym(void *library, const char *name);
 

@@ -1,0 +1,74 @@
+"""The heap over time in real runs: verdicts, threads by name, resident size, realloc chains, children."""
+
+import pytest
+
+from harness import Folder, crunch, needs, preloaded, tags, target
+from report import run as runs
+from report import timeline
+
+
+def loaded(folder) -> runs.Run:
+    return runs.load(folder.path if isinstance(folder, Folder) else folder)
+
+
+def test_courses_of_a_real_program(folder):
+    result, run = crunch(folder, target("courses"), "6000")
+    assert result.status == 0
+    read = loaded(run)
+    seen = {}
+    for one in read.growth:
+        for frame in read.tree.stack(read.tree.leaves[one.place]):
+            if frame.name in [words[0] for words in tags("courses", "course")]:
+                seen[frame.name] = one.verdict.value
+                if frame.name == "leak":
+                    assert one.per_second == pytest.approx(1000 * 3000 / read.stats["wall_seconds"], rel=0.2)
+    assert seen == {words[0]: " ".join(words[1:]) for words in tags("courses", "course")}
+    assert "grew without end: leak (tests/targets/courses.c:12)" in result.said
+
+
+def test_points_agree_with_the_totals(folder):
+    _, run = preloaded(folder, [target("threads_churn"), "300"])
+    read = loaded(run)
+    points = read.timeline.points
+    assert len(points) > 20 and max(point.high_bytes for point in points) == run.count("peak_bytes")
+    assert points[0].allocations == 0 and points[-1].time_ns / 1e9 == pytest.approx(run.stats["wall_seconds"], abs=0.1)
+    assert any(size > 1 << 20 for _, size in read.timeline.resident)
+
+
+def test_a_program_that_sleeps_has_resident_samples(folder):
+    _, run = crunch(folder, "sleep", "1")
+    read = loaded(run)
+    assert len(read.timeline.resident) >= 5 and len((folder / timeline.RESIDENT).read_text().splitlines()) >= 3
+    times = [time for time, _ in read.timeline.resident]
+    assert times == sorted(times) and times[-1] > 700_000_000
+
+
+def test_threads_are_named_and_counted(folder):
+    _, run = preloaded(folder, [target("thread_names")])
+    found = {thread.name: thread for thread in loaded(run).threads}
+    assert set(found) >= {"thread_names", "reader", "writer"}
+    assert (found["reader"].allocations, found["reader"].bytes_allocated) == (3, 300)
+    assert (found["writer"].frees, found["writer"].bytes_freed) == (3, 300)
+    assert found["reader"].end_ns and not found["thread_names"].end_ns and found["thread_names"].live_bytes >= 4000
+
+
+def test_realloc_chains(folder):
+    _, run = preloaded(folder, [target("thread_names")])
+    read = loaded(run)
+    chains = [kept for kept in read.histograms.values() if kept.grown]
+    assert [(kept.grown, kept.longest) for kept in chains] == [(39, 39)] and chains[0].shrunk == 0
+
+
+def test_a_forked_child_starts_its_own_timeline(folder):
+    _, run = preloaded(folder, [target("children"), "fork"])
+    (child,) = run.children.values()
+    points = loaded(child).timeline.points
+    assert points[0].live_bytes == child.count("inherited_bytes") and points[0].allocations == 0
+    assert points[0].time_ns < 100_000_000 and len(loaded(child).threads) == 1
+
+
+def test_a_program_of_the_system(folder):
+    program = needs("perl")
+    _, run = preloaded(folder, [program, "-e", "my @a; push @a, 'x' x ($_ % 300) for 1..200000; print scalar(@a)"])
+    read = loaded(run)
+    assert len(read.timeline.points) > 5 and read.growth and sum(kept.ended for kept in read.histograms.values()) > 10_000
