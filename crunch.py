@@ -29,6 +29,8 @@ Options:
   --fill <byte>         With --check, what new blocks are filled with, or none; 0xcd unless given.
   --guard=<n>           Put one block in n, plain --guard: each, against an unreachable page: wrong accesses fault.
   --guard-below         With --guard, the unreachable page is before the block instead of behind it.
+  --max-errors <n>      Errors told on the terminal while the program runs [default: 20].
+  --abort-on-error      End the program at its first error, by SIGABRT.
   --suppressions <file>  Leave out the leaks and errors that this file means, in memcheck's or LSan's format; repeatable.
   --print-suppressions  Print entries for the leaks and errors found, in memcheck's format.
   --error-exitcode <n>  End with status n instead of the program's if there is an error or a definite leak.
@@ -66,8 +68,8 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "src"))
 
 from launcher import (commands, crashes, folder, inject, live, losses, options, program, progress, resident, run,  # noqa: E402
-                      sites, suppressed, terminal)  # (found through the line above)
-from report import debuginfod, findings  # noqa: E402
+                      sites, suppressed, telling, terminal)  # (found through the line above)
+from report import debuginfod, findings, problem_text, reader  # noqa: E402
 from report import run as runs  # noqa: E402
 from report import snapshots, summary, suppressions  # noqa: E402
 from report.errors import EXIT_FAILED, CrunchError  # noqa: E402
@@ -124,14 +126,19 @@ def record(chosen: options.Options) -> int:
         with inject.preloadable(libraries) as names, live.registered(claimed.path):
             limit = 0 if chosen.no_report else chosen.heap_limit
             environment = inject.environment(os.environ, names, claimed.path, limit, chosen.children, chosen.checks,
-                                             chosen.snapshot_at_peak, chosen.snapshot_on)
+                                             chosen.snapshot_at_peak, chosen.snapshot_on, chosen.abort_on_error)
             typed = path if path.startswith("./") else chosen.program or path
             samples = resident.Samples(claimed.path)
+            teller = telling.Teller(claimed.path, chosen.max_errors, entries, say)
             every = [run.Every(resident.SECONDS, samples.take)]
             if chosen.snapshot_every:
                 every.append(run.Every(chosen.snapshot_every, lambda: commands.poke_all(claimed.path)))
+            if not chosen.quiet:
+                every.append(run.Every(telling.SECONDS, teller.look))
             ended = run.run(path, [typed, *chosen.arguments], environment, *streams, every)
             samples.write()
+            if not chosen.quiet:
+                teller.finish()
         failed = False
         try:
             failed = report(chosen, claimed.path, ended, entries)
@@ -165,12 +172,13 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
         started = runs.load(path, told, entries, servers(chosen, told))
         last = runs.became(started) or started
         failure = "" if chosen.no_report else written_page(started, chosen.editor)
+        below = write_errors(started, entries)
         why, riddle = ([], "") if chosen.quiet else explained(last)
         (lost, shown), trouble = (([], []), "") if chosen.quiet else call_stacks(last, chosen)
     taken = sum(len(snapshots.folders(process)) for process in (path, *runs.children(path)))
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
                          chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, leaks=lost, snapshots=taken,
-                         remaining_below=runs.remaining_below(path))
+                         remaining_below=runs.remaining_below(path), errors_below=below)
     if not chosen.quiet:
         say(terminal.lines(started, last, kept))
     print_suppressions(chosen, last)
@@ -179,6 +187,18 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
     elif chosen.open and not chosen.no_report:
         show(path)
     return last.findings.failed
+
+
+def write_errors(recorded: runs.Run, entries: suppressions.Suppressions) -> int:
+    """Writes the file `errors` of a run and of the processes below it; returns how many errors these have together."""
+    problem_text.write(recorded)
+    below = 0
+    for child in runs.children(recorded.folder):
+        if reader.count_errors(child) and (child / "stats").exists():
+            loaded = runs.load(child, None, entries)
+            problem_text.write(loaded)
+            below += len(loaded.findings.problems)
+    return below
 
 
 def print_suppressions(chosen: options.Options, recorded: runs.Run) -> None:
@@ -229,8 +249,10 @@ def remake(chosen: options.Options) -> int:
     path = Path(os.path.abspath(chosen.report_folder or ""))
     summary.complete(path)
     with progress.bar(sys.stderr, chosen.quiet) as told:
-        recorded = runs.load(path, told, read_suppressions(chosen), servers(chosen, told))
+        entries = read_suppressions(chosen)
+        recorded = runs.load(path, told, entries, servers(chosen, told))
         write_page(recorded, chosen.editor)
+        write_errors(recorded, entries)
     if not chosen.quiet:
         say([f"crunch report written to {printable(str(path / 'report.html'))}", *suppressed.lines(recorded)])
     print_suppressions(chosen, recorded)

@@ -31,15 +31,13 @@ function blockLink(blocks, block, offset) {
 }
 
 /** `offset`: the place in the block that was asked for. */
-function blockDetail(page, { blocks, contents }, block, offset, closed) {
-  const { stacks } = page, bytes = bytesOf(contents, block), address = addressWords(blocks.address[block]), flags = blocks.flags[block];
+function blockDetail(page, shared, block, offset, closed) {
+  const { blocks, contents } = shared, { stacks } = page, bytes = bytesOf(contents, block), address = addressWords(blocks.address[block]), flags = blocks.flags[block];
   const title = element("h3"), made = [button("close", "Close", closed), title];
   title.append(element("code", "", address), " ", sizeWords(blocks.size[block]));
   const rows = [["Size", plural(blocks.size[block], "byte")], ["Allocated", `by ${page.facts.kinds[blocks.kind[block]]} in thread ${blocks.thread[block]}, ${timeWords(blocks.time[block] * 1000)} after the start`]];
-  if (page.facts.vtables && bytes && bytes.length >= 8) {
-    const name = page.facts.vtables[addressWords(readPointers(bytes.subarray(0, 8), 8)[0][1])];
-    if (name) rows.push(["Object", name]);
-  }
+  const name = className(page.facts.classes, bytes);
+  if (name) rows.push(["Object of class", name]);
   if (flags & BLOCK_RUNTIME) rows.push(["Whose", "the C or C++ runtime's own"]);
   if (flags & BLOCK_INHERITED) rows.push(["Inherited", "allocated before this process was forked"]);
   if (offset) rows.push(["Asked for", `byte ${number(offset)} of it, ${addressWords(blocks.address[block] + offset)}`]);
@@ -47,7 +45,8 @@ function blockDetail(page, { blocks, contents }, block, offset, closed) {
   made.push(factList(rows));
   if (bytes && bytes.length) made.push(...byteSection(blocks, bytes, blocks.size[block], flags));
   else if (blocks.size[block]) made.push(element("p", "quiet", "Its contents were not kept."));
-  if (contents) made.push(...pointerSection(blocks, contents, block, bytes));
+  made.push(...holderSection(page, shared, block));
+  if (contents) made.push(...pointerSection(page, blocks, contents, block, bytes));
   if (stacks && blocks.site[block]) {
     const site = blocks.site[block] - 1, heading = element("h4", "", "Allocated by ");
     heading.append(link(formatHash("sites", { site }), "this call stack"));
@@ -130,7 +129,7 @@ function valueItem(at, value) {
 }
 
 /** Where its bytes point, and whose bytes point here; as far as bytes were kept. */
-function pointerSection(blocks, contents, block, bytes) {
+function pointerSection(page, blocks, contents, block, bytes) {
   const made = [], out = [];
   for (const [at, address] of bytes ? readPointers(bytes, 8) : []) {
     const target = address > 0 ? blockAt(blocks, address) : -1;
@@ -144,7 +143,7 @@ function pointerSection(blocks, contents, block, bytes) {
   };
   add(`Points to ${plural(new Set(out.map(([, target]) => target)).size, "block")}`, out, ([at, target, inside]) => {
     const item = valueItem(at, blockLink(blocks, target, inside));
-    item.append(" ", element("span", "where", sizeWords(blocks.size[target])), ...preview(contents, target));
+    item.append(" ", element("span", "where", sizeWords(blocks.size[target])), ...preview(page.facts.classes, contents, target));
     return item;
   });
   add(`Pointed to by ${plural(new Set(into.map(([from]) => from)).size, "block")}`, into, ([from, at, inside]) => {
@@ -156,8 +155,16 @@ function pointerSection(blocks, contents, block, bytes) {
   return made;
 }
 
-/** The text a block begins with, if it does. */
-function preview(contents, block) {
+/** The class of a C++ object, by the table of virtual functions it begins with; empty if it is none, or nobody knows. */
+function className(classes, bytes) {
+  const word = bytes && bytes.length >= 8 ? addressWords(readPointers(bytes.subarray(0, 8), 8)[0][1]) : "";
+  return Object.hasOwn(classes, word) ? classes[word] : "";
+}
+
+/** The class of the object in a block, or the text it begins with, if it does. */
+function preview(classes, contents, block) {
+  const known = className(classes, bytesOf(contents, block));
+  if (known) return [" ", element("span", "where", known)];
   const bytes = bytesOf(contents, block), found = bytes ? findStrings(bytes.subarray(0, 80), 4) : [];
   return found.length && found[0][0] === 0 ? [" ", element("q", "where", visible(found[0][1].slice(0, 40)))] : [];
 }

@@ -44,10 +44,19 @@ function bytesOf(contents, block) {
 
 const addressWords = (address) => "0x" + address.toString(16);
 
+/** What views of blocks share, made when first asked for: columns, contents, and who holds which; null if the page has no blocks. */
+function blockReader(pack) {
+  let promised = null;
+  return () => (promised ||= (async () => {
+    const [blocks, contents] = await Promise.all([pack("blocks"), pack("contents")]);
+    return blocks && { blocks, contents: readContents(contents), held: blocks.holder ? readHolders(blocks) : null };
+  })());
+}
+
 async function startBlocks(page) {
-  const [blocks, contentColumns] = await Promise.all([page.pack("blocks"), page.pack("contents")]);
-  if (!blocks) return { show() {} };
-  const contents = readContents(contentColumns), { stacks } = page, kinds = page.facts.kinds;
+  const shared = await page.blocks();
+  if (!shared) return { show() {} };
+  const { blocks, contents } = shared, { stacks } = page, kinds = page.facts.kinds;
   const section = document.getElementById("blocks"), split = element("div", "split"), detail = element("aside", "beside"), chips = element("p", "chips");
   const say = element("p", "quiet"), tools = element("div", "tools");
   say.setAttribute("role", "status");
@@ -113,7 +122,7 @@ async function startBlocks(page) {
     const address = params.at ? Number(params.at) : NaN, block = Number.isNaN(address) ? -1 : blockAt(blocks, address);
     split.classList.toggle("open", Boolean(params.at));
     if (block < 0) { detail.replaceChildren(...(params.at ? [element("p", "note", `No remaining block holds ${params.at}.`)] : [])); return; }
-    detail.replaceChildren(...blockDetail(page, { blocks, contents }, block, address - blocks.address[block], () => { go({ at: "" }); grid.grid.focus(); }));
+    detail.replaceChildren(...blockDetail(page, shared, block, address - blocks.address[block], () => { go({ at: "" }); grid.grid.focus(); }));
     grid.activate(block);
   };
 

@@ -11,17 +11,26 @@ function orderBy(rows, values, down) {
     if (value > high) high = value;
   }
   if (rising) return down ? Uint32Array.from(rows).reverse() : Uint32Array.from(rows);
+  const lower = new Uint32Array(values.length), upper = high - low >= 2 ** 32 ? new Uint32Array(values.length) : null;
+  for (const row of rows) {
+    const key = down ? high - values[row] : values[row] - low;
+    lower[row] = key;
+    if (upper) upper[row] = key / 2 ** 32;
+  }
   let from = Uint32Array.from(rows), into = new Uint32Array(from.length);
-  for (let digit = 1; digit <= high - low; digit *= 65536) {
-    const starts = new Uint32Array(65537);
-    const digitOf = (row) => Math.floor((down ? high - values[row] : values[row] - low) / digit) & 65535;
-    const digits = new Uint16Array(from.length);
-    for (let i = 0; i < from.length; i++) starts[(digits[i] = digitOf(from[i])) + 1]++;
-    for (let i = 1; i <= 65536; i++) starts[i] += starts[i - 1];
-    for (let i = 0; i < from.length; i++) into[starts[digits[i]]++] = from[i];
+  for (let bit = 0; 2 ** bit <= high - low; bit += 16) {
+    sortByDigit(from, into, bit < 32 ? lower : upper, bit % 32);
     [from, into] = [into, from];
   }
   return from;
+}
+
+/** Copies rows in the order of 16 bits of their keys. */
+function sortByDigit(from, into, keys, shift) {
+  const starts = new Uint32Array(65537);
+  for (let i = 0; i < from.length; i++) starts[((keys[from[i]] >>> shift) & 65535) + 1]++;
+  for (let i = 1; i <= 65536; i++) starts[i] += starts[i - 1];
+  for (let i = 0; i < from.length; i++) into[starts[(keys[from[i]] >>> shift) & 65535]++] = from[i];
 }
 
 /** Where a value stands in ascending values: the last place that is not larger, or -1. */

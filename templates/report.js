@@ -1,5 +1,5 @@
 // Starts the page: one view at a time, chosen by the address. A view is { show(params), keys, help }, made when it is first looked at.
-const STARTS = { flame: startFlame, sites: startSites, time: startTime, blocks: startBlocks };
+const STARTS = { flame: startFlame, sites: startSites, time: startTime, blocks: startBlocks, leaks: startLeaks };
 
 function startPage() {
   const data = JSON.parse(document.getElementById("data").textContent), pack = packReader(data.packs);
@@ -8,7 +8,7 @@ function startPage() {
   const started = {};
   let view = "", shown = null, turn = 0;
   const page = {
-    facts: data.facts, labels, pack, stacks: null, time: null, view: () => view, current: () => shown, has: (name) => Boolean(labels[name]),
+    facts: data.facts, labels, pack, blocks: blockReader(pack), stacks: null, time: null, view: () => view, current: () => shown, has: (name) => Boolean(labels[name]),
     go(name, params, replace) {
       const hash = formatHash(name, params);
       if (hash === location.hash) return;

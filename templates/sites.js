@@ -1,10 +1,10 @@
 // The view of sites: every call stack that allocated, sorted and filtered, and beside it the one that was opened.
 // Its state: #sites?sort=peak&down=0&find=text&site=12
 const FIRST_FRAMES = 40;
-const SITE_COLUMNS = ["live", "peak", "total", "allocations", "temporary", "lifetime"];
-const SITE_LABELS = { live: "Live", peak: "At peak", total: "In all", allocations: "Allocations", temporary: "Temporary", lifetime: "Mean life" };
+const SITE_COLUMNS = ["live", "leaked", "peak", "total", "allocations", "temporary", "lifetime"];
+const SITE_LABELS = { live: "Live", leaked: "Lost", peak: "At peak", total: "In all", allocations: "Allocations", temporary: "Temporary", lifetime: "Mean life" };
 const SITE_WORDS = {
-  live: sizeWords, peak: sizeWords, total: sizeWords, allocations: number, temporary: number, lifetime: (ns) => (ns ? timeWords(ns) : "–"),
+  live: sizeWords, leaked: sizeWords, peak: sizeWords, total: sizeWords, allocations: number, temporary: number, lifetime: (ns) => (ns ? timeWords(ns) : "–"),
 };
 
 /** The columns of numbers that a run has, with how they are written: what a package adds to a site appears here. */

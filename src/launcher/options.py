@@ -45,6 +45,8 @@ class Options:
     max_listed: int
     stacks: Optional[int]  # whole call stacks on the terminal; None: the usual few, shortened
     checks: Checks
+    max_errors: int
+    abort_on_error: bool
     suppressions: List[str]  # files, each once
     print_suppressions: bool
     error_exitcode: int  # 0: the exit status is the program's, whatever was found
@@ -87,6 +89,8 @@ def from_docopt(values: Mapping[str, Any]) -> Options:
         max_listed=number(values["--max-listed"], "--max-listed"),
         stacks=None if values["--stacks"] is None else number(values["--stacks"], "--stacks"),
         checks=checks(values),
+        max_errors=number(values["--max-errors"], "--max-errors"),
+        abort_on_error=values["--abort-on-error"],
         suppressions=list(dict.fromkeys(values["--suppressions"])),  # docopt gives some of them more than once
         print_suppressions=values["--print-suppressions"],
         error_exitcode=exit_status(values["--error-exitcode"], "--error-exitcode") if values["--error-exitcode"] is not None else 0,

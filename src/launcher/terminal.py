@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import List, Sequence
 
+from report import problem_text, problems
 from report.run import Run
 from report.words import plural, printable, size
 
@@ -24,13 +25,14 @@ class Kept:
     crash: Sequence[str] = ()  # what crashes.lines has to say
     leaks: Sequence[str] = ()  # what losses.lines has to say
     snapshots: int = 0
+    errors_below: int = 0  # in the child processes together
     remaining_below: int = 0  # bytes, in the child processes together
 
 
 def lines(started: Run, ended: Run, kept: Kept) -> List[str]:
     """The whole text. `ended` is `started`, unless exec replaced the program on the way."""
     groups = [[*_end(ended), *kept.crash], _crash_info(ended) if kept.report else [], _notes(started, ended),
-              ["=== crunch ===", *_remaining(ended, kept)], _files(ended, kept) if kept.report else [],
+              ["=== crunch ===", *_errors(ended, kept), *_remaining(ended, kept)], _files(ended, kept) if kept.report else [],
               list(kept.leaks), list(kept.stacks), list(kept.suppressed)]
     text: List[str] = []
     for group in filter(None, groups):
@@ -63,6 +65,17 @@ def _notes(started: Run, ended: Run) -> List[str]:
     if ended.message:
         notes.append(f"crunch: {printable(ended.message)}")
     return notes
+
+
+def _errors(run: Run, kept: Kept) -> List[str]:
+    found = problem_text.summary(run)
+    where = f", written to {printable(str(run.folder / problem_text.FILE))}" if kept.report else ""
+    text = [f"{found}{where}"] if found else []
+    more = problems.left_out(run)
+    text += [more] if more else []
+    if kept.errors_below and not (kept.errors_below == len(run.findings.problems) and run.folder != kept.folder):
+        text.append(f"{plural(kept.errors_below, 'error')} in child processes")
+    return text
 
 
 def _remaining(run: Run, kept: Kept) -> List[str]:

@@ -4,10 +4,10 @@ A million blocks are columns all the way; nothing here makes an object of a bloc
 """
 
 from collections import Counter
-from dataclasses import dataclass
-from typing import List, Optional, Sequence, Tuple
+from dataclasses import dataclass, field
+from typing import Dict, List, Optional, Sequence, Tuple
 
-from . import contents, reader
+from . import contents, holders, reader, vtables
 from .errors import CrunchError
 from .pack import Pack
 from .reader import Block, Blocks
@@ -45,23 +45,24 @@ class BlockView:
     missing: str = ""  # why there is no list
     blocks: Optional[Pack] = None
     contents: Optional[Pack] = None
+    classes: Dict[str, str] = field(default_factory=dict)  # of C++ objects, by the address they begin with
 
 
 def view(run: Run, page_site: Sequence[int]) -> BlockView:
     """The page's blocks; `page_site` gives, by item of SITES, the number under which the page knows a call stack, or -1."""
-    found, kept, listed, notes = None, None, 0, []
+    found, kept, listed, notes, classes = None, None, 0, [], {}
     if run.blocks is not None:
         chosen = _chosen(run.blocks)
         listed = len(chosen)
-        found = _pack(run.blocks, chosen, page_site)
-        kept, notes = _contents(run, run.blocks, chosen)
+        found = _pack(run, run.blocks, chosen, page_site)
+        kept, notes, classes = _contents(run, run.blocks, chosen)
         notes = _left_out(run, listed) + notes
     return BlockView(
         total=run.remaining_blocks, total_words=size(run.remaining_bytes),
         rows=[_row(block) for block in run.blocks.largest(FIRST_ROWS)] if run.blocks else [],
         runtime_total=run.count("runtime_blocks"), runtime_words=size(run.count("runtime_bytes")), listed=listed, notes=notes,
         missing="" if run.blocks else "The program ended in a way that left no time to list its blocks and to keep their contents.",
-        blocks=found, contents=kept)
+        blocks=found, contents=kept, classes=classes)
 
 
 def _chosen(blocks: Blocks) -> List[int]:
@@ -89,7 +90,7 @@ def _least(sizes: memoryview) -> Tuple[int, int]:
     return 0, room
 
 
-def _pack(blocks: Blocks, chosen: List[int], page_site: Sequence[int]) -> Pack:
+def _pack(run: Run, blocks: Blocks, chosen: List[int], page_site: Sequence[int]) -> Pack:
     """Sites are numbered from 1 here, and 0 is none; times are microseconds."""
     pack = Pack()
 
@@ -108,15 +109,21 @@ def _pack(blocks: Blocks, chosen: List[int], page_site: Sequence[int]) -> Pack:
         raise CrunchError(f"{blocks.path} is damaged: a block is of an unknown kind")
     pack.numbers("kind", kinds)
     pack.numbers("flags", column("flags"))
+    distances, roots, texts = holders.holders(run, chosen)
+    if distances:
+        pack.numbers("leak", column("leak"))
+        pack.numbers("holder", distances)
+        pack.numbers("root", roots)
+        pack.texts("roots", texts)
     return pack
 
 
-def _contents(run: Run, blocks: Blocks, chosen: List[int]) -> Tuple[Optional[Pack], List[str]]:
+def _contents(run: Run, blocks: Blocks, chosen: List[int]) -> Tuple[Optional[Pack], List[str], Dict[str, str]]:
     """The kept bytes, in the order of the blocks that have any; `block` is the place of a block among the chosen ones."""
     flags, addresses, sizes = blocks.column("flags"), blocks.column("address"), blocks.column("size")
     with_file = [position for position, number in enumerate(chosen) if flags[number] & reader.BLOCK_CONTENTS]
     if not with_file:
-        return None, []
+        return None, [], {}
     kept = contents.select(run.folder, [(addresses[chosen[position]], sizes[chosen[position]]) for position in with_file])
     pack = Pack()
     pack.numbers("block", with_file, delta=True)
@@ -126,7 +133,8 @@ def _contents(run: Run, blocks: Blocks, chosen: List[int]) -> Tuple[Optional[Pac
     if kept.cut:
         notes.append(f"Of {plural(kept.cut, 'larger block')} the page holds the first {size(kept.limit)}; the files under "
                      f"'heap' hold all bytes that were kept.")
-    return pack, notes
+    first = (int.from_bytes(data[:8], "little") for data in kept.parts if len(data) >= 8)
+    return pack, notes, {f"0x{word:x}": name for word, name in vtables.names(run, first).items()}
 
 
 def _left_out(run: Run, shown: int) -> List[str]:

@@ -5,17 +5,19 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Optional, Tuple
 
-from . import (block_view, crash_view, error_view, overview, reader, snapshot_view, stack_view, suppression_view, thread_view,
+from . import (block_view, crash_view, error_view, leak_view, overview, reader, snapshot_view, stack_view, suppression_view, thread_view,
                time_view)
 from .block_view import BlockView
 from .crash_view import CrashView
 from .error_view import ErrorView
+from .leak_view import LeakView
 from .overview import Step, Worst
 from .processes import Process
 from .run import Run
 from .snapshot_view import SnapshotView
 from .stack_view import StackView
 from .suppression_view import SuppressionView
+from .suppressions import DEFINITE
 from .thread_view import ThreadView
 from .time_view import VERDICTS, TimeView
 from .words import plural, printable, seconds, size
@@ -116,6 +118,7 @@ class Page:
     stacks: Optional[StackView] = None
     crash: Optional[CrashView] = None
     errors: Optional[ErrorView] = None
+    leaks: Optional[LeakView] = None
     time: Optional[TimeView] = None
     threads: Optional[ThreadView] = None
     snapshots: Optional[SnapshotView] = None
@@ -131,7 +134,8 @@ def page(run: Run, version: str, children: Optional[ChildList] = None, parent: s
         title=printable(run.name), subtitle=command(run), version=version, verdict=verdict(run), cards=cards(run), worst=overview.worst(run, stacks),
         steps=overview.steps(run, stacks), notes=notes(run), fatal=fatal(run), blocks=block_view.view(run, stacks.page_site if stacks else []),
         about=about(run), facts={}, views=[], children=children, parent=parent, successor=successor, stacks=stacks,
-        crash=crash_view.view(run, editor), errors=error_view.view(run, editor), time=time_view.view(run, places),
+        crash=crash_view.view(run, editor), errors=error_view.view(run, editor),
+        leaks=leak_view.view(run, stacks, editor), time=time_view.view(run, places),
         threads=thread_view.view(run), snapshots=snapshot_view.view(run, shown),
         suppressions=suppression_view.view(run, with_unused=not parent))
     return replace(made, views=views(run, made), facts=facts(run, made, editor))
@@ -140,7 +144,7 @@ def page(run: Run, version: str, children: Optional[ChildList] = None, parent: s
 def facts(run: Run, made: Page, editor: str) -> Dict[str, Any]:
     """What the scripts know besides the packs."""
     rows = made.snapshots.rows if made.snapshots else []
-    return {"folder": run.cwd, "editor": editor, "kinds": reader.KINDS, "verdicts": [verdict.value for verdict in VERDICTS],
+    return {"folder": run.cwd, "editor": editor, "kinds": reader.KINDS, "classes": made.blocks.classes, "verdicts": [verdict.value for verdict in VERDICTS],
             "snapshots": [[row.column, f"Snapshot {row.number}{f' {row.name}' if row.name else ''}, {row.time}", row.time_us] for row in rows if row.column]}
 
 
@@ -151,6 +155,8 @@ def views(run: Run, made: Page) -> List[View]:
         found.append(View("crash", "Crash" if made.verdict.tone == "bad" else "End", "", made.verdict.tone))
     if made.errors:
         found.append(View("errors", "Errors", f"{made.errors.total:,}", "bad"))
+    if made.leaks:
+        found.append(View("leaks", "Leaks", f"{made.leaks.definite:,}", "bad" if made.leaks.definite else ""))
     if made.stacks and made.stacks.total:
         found += [View("flame", "Flame graph", script=True), View("sites", "Sites", f"{made.stacks.total:,}")]
     if made.time:
@@ -177,15 +183,19 @@ def verdict(run: Run) -> Verdict:
     if run.crashed:
         line = printable(run.fatal.line) if run.fatal else str(run.signal)
         why = f"{_upper(run.crash.sentence)}." if run.crash and run.crash.sentence else ""
-        return Verdict("bad", f"Crashed: {line}", " ".join(filter(None, [why, _errors(run), f"At that moment, {left}"])))
+        return Verdict("bad", f"Crashed: {line}", " ".join(filter(None, [why, _errors(run), _lost(run), f"At that moment, {left}"])))
     if errors:
-        return Verdict("bad", f"{plural(len(errors), 'error')}: {errors[0].headline}", f"{how} {_upper(left)}")
+        return Verdict("bad", f"{plural(len(errors), 'error')}: {errors[0].headline}", " ".join(filter(None, [how, _lost(run), _upper(left)])))
     if run.signal:
         return Verdict("warn", _upper(printable(run.ended_by())), _upper(left))
     if run.end == "snapshot":
         return Verdict("good", "Snapshot of the running program", f"At that moment, {left}")
     if run.end == "exec":
         return Verdict("warn", "Replaced itself with another program", f"At that moment, {left}")
+    if _lost(run):
+        return Verdict("bad", _lost(run)[:-1], f"{how} {_upper(left)}")
+    if run.remaining_blocks and run.leaks and not run.leaks.lost:
+        return Verdict("good", "Nothing is lost: what remained can still be reached", f"{how} {_upper(left)}")
     if run.remaining_blocks:
         return Verdict("warn", left.replace("were still allocated.", "were never freed").replace("was still allocated.", "was never freed"), how)
     return Verdict("good", "Every heap block was freed", how)
@@ -205,6 +215,13 @@ def _ending(run: Run) -> str:
     if run.signal:
         return f"{_upper(printable(run.ended_by()))}."
     return f"The program ended with {printable(run.end).replace('exit', 'exit status')}."
+
+
+def _lost(run: Run) -> str:
+    """'3 definite leaks, 1.2 MiB.'; empty where there are none, or nobody looked."""
+    records = run.leaks.of(DEFINITE) if run.leaks else []
+    lost = sum(record.all_bytes for record in records)
+    return f"{plural(len(records), 'definite leak')}, {size(lost)}." if records else ""
 
 
 def _errors(run: Run) -> str:

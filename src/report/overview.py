@@ -80,6 +80,8 @@ def steps(run: Run, view: Optional[StackView]) -> List[Step]:
         found.append(Step("It crashed.", "#crash", "See why"))
     if run.findings.problems:
         found.append(Step(f"{plural(len(run.findings.problems), 'error')} of memory use.", "#errors", "See where"))
+    if run.leaks and run.leaks.lost:
+        found.append(Step(f"{plural(len(run.leaks.lost), 'call stack')} lost memory, or perhaps did.", "#leaks", "See what, and what hangs under it"))
     if view is None or run.stacks is None:
         return found
     if run.remaining_blocks > 0:

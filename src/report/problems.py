@@ -64,6 +64,7 @@ class Problem:
     details: List[str]
     stacks: List[Tuple[str, List[Frame]]]
     error: Error
+    number: int = 0  # of its item of ERRORS
 
 
 def read(run: "Run") -> List[Problem]:
@@ -78,7 +79,7 @@ def read(run: "Run") -> List[Problem]:
         pcs, marker = walks[node]
         return [frame for pc in [*pcs, marker] for frame in run.symbols.frames(pc)]
 
-    return [_problem(error, frames) for error in found]
+    return [_problem(number, error, frames) for number, error in enumerate(found)]
 
 
 def left_out(run: "Run") -> str:
@@ -104,11 +105,11 @@ def errors(recording: Recording, path: str) -> List[Error]:
 # ---- in words ----
 
 
-def _problem(error: Error, frames: Callable[[int], List[Frame]]) -> Problem:
+def _problem(number: int, error: Error, frames: Callable[[int], List[Frame]]) -> Problem:
     titles = (("here", error.thread, error.stack), ("allocated", error.allocated_thread, error.allocated),
               ("freed", error.freed_thread, error.freed))
     stacks = [(title + (f" by thread {thread}" if thread else ""), frames(node)) for title, thread, node in titles if node]
-    return Problem(KINDS[error.kind], headline(error), error.count, _details(error), [stack for stack in stacks if stack[1]], error)
+    return Problem(KINDS[error.kind], headline(error), error.count, _details(error), [stack for stack in stacks if stack[1]], error, number)
 
 
 def headline(error: Error) -> str:
@@ -221,7 +222,7 @@ HEADLINES: Dict[int, Callable[[Error], str]] = {
 def _details(error: Error) -> List[str]:
     found = [f"{seconds(error.time_ns / 1e9)} after the start" + (f", then {plural(error.count - 1, 'time')} more" if error.count > 1 else "")]
     if error.flags & SKIPPED:
-        found.append("the call was not made; the program went on")
+        found.append("the call was not made")
     if error.changed:
         found.append(f"found    {_hex(error.changed)}")
         found.append(f"expected {_hex(error.expected)}")

@@ -197,6 +197,19 @@ def read_recording(folder: Path) -> Optional[Recording]:
                      facts, arguments)
 
 
+def count_errors(folder: Path) -> int:
+    """The program's errors so far, from the header of `recording` alone; 0 where there is none yet."""
+    try:
+        with open(folder / "recording", "rb") as file:
+            head = file.read(HEADER.size)
+    except OSError:
+        return 0
+    if len(head) < HEADER.size or head[:8] != b"crunch-r":
+        return 0
+    fields = HEADER.unpack(head)
+    return int(fields[-2]) if fields[1] == FORMAT_VERSION else 0
+
+
 def _heads(path: Path) -> Optional[List[bytes]]:
     """Three looks at the header, one after the other. A program that still runs adds first chunks, then items in them, then items that refer to these:
     so the number of items is taken from an earlier look than the chunks, and that of what refers to others from the earliest."""

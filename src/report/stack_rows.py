@@ -50,8 +50,9 @@ def view(run: Run, title: str, stack: List[Frame], editor: str, with_source: boo
     own = [frames.is_own(frame, run.program) for frame in stack]
     found = sources.first_with_source(stack, own, run.cwd) if with_source else None
     changed = bool(found and run.recording and sources.changed_since(found[0], run.cwd, run.recording.start_wall_ns))
+    label = found[0] if found else next((frame for frame, is_own in zip(stack, own) if is_own), stack[0] if stack else None)
     return StackRows(title, [_row(run, frame, is_own, editor) for frame, is_own in zip(stack[:LONGEST], own)], max(0, len(stack) - LONGEST),
-                     frames.line(found[0], run.cwd, 100) if found else "", found[1] if found else [], changed)
+                     frames.line(label, run.cwd, 100) if label else "", found[1] if found else [], changed)
 
 
 def _row(run: Run, frame: Frame, own: bool, editor: str) -> FrameRow:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Dict, List, Optional, Tuple
 
-from . import frames
+from . import frames, holders
 from .pack import Pack
 from .run import Run
 from .stacks import REASONS, Place, Stacks
@@ -133,6 +133,9 @@ def _pack(stacks: Stacks, tree: Tree, shown: List[int], run: Run) -> Pack:
     pack.numbers("site.flags", [RUNTIME if place.is_runtime else 0 for place in places])
     for name, attribute in COLUMNS:
         pack.numbers("site." + name, [getattr(place, attribute) for place in places])
+    lost = holders.lost_bytes(run.leaks, shown)
+    if lost is not None:
+        pack.numbers("site.leaked", lost)
     pack.texts("text", text)
     return pack
 

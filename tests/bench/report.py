@@ -31,6 +31,7 @@ from report import perf_map, reader, run, stacks  # noqa: E402
 FUNCTIONS = 20_000
 CONTENTS = 10_000
 OPENS, CLICKS = 5, 5
+FLAGS_AT = 36  # in a recording's header
 
 
 def make_folder(path: Path, sites: int, blocks: int) -> None:
@@ -62,12 +63,16 @@ def make_folder(path: Path, sites: int, blocks: int) -> None:
     folders.run_folder(path, call_stacks=folders.CallStacks(sites=items, nodes=nodes, pcs=pcs), allocations=10**9, live_blocks=blocks,
                        live_bytes=sum(entry[1] for entry in entries), peak_bytes=sum(entry[1] for entry in entries), peak_blocks=blocks)
     head = (path / "blocks").read_bytes()[:reader.BLOCKS_HEADER.size]
-    magic, version, width, _, pid = reader.BLOCKS_HEADER.unpack(head)
+    magic, version, width, _, pid, *_ = reader.BLOCKS_HEADER.unpack(head)
     with open(path / "blocks", "wb") as file:
-        file.write(reader.BLOCKS_HEADER.pack(magic, version, width, blocks, pid))
-        pack, rest = reader.BLOCK.pack, (0,) * (len(reader.BLOCK.unpack(bytes(reader.BLOCK.size))) - 7)
+        file.write(reader.BLOCKS_HEADER.pack(magic, version, width, blocks, pid, 0, 0))
         for number, (address, size, when, owner, thread, kind) in enumerate(entries):
-            file.write(pack(address, size, when, owner, thread, kind, reader.BLOCK_CONTENTS if number in kept else 0, *rest))
+            leak = pick.choice((1, 1, 1, 2, 3, 4))
+            holder = 1 + max(0, number - int(pick.paretovariate(0.5))) if leak != 4 and number else 0
+            file.write(reader.BLOCK.pack(address, size, when, owner, thread, kind, reader.BLOCK_CONTENTS if number in kept else 0, leak, holder))
+    with open(path / "recording", "r+b") as file:  # the leak check has looked
+        file.seek(FLAGS_AT)
+        file.write(struct.pack("<I", reader.CLASSIFIED))
     (path / "heap").mkdir()
     for number in kept:
         address, size = entries[number][:2]

@@ -137,6 +137,11 @@ def test_distribution_programs_have_no_errors(command, options, folder):
     assert [problem.headline for one in (run_folder, *run_folder.children.values()) for problem in found(one)] == []
 
 
+def test_program_asks(folder):
+    result, run_folder = crunch(folder, target("check"), "asked", options=["--check"])
+    assert result.status == 0 and [problem.kind for problem in found(run_folder)] == ["overrun", "overrun"]
+
+
 def test_usable_size_is_the_requested_one(folder):
     for options in (["--check"], ["--guard"]):
         result, run_folder = crunch(folder, target("check"), "usable", options=options)

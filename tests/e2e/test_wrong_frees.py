@@ -5,7 +5,8 @@ import subprocess
 
 import pytest
 
-from harness import TARGETS, bare, preloaded, target
+import harness
+from harness import CRUNCH, TARGETS, bare, crunch, preloaded, target
 from report import problems, run
 
 NONE = None
@@ -146,3 +147,61 @@ def test_the_first_error_ends_the_program(tmp_path):
     folder.check(errors=1)
     result, folder = preloaded(tmp_path / "twin", [target("wrong_frees"), "double", "twin"], env={"CRUNCH_ABORT_ON_ERROR": "1"})
     assert result.status == 0 and folder.end == "exit 0"
+
+
+# ---- on the terminal ----
+
+
+def test_an_error_is_told_while_the_program_runs(tmp_path):
+    running = harness.start([*CRUNCH, "--out", str(tmp_path / "run"), target("wrong_frees"), "then-waits"], stdin=subprocess.PIPE)
+    line = running.stderr.readline().decode()
+    assert re.match(r"crunch: double free: free\(0x[0-9a-f]+\) of a block of 24 bytes that is freed already$", line)
+    said = "".join(iter(lambda: running.stderr.readline().decode(), "\n"))
+    assert re.search(r"  here by thread 1\n    again \(.*wrong_frees.c:\d+\)\n    double_free .*\n    then_waits .*\n    main .*\n"
+                     r"  allocated by thread 1\n    make .*\n(    .*\n)+  freed by thread 1\n    drop ", said)
+    assert running.poll() is None
+    result = harness.finish(running, stdin=b"")
+    assert result.stdout == b"went on\n" and result.stderr.startswith(b"=== crunch ===\n1 error, written to ")
+
+
+def test_the_file_holds_what_the_terminal_does_not(tmp_path):
+    result, folder = crunch(tmp_path / "run", target("wrong_frees"), "many", options=["--max-errors", "2"])
+    assert result.said.count("crunch: wrong free: ") == 2 and "more errors are only counted here" in result.said
+    assert f"\n5 errors, 25 times in all, written to {tmp_path}/run/errors\n" in result.said
+    text = (tmp_path / "run" / "errors").read_text()
+    assert text.count("wrong free: ") == 5 and text.count("then 4 times more") == 5 and text.count("    main (") == 10
+    (tmp_path / "run" / "errors").unlink()
+    bare([*CRUNCH, "--report", str(tmp_path / "run")])
+    assert (tmp_path / "run" / "errors").read_text() == text
+    folder.check(errors=25)
+
+
+def test_errors_of_a_child_are_told_with_its_number(tmp_path):
+    result, folder = crunch(tmp_path / "run", target("wrong_frees"), "in-child")
+    child, = folder.children.values()
+    assert f"crunch: process {child.count('pid')} (wrong_frees): double free: " in result.said
+    assert "\n1 error in child processes\n" in result.said
+    assert (child.path / "errors").exists() and not (folder.path / "errors").exists()
+
+
+def test_quiet_is_quiet(tmp_path):
+    result, folder = crunch(tmp_path / "run", target("wrong_frees"), "double", options=["-q"])
+    assert result.said == "" and folder.count("errors") == 1 and (folder.path / "errors").exists()
+
+
+def test_what_is_suppressed_is_not_told(tmp_path):
+    (tmp_path / "known").write_text("{\n known\n Memcheck:Free\n fun:free\n fun:again\n}\n")
+    result, folder = crunch(tmp_path / "run", target("wrong_frees"), "double", options=["--suppressions", str(tmp_path / "known")])
+    assert "double free" not in result.said and "suppressed: 1 error" in result.said
+    assert not (folder.path / "errors").exists()
+
+
+def test_a_program_without_any_hears_nothing(tmp_path):
+    result, folder = crunch(tmp_path / "run", target("wrong_frees"), "double", "twin")
+    assert "error" not in result.said and not (folder.path / "errors").exists()
+
+
+def test_abort_on_error_is_an_option(tmp_path):
+    result, folder = crunch(tmp_path / "run", target("wrong_frees"), "double", options=["--abort-on-error"])
+    assert result.status == 128 + 6 and "crunch: SIGABRT aborted: --abort-on-error: double free by free\n" in result.said
+    assert result.said.index("crunch: double free: ") < result.said.index("crunch: SIGABRT")

@@ -33,7 +33,7 @@ def recorded(tmp_path, monkeypatch):
     return make
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
     import browser
 

@@ -7,7 +7,7 @@ const path = require("node:path");
 const vm = require("node:vm");
 
 const context = vm.createContext({ TextDecoder, TextEncoder, URLSearchParams, Intl });
-for (const name of ["format", "data", "order", "stacks", "flame_tree", "bytes", "hash", "blocks", "chart", "histograms"]) {
+for (const name of ["format", "data", "order", "stacks", "flame_tree", "bytes", "hash", "blocks", "chart", "histograms", "leaks"]) {
   vm.runInContext(fs.readFileSync(path.join(__dirname, "../../templates", name + ".js"), "utf8"), context);
 }
 const { sizeWords, timeWords, shareWords, parseSize, shortName, editorLink, readColumns, orderBy, lastNotAbove, holdsBytes, wantedBytes, readStacks, stackText,
@@ -164,4 +164,13 @@ test("histograms: buckets as the recording has them", () => {
   assert.deepEqual(plain(context.lifeBars(found.filled)), [["< 4.2 ms", 2, "2 blocks lived 1.0 ms to 4.2 ms"]]);
   assert.deepEqual(plain(context.sizeBars(found.filled)).map((bar) => bar[2]), ["3 blocks of 0 bytes to 1 byte", "0 blocks of 2 bytes to 3 bytes", "0 blocks of 4 bytes to 7 bytes", "4 blocks of 8 bytes to 15 bytes"]);
   assert.equal(context.resizeWords(found), "grew 2,048 times, shrank 2,048 times, 2.0 KiB copied, one block 255 or more times");
+});
+
+test("who holds which block, to the root, also in a circle", () => {
+  const blocks = { holder: [3, -1, -1, 0, 1, -1], root: [0, 0, 0, 2, 0, 0], roots: ["a root", "cache in tour"] };
+  // 0 by 3, 1 by 0, 2 by 1, 3 by a root, 4 by 5, 5 by 4
+  const held = context.readHolders(blocks);
+  assert.deepEqual([0, 1, 3, 4].map((block) => plain(context.heldBy(held, block))), [[1], [2], [0], [5]]);
+  assert.deepEqual(plain(context.holdersOf(blocks, 2)), { path: [1, 0, 3], root: "cache in tour" });
+  assert.deepEqual(plain(context.holdersOf(blocks, 4)), { path: [5], root: "" });
 });

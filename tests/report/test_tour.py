@@ -17,10 +17,10 @@ pytestmark = [browser.needed, pytest.mark.skipif(not harness.LIBRARY.exists(), r
 
 @pytest.fixture(scope="module")
 def tour(tmp_path_factory):
-    """The tour's run folders: as it ends, and as it crashes."""
+    """The tour's run folders: as it ends, with wrong frees, and as it crashes."""
     folder = tmp_path_factory.mktemp("tour")
     found = {}
-    for end, options in (("ends", ("--snapshot-every", "20ms")), ("crash", ())):
+    for end, options in (("ends", ("--snapshot-every", "20ms")), ("errors", ()), ("crash", ())):
         result, run = harness.crunch(folder / end, harness.target("tour"), end, options=options)
         assert run.path.joinpath("report.html").exists(), result.said
         found[end] = run.path
@@ -55,10 +55,45 @@ def text(page, view):
 
 def test_the_overview_says_what_went_wrong(tour, page):
     said = text(page(tour["ends"], "overview"), "overview")
-    assert "heap blocks of" in said and "were never freed" in said and "The program ended with exit status 0" in said
+    assert "1 definite leak, 11.7 KiB" in said and "The program ended with exit status 0" in said
     assert "fill_cache" in said and "(*cache)[" in said and "← main" in said
-    assert "See by which calls they were allocated" in said
+    assert "See by which calls they were allocated" in said and "See what, and what hangs under it" in said
     assert "Crashed: SIGSEGV illegal access" in text(page(tour["crash"], "overview"), "overview")
+
+
+def test_errors_have_their_stacks_side_by_side(tour, page):
+    assert "3 errors: double free" in text(page(tour["errors"], "overview"), "overview")
+    view = page(tour["errors"], "errors")
+    said = text(view, "errors")
+    assert "Double free: free(0x" in said and "Mismatched free" in said and "8 bytes inside a block of 24 bytes" in said
+    first = view.locator(".errors > li").first
+    assert [title.split(" by")[0] for title in first.locator("h4").all_inner_texts()] == ["Here", "Allocated", "Freed"]
+    assert "free(twice);" in first.locator(".marked").first.inner_text()
+    assert "wrong_frees" in first.locator(".stack").nth(1).locator(".own .function").first.inner_text()
+
+
+def test_leaks_by_kind_with_what_they_hold(tour, page):
+    view = page(tour["ends"], "leaks")
+    first = view.locator("#leaks .records > li").first
+    assert "40 bytes in 1 block, and 11.7 KiB in 299 blocks through it" in first.inner_text() and "make_list" in first.inner_text()
+    for number in range(3):
+        first.locator(".forest summary").nth(number).click()
+        browser.expect(first.locator(".forest summary")).to_have_count(number + 2)
+    first.locator(".forest a").last.click()
+    ready(view, "blocks")
+    said = view.locator("#blocks .beside").inner_text()
+    assert "It is indirectly lost" in said and "held by 0x" in said and "It holds 1 block" in said
+    view.evaluate("location.hash = '#sites?find=draw'")
+    ready(view, "sites")
+    view.locator("#grid-sites .grid-row", has_text="16 bytes").first.click()
+    view.get_by_role("link", name="Its 1 block").click()
+    ready(view, "blocks")
+    view.locator("#grid-blocks .grid-row").click()
+    said = view.locator("#blocks .beside").inner_text()
+    assert "It is still reachable" in said and "(anonymous namespace)::Square" in said and "picture in tour" in said
+    view.evaluate("location.hash = '#flame?by=leaked'")
+    ready(view, "flame")
+    assert view.locator(".bar").first.get_attribute("aria-label") == "all: 11.7 KiB, 100 %"
 
 
 def test_the_crash_is_drawn_and_explained(tour, page):
@@ -143,7 +178,18 @@ def test_threads_have_names_and_lead_to_their_blocks(tour, page):
     assert "thread=" in view.url and view.locator("#grid-blocks .grid-row").count() >= 1
 
 
-VIEWS = {"ends": ["overview", "flame", "flame?up=1&find=cache", "sites?site=0", "time", "time?show=rate", "blocks", "snapshots", "threads", "about"], "crash": ["overview", "crash"]}
+def test_objects_have_the_names_of_their_classes(tour, page):
+    view = page(tour["ends"], "sites?find=draw")
+    view.locator("#grid-sites .grid-row", has_text="24 bytes").first.click()
+    view.get_by_role("link", name="Its 1 block").click()
+    ready(view, "blocks")
+    view.locator("#grid-blocks .grid-row").click()
+    said = text(view, "blocks")
+    assert "(anonymous namespace)::Square" in said
+    assert "(anonymous namespace)::Circle" in view.locator(".beside .values").last.inner_text()
+
+
+VIEWS = {"ends": ["overview", "leaks", "flame", "flame?up=1&find=cache", "sites?site=0", "time", "time?show=rate", "blocks", "snapshots", "threads", "about"], "errors": ["errors"], "crash": ["overview", "crash"]}
 
 
 @pytest.mark.parametrize("scheme, width, rules", [("light", 1366, "{}"), ("dark", 1366, "{runOnly: ['color-contrast']}"), ("light", 390, "{}")])

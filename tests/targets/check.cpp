@@ -102,6 +102,19 @@ static void threads()
         pthread_join(one, NULL);
 }
 
+extern "C" size_t crunch_tracker_check(void) __attribute__((weak));
+
+static void asked()
+{
+    char *block = (char *)malloc(24);
+    if (!crunch_tracker_check || crunch_tracker_check() != 0)
+        return;
+    block[OFF(24, 23)] = 'x';
+    if (crunch_tracker_check() != (good ? 0 : 1))
+        exit(9);
+    free(block);
+}
+
 static void usable()
 {
     char *block = (char *)malloc(33);
@@ -283,6 +296,7 @@ static const struct {
     {"by_recv", by_recv},
     {"by_fgets", by_fgets},
     {"by_fortified", by_fortified},
+    {"asked", asked},
     {"usable", usable},
     {"glibc", glibc},
     {"resize", resize},

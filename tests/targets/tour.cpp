@@ -37,6 +37,7 @@ struct Node {
 
 std::map<std::string, std::vector<int>> *cache;
 Square *picture;
+void *kept_by_threads[2];
 
 void fill_cache(int from, int count)
 {
@@ -89,8 +90,9 @@ void worker(const char *name)
     pthread_setname_np(pthread_self(), name);
 #endif
     churn(5000);
-    void *volatile kept = malloc(1000);
+    void *kept = malloc(1000);
     memset(kept, 'k', 1000);
+    kept_by_threads[name[0] == 'p'] = kept;
 }
 
 }  // namespace

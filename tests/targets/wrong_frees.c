@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static char global[64];
@@ -183,6 +184,41 @@ static void repeated(void)
         again(twin ? NULL : block);
 }
 
+static void then_waits(void) // for input, as a server does
+{
+    char byte;
+    double_free();
+    while (read(0, &byte, 1) > 0)
+        ;
+}
+
+static void in_child(void)
+{
+    pid_t child = fork();
+    if (!child) {
+        double_free();
+        exit(0);
+    }
+    waitpid(child, NULL, 0);
+}
+
+static void many(void) // more than the terminal shows
+{
+    for (int i = 0; i < 25; i++) {
+        char *block = make(1000);
+        uintptr_t depth = i;
+        void *volatile inside_it = block + 16;
+        switch (depth % 5) { // at five places, five times each
+        case 0: drop(inside_it); break;
+        case 1: drop(inside_it); break;
+        case 2: drop(inside_it); break;
+        case 3: drop(inside_it); break;
+        default: drop(inside_it);
+        }
+        drop(block);
+    }
+}
+
 extern void *__libc_malloc(size_t size);
 extern void __libc_free(void *block);
 static void other_names(void) // of the same functions
@@ -227,6 +263,9 @@ static const struct {
     {"negative-aligned", negative_aligned},
     {"merely-large", merely_large},
     {"repeated", repeated},
+    {"then-waits", then_waits},
+    {"in-child", in_child},
+    {"many", many},
     {"other-names", other_names},
 };
 

@@ -181,8 +181,6 @@ static bool follows_chains_of_realloc(void)
 
 /* ---- series ---- */
 
-static const struct cr_history_kind series = {CR_SECTION_SERIES, CR_SERIES_HALF, NULL};
-
 static __attribute__((noinline)) void deep(struct cr_thread *thread, size_t block, size_t size, int depth)
 {
     if (depth)
@@ -216,8 +214,8 @@ static bool series_lists_the_largest(void)
         pthread_create(&thread[n - 1], NULL, allocate, &first_block[n - 1]);
         while (cr_recording_totals().allocations < n * BLOCKS)
             sched_yield();
-        right = cr_series_point(n) && cr_history_count(&series) == n;
-        const struct cr_series_point *point = cr_history_entry(&series, (uint32_t)n - 1);
+        right = cr_series_point(n) && cr_history_count(&cr_series_points) == n;
+        const struct cr_series_point *point = cr_history_entry(&cr_series_points, (uint32_t)n - 1);
         uint64_t sum = 0, least = UINT64_MAX;
         for (uint32_t i = 0; i < point->count; i++) {
             sum += point->top[i].bytes;

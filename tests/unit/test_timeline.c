@@ -243,6 +243,7 @@ static bool threads_share_the_peak(void)
     bool right = tracker_start();
     cr_timeline_start();
     threads_run(THREADS, churn, seeds, sizeof seeds[0]);
+    right = right && cr_timeline_prepare_end();
     cr_timeline_end();
     int64_t most = 0;
     for (uint32_t i = 0; right && i < points(); i++) {
@@ -266,9 +267,28 @@ static bool short_run_has_points(void)
         alloc(thread, i, 100);
     cr_recording_hand_in(thread->slot);
     cr_leave(thread);
+    right = right && cr_timeline_prepare_end();
     cr_timeline_end();
     right = right && points() >= 3 && point(0)->allocations == 0 && point(points() - 1)->allocations == 3000 &&
             point(points() - 1)->live_bytes == 300000;
+    return tracker_end() && right;
+}
+
+/* What a signal handler meets that has interrupted its thread in the middle of an append, or of a point. */
+static bool the_end_waits_for_nobody_for_ever(void)
+{
+    bool right = tracker_start();
+    cr_timeline_start();
+    cr_lock(&cr_recording_lock);
+    while (right && !cr_history_is_full(&cr_timeline_points)) {
+        right = cr_timeline_prepare_end(); /* there is room, so the lock is not wanted */
+        cr_timeline_end();
+    }
+    right = right && points() > 10 && !cr_timeline_prepare_end();
+    cr_unlock(&cr_recording_lock);
+    right = right && cr_timeline_prepare_end(); /* the refusal has left nothing behind */
+    right = right && !cr_timeline_prepare_end();
+    cr_timeline_end();
     return tracker_end() && right;
 }
 
@@ -298,6 +318,7 @@ int main(void)
     test_extremes();
     ok(in_child(threads_share_the_peak), "with several threads points are in order, and the highest is the peak");
     ok(in_child(short_run_has_points), "a run of a millisecond has points between its start and end");
+    ok(in_child(the_end_waits_for_nobody_for_ever), "the last point is left out where a lock is held for good");
     ok(in_child(waits_for_nobody), "no point is taken before one is due");
     return tap_done();
 }

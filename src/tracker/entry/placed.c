@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "services/recording.h"
+
 #define ALIGN 16u /* the allocator's own */
 
 static void *allocate(size_t size, bool zeroed) { return zeroed ? CR_CALL(calloc)(1, size) : CR_CALL(malloc)(size); }
@@ -92,4 +94,18 @@ bool cr_hooks_resize_unseen(void *block, size_t size, void **result)
     if (*result || frees)
         cr_placed_free_unseen(block);
     return true;
+}
+
+size_t crunch_tracker_check(void)
+{
+    struct cr_thread *thread = cr_hook_enter();
+    if (!thread)
+        return 0;
+    int saved = errno;
+    uint64_t before = atomic_load(&cr_recording->errors);
+    cr_placement_check_all(thread);
+    size_t found = (size_t)(atomic_load(&cr_recording->errors) - before);
+    errno = saved;
+    cr_leave(thread);
+    return found;
 }

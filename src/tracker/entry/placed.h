@@ -33,6 +33,9 @@ bool cr_hooks_free_placed(struct cr_thread *thread, void *block, const char *fun
 bool cr_hooks_resize_placed(struct cr_thread *thread, void *block, size_t size, const char *function,
                             struct cr_unwind_start *start, void **result);
 
+/* For the program itself: looks at all placed blocks now, and returns how many errors that adds; 0 without --check and --guard. */
+__attribute__((visibility("default"))) size_t crunch_tracker_check(void);
+
 /* realloc by a thread that cannot enter. */
 bool cr_hooks_resize_unseen(void *block, size_t size, void **result);
 

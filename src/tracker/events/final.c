@@ -308,10 +308,12 @@ void cr_final_write(const char *folder, const struct cr_end *end)
     struct cr_os_stop others = {.count = 0};
     if (signal)
         write_short_fatal(folder, end);
+    bool last_point = !(header->flags & CR_RUN_SNAPSHOT) && cr_timeline_prepare_end();
     bool stopped = !cr_os_threads_stop(goes_on, &others);
     cr_recording_each_slot(hand_in, NULL);
-    if (!(header->flags & CR_RUN_SNAPSHOT)) {
+    if (last_point)
         cr_timeline_end();
+    if (!(header->flags & CR_RUN_SNAPSHOT)) {
         cr_thread_info_name_all();
         header->max_rss_bytes = cr_os_max_rss();
     }

@@ -84,16 +84,32 @@ static bool thin(const struct cr_history_kind *kind)
     return true;
 }
 
+/* The item of the next entry. */
+static uint32_t next_item(const struct cr_history_kind *kind)
+{
+    return item_of(kind, cr_history_count(kind), LOAD(cr_history(kind)->state) & 1);
+}
+
+bool cr_history_is_full(const struct cr_history_kind *kind)
+{
+    return cr_history_count(kind) == 2 * kind->half ||
+           next_item(kind) >= LOAD(cr_recording->sections[kind->section].used);
+}
+
+bool cr_history_reserve(const struct cr_history_kind *kind)
+{
+    if (cr_history_count(kind) == 2 * kind->half && !thin(kind))
+        return false;
+    return room_for(kind, next_item(kind));
+}
+
 bool cr_history_add(const struct cr_history_kind *kind, const void *entry)
 {
     struct cr_history *history = cr_history(kind);
-    if (cr_history_count(kind) == 2 * kind->half && !thin(kind))
+    if (!cr_history_reserve(kind))
         return false;
     uint64_t state = LOAD(history->state);
-    uint32_t number = (uint32_t)(state >> 1);
-    if (!room_for(kind, item_of(kind, number, state & 1)))
-        return false;
-    memcpy(at(kind, number, state & 1), entry, entry_bytes(kind));
+    memcpy(at(kind, (uint32_t)(state >> 1), state & 1), entry, entry_bytes(kind));
     atomic_store_explicit(&history->state, state + 2, memory_order_release);
     return true;
 }

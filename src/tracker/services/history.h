@@ -23,7 +23,11 @@ static inline struct cr_history *cr_history(const struct cr_history_kind *kind)
 uint32_t cr_history_count(const struct cr_history_kind *kind);
 /* The entry of a number below the count. */
 void *cr_history_entry(const struct cr_history_kind *kind, uint32_t number);
-/* false: no memory for it. */
+/* Makes room for one more entry; false: no memory. */
+bool cr_history_reserve(const struct cr_history_kind *kind);
+/* Whether that would have to take the recording lock. */
+bool cr_history_is_full(const struct cr_history_kind *kind);
+/* false: no memory for it. Takes no lock after cr_history_reserve. */
 bool cr_history_add(const struct cr_history_kind *kind, const void *entry);
 
 #endif

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "platform/platform.h"
-#include "services/history.h"
 #include "state/call_tree.h"
 #include "base/banned.h"
 
@@ -29,7 +28,7 @@ static struct {
 
 static void keep_last(void *entry, const void *next) { memcpy(entry, next, sizeof(struct cr_series_point)); }
 
-static const struct cr_history_kind series = {CR_SECTION_SERIES, CR_SERIES_HALF, keep_last};
+const struct cr_history_kind cr_series_points = {CR_SECTION_SERIES, CR_SERIES_HALF, keep_last};
 
 /* ---- places ---- */
 
@@ -133,10 +132,10 @@ static void keep(struct cr_series_point *point, const struct cr_series_entry *en
 void cr_series_start(void)
 {
     release();
-    STORE(cr_history(&series)->interval_ns, FIRST_INTERVAL_NS);
+    STORE(cr_history(&cr_series_points)->interval_ns, FIRST_INTERVAL_NS);
 }
 
-uint64_t cr_series_interval(void) { return LOAD(cr_history(&series)->interval_ns); }
+uint64_t cr_series_interval(void) { return LOAD(cr_history(&cr_series_points)->interval_ns); }
 
 bool cr_series_point(uint64_t time_ns)
 {
@@ -153,5 +152,5 @@ bool cr_series_point(uint64_t time_ns)
         point.places++;
         keep(&point, &entry);
     }
-    return cr_history_add(&series, &point);
+    return cr_history_add(&cr_series_points, &point);
 }

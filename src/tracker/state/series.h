@@ -5,7 +5,9 @@
 #ifndef CR_STATE_SERIES_H
 #define CR_STATE_SERIES_H
 
-#include "services/recording.h"
+#include "services/history.h"
+
+extern const struct cr_history_kind cr_series_points;
 
 /* Of a recording just started or forked. */
 void cr_series_start(void);

@@ -122,14 +122,39 @@ void cr_timeline_start(void)
     atomic_store(&state.taking, false);
 }
 
-void cr_timeline_end(void)
+static bool is_patient(int tries)
 {
     struct timespec pause = {0, 1000000};
-    for (int i = 0; atomic_exchange(&state.taking, true); i++) {
-        if (i == END_TRIES) /* by a thread that hangs, or the one that this signal handler interrupted */
-            return;
+    if (tries < END_TRIES)
         nanosleep(&pause, NULL);
-    }
+    return tries < END_TRIES;
+}
+
+/* Whether nobody holds the recording lock for good: the thread that this signal handler interrupted, say. */
+static bool lock_comes_free(void)
+{
+    for (int i = 0; !cr_lock_try(&cr_recording_lock); i++)
+        if (!is_patient(i))
+            return false;
+    cr_unlock(&cr_recording_lock);
+    return true;
+}
+
+bool cr_timeline_prepare_end(void)
+{
+    for (int i = 0; atomic_exchange(&state.taking, true); i++)
+        if (!is_patient(i))
+            return false;
+    bool full = cr_history_is_full(&cr_timeline_points) || cr_history_is_full(&cr_series_points);
+    bool room = !full ||
+                (lock_comes_free() && cr_history_reserve(&cr_timeline_points) && cr_history_reserve(&cr_series_points));
+    if (!room)
+        atomic_store(&state.taking, false);
+    return room;
+}
+
+void cr_timeline_end(void)
+{
     state.resident_due = 0;
     take(true);
     atomic_store(&state.taking, false);

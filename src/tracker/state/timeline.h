@@ -36,7 +36,10 @@ static inline void cr_timeline_early(struct cr_slot *slot)
 
 /* The first point: of a recording just started, or of one just forked. */
 void cr_timeline_start(void);
-/* The last one, all slots handed in. May be called from a signal handler. */
+/* The last one, in two steps, around what keeps other threads from running: the first waits a little for those that take a point or
+ * hold the recording lock, and makes room; false: there will be no last point. The second is for when all slots are handed in, and takes
+ * no lock. Both may be called from a signal handler. */
+bool cr_timeline_prepare_end(void);
 void cr_timeline_end(void);
 
 #endif

@@ -1,0 +1,73 @@
+"""What is lost, as the page shows it: records by kind with their stacks; who holds which block, for the scripts."""
+
+from dataclasses import dataclass
+from typing import Dict, List, Optional, Tuple
+
+from . import leaks, stack_rows
+from .leaks import WORDS, Leaks, Record
+from .run import Run
+from .stack_rows import StackRows
+from .stack_view import StackView
+from .suppressions import DEFINITE, INDIRECT, POSSIBLE, REACHABLE
+from .words import plural, size
+
+PAGE_RECORDS = {DEFINITE: 100, POSSIBLE: 50, REACHABLE: 30}
+MEANINGS = {
+    DEFINITE: "nothing points at them any more", INDIRECT: "only lost blocks point at them", POSSIBLE: "something points into them, nothing at their beginning",
+    REACHABLE: "they can still be reached",
+}
+TITLES = {DEFINITE: "Definitely lost", POSSIBLE: "Possibly lost", REACHABLE: "Still reachable"}
+
+
+@dataclass(frozen=True)
+class KindRow:
+    """A line of the table of kinds."""
+
+    name: str
+    meaning: str
+    bytes: int
+    blocks: str
+
+
+@dataclass(frozen=True)
+class RecordRow:
+    """The blocks of one kind from one call stack; site: its number in the page, -1: not there."""
+
+    amount: str
+    stack: StackRows
+    site: int
+    leak: int
+
+
+@dataclass(frozen=True)
+class LeakView:
+    """Records by kind, largest first."""
+
+    definite: int
+    kinds: List[KindRow]
+    groups: List[Tuple[str, List[RecordRow]]]
+    notes: List[str]
+
+
+def view(run: Run, stacks: Optional[StackView], editor: str) -> Optional[LeakView]:
+    """The page's leaks; None where nothing is left, or nobody looked."""
+    found = run.leaks
+    if found is None or not any(total.blocks for total in found.totals.values()):
+        return None
+    groups, notes = [], []
+    numbers = {place: number for number, place in enumerate(stacks.shown)} if stacks else {}
+    for kind, most in PAGE_RECORDS.items():
+        records = found.of(kind)
+        if records:
+            groups.append((TITLES[kind], [_row(run, found, record, numbers, editor) for record in records[:most]]))
+        if len(records) > most:
+            left_out = sum(record.bytes for record in records[most:])
+            notes.append(f"{WORDS[kind].capitalize()}: the {most} largest of {plural(len(records), 'record')} are here; the others have {size(left_out)}. "
+                         f"The sites have them all.")
+    kinds = [KindRow(WORDS[kind], MEANINGS[kind], found.totals[kind].bytes, f"{found.totals[kind].blocks:,}") for kind in (DEFINITE, INDIRECT, POSSIBLE, REACHABLE)]
+    return LeakView(len(found.of(DEFINITE)), kinds, groups, notes)
+
+
+def _row(run: Run, found: Leaks, record: Record, numbers: Dict[int, int], editor: str) -> RecordRow:
+    stack = stack_rows.view(run, "", found.frames(record), editor, with_source=record.kind != REACHABLE)
+    return RecordRow(leaks.amount(record), stack, numbers.get(record.site, -1), leaks.KINDS.index(record.kind))
