@@ -71,7 +71,7 @@ class Target:
 
 
 TARGETS_COMPARED = (
-    Target("wrong_frees.c", "Wrong frees", harmless=("merely-large",)),
+    Target("wrong_frees.c", "Wrong frees", harmless=("merely-large",), other=("many", "in-child", "then-waits")),
     Target("wrong_deletes.cpp", "Wrong deletes", harmless=("wide", "own")),
     Target("check.cpp", "Writes and reads that go wrong", modes=((), ("--check",), ("--guard",), ("--guard", "--guard-below")),
            harmless=("usable", "glibc", "resize")),
