@@ -110,12 +110,13 @@ static void follow_modules(const struct cr_os_mapping *mapping)
 static void add_range(const struct cr_os_mapping *mapping)
 {
     bool constant = mapping->flags & CR_OS_FILE && !(mapping->flags & CR_OS_WRITE);
-    struct cr_leak_range *last = (struct cr_leak_range *)cr_leak_roots.ranges.items + cr_leak_roots.ranges.count - 1;
-    if (cr_leak_roots.ranges.count && last->end == mapping->start && last->constant == constant) {
-        last->end = mapping->end;
+    size_t count = cr_leak_roots.ranges.count;
+    struct cr_leak_range *range = cr_leak_roots.ranges.items;
+    if (count && range[count - 1].end == mapping->start && range[count - 1].constant == constant) {
+        range[count - 1].end = mapping->end;
         return;
     }
-    struct cr_leak_range *range = cr_leak_append(&cr_leak_roots.ranges, sizeof *range);
+    range = cr_leak_append(&cr_leak_roots.ranges, sizeof *range);
     if (range)
         *range = (struct cr_leak_range){mapping->start, mapping->end, constant};
 }
