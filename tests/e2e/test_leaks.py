@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from harness import crunch, preloaded, target
+from harness import bare, crunch, preloaded, target
 from report import run as runs
 from report.words import size
 
@@ -94,3 +94,21 @@ def test_as_memcheck(case, tmp_path):
                           ("possibly_lost", "possibly lost"), ("still_reachable", "still reachable")):
             expected = f"{text}: {folder.count(key + '_bytes'):,} bytes in {folder.count(key + '_blocks'):,} blocks"
             assert expected in said or (not folder.count(key + "_blocks") and "no leaks are possible" in said), said
+
+
+@pytest.mark.parametrize("compiler", ("gcc", "clang"))
+def test_program_tells(compiler, tmp_path):
+    if not shutil.which(compiler):
+        pytest.skip(f"{compiler} is not here")
+    program = target("said", "-Wall", "-Wextra", "-Werror", compiler=compiler)
+    assert bare([program]).status == 0, "without crunch the functions do nothing"
+    result, folder = preloaded(tmp_path, [program, "crunch"])
+    assert result.status == 0
+    assert classes(folder) == {1001: REACHABLE, 1002: REACHABLE, 1003: DEFINITE, 1004: DEFINITE}
+    folder.check()
+
+
+def test_program_tells_in_cxx(tmp_path):
+    program = target("said_cxx", "-Wall", "-Wextra", "-Werror")
+    assert bare([program]).status == 0
+    assert preloaded(tmp_path, [program])[0].status == 1

@@ -91,8 +91,9 @@ def test_storm(folder):
     """A hundred snapshots of four threads that do nothing but allocate and free."""
     with running(folder, target("snapshots"), "storm", "60", CRUNCH_HEAP_LIMIT="1000000") as process:
         wait_until(lambda: summary.live(asked(folder).recording)[1] >= 1200)
+        found = asked(folder)
         for _ in range(100):
-            request.ask(asked(folder))
+            request.ask(found)
         result = finish(process, stdin=b"x")
     assert (result.status, result.stdout) == (0, b"0 0 0 0\n"), "SIGCHLDs, children, fork handlers, errors"
     Folder(folder).check()
@@ -101,6 +102,8 @@ def test_storm(folder):
         snapshot = runs.load(folder / "snapshots" / name)
         assert abs(snapshot.count("live_blocks") - len(snapshot.blocks)) <= 8, "each thread may be in the middle of an event"
         assert snapshot.stacks.places and snapshot.count("heap_left_out_files") + snapshot.count("heap_files") >= 900
+        classes = reader.read_pairs(folder / "snapshots" / name / "stats")
+        assert int(classes["still_reachable_blocks"]) >= 900 and int(classes["definitely_lost_blocks"]) <= 8, "held by other threads' stacks"
     assert counters(folder).dropped == 0
 
 
@@ -108,7 +111,7 @@ def test_at_peak(folder):
     result, run = crunch(folder, target("snapshots"), "grow", "32", options=["--snapshot-at-peak", "--no-heap"])
     assert result.status == 0
     taken = snapshots.list(runs.load(folder))
-    assert len(taken) >= 10 and {found.trigger for found in taken} == {"peak"}
+    assert len(taken) >= 8 and {found.trigger for found in taken} == {"peak"}
     peaks = [found.peak_bytes for found in taken]
     assert all(after >= before * 1.1 - 2048 for before, after in zip(peaks, peaks[1:])), peaks
     assert peaks[-1] * 1.2 > run.count("peak_bytes") and f"{len(taken)} snapshots in {folder}" in result.said
@@ -122,6 +125,18 @@ def test_on_signal(folder):
         result = finish(process, stdin=b"")
     assert (result.status, result.stdout) == (0, b"0 0\n")
     assert snapshots.list(runs.load(folder))[0].trigger == "signal"
+
+
+def test_program_asks_itself(folder):
+    assert bare([target("snapshots"), "call"]).status == 0, "without crunch there is nobody to call"
+    result, _ = crunch(folder, target("snapshots"), "call")
+    assert result.status == 3
+    taken = snapshots.list(runs.load(folder))
+    assert [(found.number, found.trigger, found.name) for found in taken] == [
+        (1, "program", "first"), (2, "program", "second of three"), (3, "program", "")]
+    assert [sorted(size for kind, size in Folder(found.folder).kinds()) for found in taken] == [[1000], [1000, 1001], [1000, 1001, 1002]]
+    last = runs.load(taken[-1].folder)
+    assert reader.read_pairs(last.folder / "stats")["definitely_lost_blocks"] == "2", "classified in the copy: the last is in a variable"
 
 
 def test_program_own_handler_wins(folder):

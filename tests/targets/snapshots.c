@@ -4,6 +4,7 @@
  *   sleep MIB [own]: allocates as much in one block, then sleeps until its standard input ends; own: has a handler for SIGUSR1
  *   cost MIB: the same; then the processor time in ms that it took to sleep
  *   places: allocates at ever new call stacks, until its standard input ends
+ *   call: takes three itself; the exit status is how many it got
  *   fork: a child that sleeps, and waits for it */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -73,8 +74,8 @@ static int grow(int mib)
     for (int i = 0; i < mib * 16; i++) {
         char *block = malloc(65536);
         memset(block, 1, 65536);
-        if (i % 64 == 0)
-            usleep(10000);
+        if (i % 16 == 0)
+            usleep(30000);
     }
     return 0;
 }
@@ -139,6 +140,21 @@ static int places(void)
     return 0;
 }
 
+int crunch_snapshot(const char *name) __attribute__((weak));
+
+static int caller(void)
+{
+    int taken = 0;
+    for (int i = 0; i < 3; i++) {
+        char *volatile block = malloc(1000 + (size_t)i);
+        errno = 77;
+        taken += crunch_snapshot ? crunch_snapshot(i ? i == 1 ? "second\nof three" : NULL : "first") : 0;
+        if (errno != 77 || !block)
+            return 9;
+    }
+    return taken;
+}
+
 static int forker(void)
 {
     pid_t child = fork();
@@ -160,6 +176,8 @@ int main(int argc, char **argv)
         return grow(number);
     if (!strcmp(way, "fork"))
         return forker();
+    if (!strcmp(way, "call"))
+        return caller();
     if (!strcmp(way, "places"))
         return places();
     if (!strcmp(way, "cost"))

@@ -1,15 +1,19 @@
 /* leaks.c - see leaks.h. */
 #include "events/leaks.h"
 
+#include <errno.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 
 #include "events/leak_index.h"
 #include "events/leak_roots.h"
+#include "state/modules.h"
 #include "base/banned.h"
 
 #define FIRST_SUMS 1024u
 #define IGNORED_MOST 16384u
+#define WAITS_MS 10000
 
 static struct {
     struct cr_leak_sum *sum; /* hash table by site and class; leak UNKNOWN: free */
@@ -145,6 +149,8 @@ bool cr_leaks_gather(const struct cr_os_registers *self, const struct cr_os_stop
     return leaks.gathered;
 }
 
+bool cr_leaks_gathered(void) { return leaks.gathered; }
+
 bool cr_leaks_scan(bool (*is_runtime)(const struct cr_record *record))
 {
     size_t count;
@@ -174,6 +180,37 @@ void cr_leaks_done(void)
     leaks.gathered = false;
     leaks.sum = NULL;
     leaks.sums = leaks.room = 0;
+}
+
+static bool is_runtimes(const struct cr_record *record)
+{
+    return cr_record_tag(record) & CR_TAG_RUNTIME || cr_modules_initialises(record->node);
+}
+
+/* One at a time: a thread that comes while another one looks is stopped itself, and tries again afterwards. */
+static int stop_patiently(struct cr_os_stop *stop)
+{
+    struct timespec pause = {0, 1000000};
+    int error = 0;
+    for (int i = 0; i < WAITS_MS && (error = cr_os_threads_stop(true, stop)) == -EBUSY; i++)
+        nanosleep(&pause, NULL);
+    return error;
+}
+
+uint64_t cr_leaks_lost_now(const struct cr_os_registers *self)
+{
+    struct cr_os_held held;
+    struct cr_os_stop stop;
+    uint64_t lost = 0;
+    cr_os_hold_signals(&held);
+    if (!stop_patiently(&stop)) {
+        if (cr_leaks_gather(self, &stop) && cr_leaks_scan(is_runtimes))
+            lost = leaks.totals.bytes[CR_LEAK_DEFINITE] + leaks.totals.bytes[CR_LEAK_INDIRECT];
+        cr_leaks_done();
+        cr_os_threads_go(false);
+    }
+    cr_os_release_signals(&held);
+    return lost;
 }
 
 /* ---- answers ---- */

@@ -21,12 +21,17 @@
 /* self: the calling thread's registers, from cr_os_here or cr_os_read_context; stop: all others. Once gathered, another call changes nothing until
  * cr_leaks_done. False: no memory. */
 bool cr_leaks_gather(const struct cr_os_registers *self, const struct cr_os_stop *stop);
+/* Whether that has been done, maybe by the process that this one was forked from. */
+bool cr_leaks_gathered(void);
 /* Blocks for which is_runtime holds are reachable, and in no sum. False: no memory, no answers. */
 bool cr_leaks_scan(bool (*is_runtime)(const struct cr_record *record));
 void cr_leaks_done(void);
 
 /* The program says that a block is not to be called lost. False: no room for more. */
 bool cr_leaks_ignore(uintptr_t address);
+
+/* All of the above, in a process that goes on: bytes that are lost, definitely or indirectly. 0 if nobody could look. */
+uint64_t cr_leaks_lost_now(const struct cr_os_registers *self);
 
 /* ---- answers ---- */
 

@@ -13,7 +13,9 @@
 
 #include "base/fmt.h"
 #include "events/final.h"
+#include "events/leaks.h"
 #include "events/locks.h"
+#include "platform/here.h"
 #include "platform/platform.h"
 #include "services/options.h"
 #include "services/recording.h"
@@ -40,6 +42,8 @@ static struct {
     char part[CR_PATH_BYTES];     /* snapshots/.N, where it is written */
     char complete[CR_PATH_BYTES]; /* snapshots/N */
     char name[NAME_BYTES];
+    const void *context; /* of the signal handler it is taken in; NULL: of none */
+    struct cr_os_registers registers;
 } state;
 
 static struct cr_snapshots *counters(void) { return &cr_recording->snapshots; }
@@ -185,8 +189,8 @@ static int make_part(const char *folder, uint32_t number)
     return error ? error : fd;
 }
 
-/* Makes the copy, with all locks held. 0 or -errno. */
-static int freeze(int lock, uint32_t number, enum trigger trigger)
+/* Makes the copy, with all locks held and all other threads stopped. 0 or -errno. */
+static int copy(int lock, uint32_t number, enum trigger trigger)
 {
     struct cr_header *header = cr_recording;
     header->max_rss_bytes = cr_os_max_rss();
@@ -207,6 +211,24 @@ static int freeze(int lock, uint32_t number, enum trigger trigger)
     else
         state.child = child;
     return child < 0 ? child : 0;
+}
+
+/* The same, with all locks held. Threads that are asleep are left alone: waking them, they could find that their calls were interrupted. */
+static int freeze(int lock, uint32_t number, enum trigger trigger)
+{
+    if (state.context)
+        cr_os_read_context(state.context, &state.registers);
+    else
+        cr_os_here(&state.registers);
+    struct cr_os_stop others = {.count = 0};
+    bool stopped = !cr_os_threads_stop(true, &others);
+    if (stopped)
+        cr_leaks_gather(&state.registers, &others);
+    int error = copy(lock, number, trigger);
+    if (stopped)
+        cr_os_threads_go(false);
+    cr_leaks_done();
+    return error;
 }
 
 static void note_pause(uint64_t began)
@@ -261,7 +283,7 @@ static bool is_busy(void)
 }
 
 /* Takes a snapshot now, in a thread that is not inside crunch. -EAGAIN: not now. -ENOENT: not any more. Else it is done with. */
-static int take(enum trigger trigger, const char *name)
+static int take(enum trigger trigger, const char *name, const void *context)
 {
     const char *folder = cr_run_folder_path();
     if (!folder || !atomic_load(&cr_active))
@@ -273,6 +295,8 @@ static int take(enum trigger trigger, const char *name)
     int error = -EAGAIN;
     if (!atomic_exchange(&state.taking, true)) {
         struct cr_text text = CR_TEXT(state.name);
+        state.name[0] = '\0';
+        state.context = context;
         for (const char *c = name ? name : ""; *c; c++)
             cr_text_char(&text, fit_for_a_line(*c));
         if (is_free())
@@ -303,11 +327,11 @@ static void await_peak(void)
 }
 
 /* Takes what is wanted. What cannot be taken now is tried again by whoever comes here next. */
-static void take_wanted(void)
+static void take_wanted_in(const void *context)
 {
     enum trigger trigger = wanted();
     uint32_t request = atomic_load(&counters()->wanted);
-    int error = trigger == NOTHING ? -ENOENT : take(trigger, NULL);
+    int error = trigger == NOTHING ? -ENOENT : take(trigger, NULL, context);
     if (error == -EAGAIN || error == -ENOENT)
         return;
     if (trigger == REQUEST)
@@ -316,6 +340,8 @@ static void take_wanted(void)
         atomic_store(&state.signalled, false);
     await_peak(); /* whatever it was taken for, it shows this peak */
 }
+
+static void take_wanted(void) { take_wanted_in(NULL); }
 
 bool cr_snapshot_signalled(int number, const void *context)
 {
@@ -330,7 +356,7 @@ bool cr_snapshot_signalled(int number, const void *context)
     if ((uintptr_t)thread > CR_THREAD_BUSY && thread->inside)
         thread->after |= CR_AFTER_SNAPSHOT;
     else if ((uintptr_t)thread != CR_THREAD_BUSY)
-        take_wanted();
+        take_wanted_in(context);
     return true;
 }
 
@@ -338,7 +364,7 @@ bool cr_snapshot_now(const char *name)
 {
     struct timespec pause = {0, 1000000};
     int error = -EAGAIN;
-    for (int i = 0; i < PROGRAM_WAITS_MS && (error = take(PROGRAM, name)) == -EAGAIN; i++)
+    for (int i = 0; i < PROGRAM_WAITS_MS && (error = take(PROGRAM, name, NULL)) == -EAGAIN; i++)
         nanosleep(&pause, NULL);
     if (!error)
         await_peak();
