@@ -31,11 +31,12 @@ class Findings:
     problems: List[Problem]
     leaks: Optional[Leaks]  # None where nobody looked
     suppressed: List[Tuple[Suppression, Suppressed]]  # in the order of the entries
+    left_out: int = 0  # errors of which only the number is known, so that no suppression can match them
 
     @property
     def failed(self) -> bool:
         """Whether there is anything for which a check of the program should fail."""
-        return bool(self.problems) or (self.leaks is not None and bool(self.leaks.of(DEFINITE)))
+        return bool(self.problems) or self.left_out > 0 or (self.leaks is not None and bool(self.leaks.of(DEFINITE)))
 
     @property
     def total_suppressed(self) -> Suppressed:
@@ -68,7 +69,8 @@ def find(run: "Run", entries: Suppressions) -> Findings:
             of_entry = held.setdefault(id(entry), Suppressed())
             of_entry.leaks += 1
             of_entry.bytes += record.all_bytes
-    return Findings(kept, _without(lost, gone), [(entry, held[id(entry)]) for entry in entries.entries if id(entry) in held])
+    return Findings(kept, _without(lost, gone), [(entry, held[id(entry)]) for entry in entries.entries if id(entry) in held],
+                    run.recording.errors_left_out if run.recording else 0)
 
 
 def _without(found: Optional[Leaks], gone: Iterable[Record]) -> Optional[Leaks]:

@@ -49,6 +49,19 @@ def test_memcheck_reads_what_crunch_writes(lost, tmp_path):
     assert result.status == 0 and told(result) == [f"suppressed: {LOST} leak records of 531 bytes"]
 
 
+@pytest.mark.parametrize("program, case", [("wrong_frees", "double"), ("wrong_frees", "negative"), ("wrong_deletes", "new[]-free"),
+                                           ("wrong_deletes", "inside")])
+def test_memcheck_reads_what_crunch_writes_of_errors(program, case, tmp_path):
+    needs("valgrind")
+    command = [target(program), case]
+    result, _ = crunch(tmp_path / "out", *command, options=["-q", "--print-suppressions"])
+    known = tmp_path / "known.supp"
+    known.write_text(result.said)
+    assert len(memcheck.run(command, tmp_path).errors) == 1 and memcheck.run(command, tmp_path, [f"--suppressions={known}"]).errors == []
+    result, _ = crunch(tmp_path / "out", *command, options=["--suppressions", str(known), "--error-exitcode", "9"])
+    assert result.status == 0 and "suppressed: 1 error" in told(result)
+
+
 def test_lsans_format(lost, tmp_path):
     (tmp_path / "lsan.supp").write_text("# known\nleak:ns::make\nleak:^strdup$\nleak:no_such\n")
     result, _ = crunch(tmp_path / "out", lost, options=["--suppressions", str(tmp_path / "lsan.supp")])

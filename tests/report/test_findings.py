@@ -50,6 +50,13 @@ def test_a_check_fails_while_anything_is_told(recorded):
     assert not recorded(everything).findings.failed
 
 
+def test_a_check_fails_for_errors_that_are_only_counted(recorded):
+    one = recorded(FREE_IN_AGAIN, [DOUBLE_FREE])
+    assert not one.findings.failed
+    (one.folder / "recording").write_bytes(folders.recording(errors=7, errors_left_out=5))
+    assert recorded(FREE_IN_AGAIN).findings.failed
+
+
 def test_what_is_printed_suppresses_all_of_it_but_what_has_no_stack(recorded):
     printed = findings.printed(recorded())
     assert len(printed) == 2 and printed[0].splitlines()[1:] == [
