@@ -94,36 +94,36 @@ def read_trie(trie: bytes, at: int = 0, prefix: bytes = b"") -> Dict[bytes, byte
 
 
 class Node:
-    """A place in a trie: what is said of the name that ends here, if one does, and the edges to longer names."""
+    """Of a trie in the making: what is said of the name that ends here, and the nodes that longer names lead to."""
 
     def __init__(self, exports: Dict[bytes, bytes]) -> None:
-        self.facts = exports.get(b"", b"")
+        self.facts = exports.get(b"")
+        self.children: List[Tuple[bytes, Node]] = []
         self.offset = 0
-        self.edges: List[Tuple[bytes, Node]] = []
         for first in sorted({name[:1] for name in exports if name}):
-            group = {name: facts for name, facts in exports.items() if name[:1] == first}
-            edge = os.path.commonprefix(list(group))
-            self.edges.append((edge, Node({name[len(edge):]: facts for name, facts in group.items()})))
+            found = {name: facts for name, facts in exports.items() if name[:1] == first}
+            edge = os.path.commonprefix(list(found))
+            self.children.append((edge, Node({name[len(edge):]: facts for name, facts in found.items()})))
 
-    def bytes(self) -> bytes:
-        out = uleb(len(self.facts)) + self.facts + bytes([len(self.edges)])
-        return out + b"".join(edge + b"\0" + uleb(node.offset) for edge, node in self.edges)
+    def all(self) -> "List[Node]":
+        return [self, *(node for _, child in self.children for node in child.all())]
 
-    def walk(self) -> Iterator["Node"]:
-        yield self
-        for _, node in self.edges:
-            yield from node.walk()
+    def written(self) -> bytes:
+        own = b"\0" if self.facts is None else uleb(len(self.facts)) + self.facts
+        return own + bytes([len(self.children)]) + b"".join(edge + b"\0" + uleb(child.offset) for edge, child in self.children)
 
 
 def write_trie(exports: Dict[bytes, bytes]) -> bytes:
-    """The smallest trie. How wide an offset is depends on the others: they are laid out until none moves."""
-    nodes = list(Node(exports).walk())
-    moved = True
-    while moved:
-        moved, at = False, 0
+    """Nodes one behind the other, the root first. How long one is depends on the offsets in it: they only grow until all fit."""
+    nodes = Node(exports).all()
+    while True:
+        before = [node.offset for node in nodes]
+        at = 0
         for node in nodes:
-            moved, node.offset, at = moved or node.offset != at, at, at + len(node.bytes())
-    return b"".join(node.bytes() for node in nodes)
+            node.offset = at
+            at += len(node.written())
+        if before == [node.offset for node in nodes]:
+            return b"".join(node.written() for node in nodes)
 
 
 def hide_in_trie(library: Slice) -> None:

@@ -20,8 +20,6 @@ bool cr_os_is_lent_stack(const void *stack);
 
 /* Whoever reaches a hook has the function, however new it is. */
 #pragma clang diagnostic ignored "-Wunguarded-availability-new"
-/* Programs call sprintf, whatever the SDK says of it. */
-#pragma clang diagnostic ignored "-Wdeprecated-declarations"
 
 #define CR_IF_LINUX(...)
 #define CR_IF_DARWIN(...) __VA_ARGS__
