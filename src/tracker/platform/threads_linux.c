@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "platform/threads_linux.h"
+#include "platform/waits_linux.h"
 #include "base/banned.h"
 
 #define THREADS_MOST 65536u
@@ -85,8 +86,8 @@ CR_UNSEEN static void wait_here(struct other *self, uint32_t round, ucontext_t *
     futex(&stop.answers, FUTEX_WAKE, 1, NULL);
     for (uint32_t now = round; now == round || (sleeps && atomic_load(&stop.ending)); now = atomic_load(&stop.round))
         futex(&stop.round, FUTEX_WAIT, now, NULL);
-    if (sleeps)
-        cr_context_repeat(context);
+    if (sleeps && !cr_waits_is_other_due(context) && !cr_context_repeat(context))
+        cr_waits_interrupted++; /* the hook of the call makes it again */
 }
 
 CR_UNSEEN static void on_signal(int number, siginfo_t *info, void *context)
@@ -140,10 +141,13 @@ static int install(void)
         return 0; /* left in place by a stop that somebody did not answer */
     struct kernel_action action = {on_signal, SA_SIGINFO | SA_RESTART | SA_ONSTACK | RESTORER_FLAG, RESTORER, ~0ull};
     stop.number = choose_signal();
-    if (kernel_action(stop.number, &action, &stop.before))
+    if (kernel_action(stop.number, NULL, &stop.before))
         return -errno;
-    stop.installed = true;
-    return 0;
+    stop.installed = true; /* before it is: a child that is forked in between shall look */
+    if (!kernel_action(stop.number, &action, NULL))
+        return 0;
+    stop.installed = false;
+    return -errno;
 }
 
 /* A thread that runs with signals blocked may do so for a moment: glibc's pthread_create, a handler, the end of an earlier stop. */
@@ -378,13 +382,34 @@ int cr_os_threads_stop(bool gently, struct cr_os_stop *said)
     return 0;
 }
 
+/* Gives the signal back, unless the program has set an action of its own meanwhile. */
+static void uninstall(void)
+{
+    struct kernel_action present;
+    if (!stop.installed || kernel_action(stop.number, NULL, &present))
+        return;
+    if (present.handler == on_signal)
+        kernel_action(stop.number, &stop.before, NULL);
+    stop.installed = false;
+}
+
 void cr_os_threads_go(bool ending)
 {
     atomic_store(&stop.ending, ending);
     bool all = count_waited_for() == 0;
     atomic_fetch_add(&stop.round, 1);
     futex(&stop.round, FUTEX_WAKE, INT32_MAX, NULL);
-    if (all && !kernel_action(stop.number, &stop.before, NULL)) /* else a late one still needs the handler */
-        stop.installed = false;
+    if (all) /* else a late one still needs the handler */
+        uninstall();
+    atomic_store(&stop.owner, 0);
+}
+
+void cr_os_threads_forked(void)
+{
+    uint32_t round = atomic_load(&stop.round);
+    stop.installed = stop.number != 0; /* fork copies the actions before the memory, which may say that it is over */
+    uninstall();
+    atomic_store(&stop.inside, 0);
+    atomic_store(&stop.round, round + round % 2);
     atomic_store(&stop.owner, 0);
 }

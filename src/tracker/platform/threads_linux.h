@@ -32,7 +32,7 @@ uint64_t cr_proc_decimal(const char *text);
 bool cr_registers_cut_short(const struct cr_os_registers *registers);
 
 /* Makes a call that was cut short be made again, as it was, where it is one that never restarts and can be told from the code (x86-64: glibc's). For a thread
- * that came into the call just when the signal was sent. */
-void cr_context_repeat(void *context);
+ * that came into the call just when the signal was sent. Whether it will be. */
+bool cr_context_repeat(void *context);
 
 #endif
