@@ -61,7 +61,7 @@ async function startBlocks(page) {
   const say = element("p", "quiet"), tools = element("div", "tools");
   say.setAttribute("role", "status");
   detail.setAttribute("aria-label", "The opened block");
-  let params = {}, listed = "";
+  let params = {}, listed = "", filtered = "", found = null, bytes = 0;
   const go = (change, replace) => page.go("blocks", { ...params, ...change }, replace);
   const siteName = (site) => { const label = stacks.sites.label[site]; return label ? nameOf(stacks, label) : "an unknown call stack"; };
 
@@ -107,13 +107,16 @@ async function startBlocks(page) {
 
   const list = () => {
     const { sort, down, min: least, max: most, thread: by, kind: from, site, text, runtime } = params;
-    const wanted = JSON.stringify([sort, down, least, most, by, from, site, text, runtime, units.base]);
+    const filter = JSON.stringify([least, most, by, from, site, text, runtime, units.base]), wanted = filter + sort + down;
     if (wanted === listed) return;
     listed = wanted;
-    const found = filterBlocks(blocks, contents, params), key = blocks[sort] ? sort : "size", falling = down !== "0";
+    if (filter !== filtered) {
+      filtered = filter;
+      found = filterBlocks(blocks, contents, params);
+      bytes = found.reduce((sum, block) => sum + blocks.size[block], 0);
+    }
+    const key = blocks[sort] && sort !== "roots" ? sort : "size", falling = down !== "0";
     grid.show(orderBy(found, blocks[key], falling), { key, down: falling });
-    let bytes = 0;
-    for (const block of found) bytes += blocks.size[block];
     say.textContent = `${plural(found.length, "block")}, ${sizeWords(bytes)}.`;
     chips.replaceChildren(...(site === undefined || site === "" || !stacks ? [] :
       [button("chip", `Allocated by ${shortName(siteName(Number(site)), SHORT_NAME)} ✕`, () => go({ site: "" }))]));

@@ -15,7 +15,7 @@ WIDTH = 100
 
 def lines(run: Run) -> List[str]:
     """The text; nothing where nothing is left, or nobody looked. May ask the symbol tools."""
-    found = run.leaks
+    found = run.findings.leaks
     if found is None or not any(total.blocks for total in found.totals.values()):
         return []
     if all(not found.totals[kind].blocks for kind in (DEFINITE, INDIRECT, POSSIBLE)):

@@ -6,11 +6,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Dict, List, Optional
 
-from . import crash, findings, growth, histograms, leaks, reader, stacks, summary, threads, timeline, tree
+from . import crash, findings, fragmentation, growth, histograms, leaks, reader, stacks, summary, threads, timeline, tree
 from .crash import Crash
 from .debuginfod import Debuginfod
 from .errors import CrunchError
 from .findings import Findings
+from .fragmentation import Fragmentation
 from .growth import Growth
 from .histograms import Histograms
 from .leaks import Leaks
@@ -77,6 +78,11 @@ class Run:
     def histograms(self) -> Dict[int, Histograms]:
         """Of the blocks that have ended, by place."""
         return histograms.read(self.recording, self.stacks, self.folder) if self.recording and self.stacks else {}
+
+    @cached_property
+    def fragmentation(self) -> Optional[Fragmentation]:
+        """What the heap takes beyond what was asked for, at the end; None after an end by a signal."""
+        return fragmentation.read(self.folder, self.stacks.place_of if self.stacks else [])
 
     @cached_property
     def threads(self) -> List[Thread]:

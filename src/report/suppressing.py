@@ -28,7 +28,7 @@ ALLOCATORS: Dict[str, Tuple[str, ...]] = {  # by the kind of a block (reader.KIN
     "zone": ("malloc_zone_malloc", "malloc_zone_calloc", "malloc_zone_realloc", "malloc_zone_memalign", "malloc_zone_valloc")}
 PRINTED = {  # memcheck has one or two frames where a block is aligned, by its version
     "malloc": ("fun:malloc",), "calloc": ("fun:calloc",), "realloc": ("fun:*alloc",), "new": ("fun:_Znw*",), "new[]": ("fun:_Zna*",),
-    "aligned": ("fun:*align*", "..."), "zone": ("fun:malloc_zone_*",)}
+    "aligned": ("fun:*memalign", "..."), "zone": ("fun:malloc_zone_*",)}
 ANY = ("fun:*",)
 DELETE = ("operator delete", "operator delete(void*)", "operator delete(void*, unsigned long)", "_ZdlPv", "_ZdlPvm",
           "_ZdlPvRKSt9nothrow_t", "_ZdlPvSt11align_val_t", "_ZdlPvmSt11align_val_t")

@@ -5,7 +5,7 @@ from typing import List, Optional, Tuple
 
 from .findings import Suppressed
 from .run import Run
-from .words import plural, printable
+from .words import plural, printable, size
 
 
 @dataclass(frozen=True)
@@ -25,5 +25,6 @@ def view(run: Run, with_unused: bool) -> Optional[SuppressionView]:
 
 
 def words(held: Suppressed) -> str:
-    """'2 errors'; empty where nothing is held back."""
-    return plural(held.errors, "error") if held.errors else ""
+    """'3 leak records of 4.2 KiB, 2 errors'; empty where nothing is held back."""
+    found = [f"{plural(held.leaks, 'leak record')} of {size(held.bytes)}"] if held.leaks else []
+    return ", ".join(found + ([plural(held.errors, "error")] if held.errors else []))

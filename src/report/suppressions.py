@@ -178,7 +178,7 @@ def _memcheck(lines: List[Tuple[int, str]], path: str, start: int) -> Suppressio
             raise _wrong(path, number, f"expected 'fun:', 'obj:', 'src:' or '...', not '{_shown(line)}'")
     if all(line == "..." for _, line in rest):
         raise _wrong(path, start, "this entry has no frame but '...', which would suppress everything")
-    return Suppression(name, path, start, kinds, tuple(line for _, line in rest), theirs=not kinds)
+    return Suppression(name, path, start, kinds, tuple(line for _, line in rest), theirs=not kinds - {INDIRECT})
 
 
 def _kinds(kind: str) -> FrozenSet[str]:

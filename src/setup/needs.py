@@ -66,7 +66,7 @@ GOALS = {"demo": RUN + BUILD + SYMBOLS, "check": RUN + BUILD + SYMBOLS + TEST}
 
 def header_folders() -> List[Path]:
     folders = [Path(os.environ[name]) for name in ("UTHASH_DIR",) if os.environ.get(name)]
-    folders += [Path("/usr/include"), Path("/usr/local/include")]
+    folders += [Path("/usr/include"), Path("/usr/local/include"), *Path("/usr/include").glob("*-linux-gnu*")]
     if MAC:
         for command in (["xcrun", "--show-sdk-path"], ["brew", "--prefix"]):
             said = output(command)

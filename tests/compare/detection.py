@@ -1,8 +1,10 @@
 """Which defects crunch, memcheck and ASan with LSan find: every case of the targets below, and its twin without the defect.
 
-usage: python3 tests/compare/detection.py     writes docs/errors.md; needs gcc, clang and valgrind, and takes some minutes
+usage: python3 tests/compare/detection.py [source…]     writes docs/errors.md, or of it the tables of some sources; needs gcc, clang and
+valgrind, and takes some minutes
 
-A target takes the name of a case and, as its second argument, "twin"; its cases stand in its source as {"name", function}.
+A target takes the name of a case and, as its second argument, "twin" or another word; its cases stand in its source as {"name", function} or
+CASE(name).
 """
 
 import os
@@ -22,7 +24,9 @@ sys.path[:0] = [str(ROOT / "src"), str(Path(__file__).parent)]
 import memcheck  # noqa: E402 (found through the line above)
 from report import crash, problems, summary  # noqa: E402
 from report import run as runs  # noqa: E402
+from report.suppressions import DEFINITE, INDIRECT, POSSIBLE  # noqa: E402
 
+CASE = r'\{"([^"]+)", \w+\}|CASE\((\w+)\);|!strcmp\(name, "(\w+)"\)'
 TARGETS = ROOT / "tests" / "targets"
 DOCUMENT = ROOT / "docs" / "errors.md"
 NOTHING = "–"
@@ -41,11 +45,17 @@ class Target:
     crashes: bool = False  # so are crashes, told in words
     harmless: Tuple[str, ...] = ()  # cases without a defect
     other: Tuple[str, ...] = ()  # cases that show something else
+    words: Tuple[str, str] = ("", "twin")  # the second argument that asks for the defect, and for the twin
 
     @property
     def cases(self) -> List[str]:
-        found = re.findall(r'\{"([^"]+)", \w+\}', (TARGETS / self.source).read_text())
-        return [case for case in found if case not in self.other]
+        found = re.findall(CASE, (TARGETS / self.source).read_text())
+        return [case for case in map("".join, found) if case not in self.other]
+
+    def arguments(self, case: str) -> Tuple[List[str], List[str]]:
+        """Of the defect, and of its twin."""
+        defect, twin = ([case, word] if word else [case] for word in self.words)
+        return defect, twin
 
     def build(self, folder: Path, compiler: str, *options: str) -> Path:
         """The target as a program in `folder`."""
@@ -61,8 +71,11 @@ class Target:
 
 
 TARGETS_COMPARED = (
+    Target("wrong_frees.c", "Wrong frees", harmless=("merely-large",), other=("many", "in-child", "then-waits")),
+    Target("wrong_deletes.cpp", "Wrong deletes", harmless=("wide", "own")),
     Target("check.cpp", "Writes and reads that go wrong", modes=((), ("--check",), ("--guard",), ("--guard", "--guard-below")),
            harmless=("usable", "glibc", "resize")),
+    Target("leaks.c", "Leaks", leaks=True, other=("end",), words=("gone", "kept")),  # the twin of "end" is possibly lost
     Target("crashes.c", "Crashes", crashes=True, other=("ruined_tables", "library", "others")),
 )
 SYMBOLS = threading.Lock()  # the tool for names is one process, which answers one question at a time
@@ -96,6 +109,9 @@ def found_by_crunch(folder: Path, target: Target) -> List[str]:
         summary.complete(folder)
         found = runs.load(folder)
         assert found.recording is not None
+        if target.leaks:
+            assert found.leaks is not None
+            return [kind for kind in (DEFINITE, POSSIBLE, INDIRECT) if found.leaks.totals[kind].blocks]
         kinds = sorted({problems.KINDS[error.kind] for error in problems.errors(found.recording, str(folder))})
         crashed = crash.read(found)
     if crashed and target.crashes:
@@ -118,7 +134,7 @@ def under_memcheck(target: Target, folder: Path, arguments: List[str]) -> List[s
     with tempfile.TemporaryDirectory(dir=folder) as out:
         found = memcheck.run([str(program), *arguments], Path(out), seconds=SECONDS)
     if target.leaks:
-        return [kind for kind in ("definite", "possible", "indirect") if found.blocks[kind]]
+        return [kind for kind in (DEFINITE, POSSIBLE, INDIRECT) if found.blocks[kind]]
     return sorted({error.split(":")[0] for error in found.errors}) + ([found.signal] if found.signal else [])
 
 
@@ -154,11 +170,12 @@ def compare(target: Target, folder: Path, tools: Dict[str, Tool]) -> List[Row]:
     rows = [Row(case) for case in target.cases]
 
     def one(row: Row, name: str) -> None:
-        row.defect[name] = tools[name](target, folder, [row.case])
-        row.twin[name] = tools[name](target, folder, [row.case, "twin"])
+        defect, twin = target.arguments(row.case)
+        row.defect[name] = tools[name](target, folder, defect)
+        row.twin[name] = tools[name](target, folder, twin)
 
     for tool in tools.values():  # one at a time, so that two threads do not build one file
-        tool(target, folder, [rows[0].case])
+        tool(target, folder, target.arguments(rows[0].case)[1])
     with ThreadPoolExecutor(max_workers=2) as pool:
         for job in [pool.submit(one, row, name) for row in rows for name in tools]:
             job.result()
@@ -200,16 +217,23 @@ def version(command: str) -> str:
     return run([command, "--version"], ROOT).stdout.splitlines()[0]
 
 
-def main() -> int:
-    parts = []
+def main(sources: List[str]) -> int:
+    parts = written() if sources else {}
     with tempfile.TemporaryDirectory() as folder:
         for target in TARGETS_COMPARED:
-            print(target.source, flush=True)
-            tools = tools_for(target)
-            parts.append(table(target, compare(target, Path(folder), tools), list(tools)))
-    DOCUMENT.write_text(document(parts, ", ".join(map(version, ("valgrind", "gcc", "clang")))), "utf-8")
+            if not sources or target.source in sources:
+                print(target.source, flush=True)
+                tools = tools_for(target)
+                parts[target.source] = table(target, compare(target, Path(folder), tools), list(tools))
+    DOCUMENT.write_text(document([parts[target.source] for target in TARGETS_COMPARED], ", ".join(map(version, ("valgrind", "gcc", "clang")))), "utf-8")
     return 0
 
 
+def written() -> Dict[str, str]:
+    """The tables as they stand in the document, by source."""
+    parts = DOCUMENT.read_text("utf-8").split("\n## ")[1:]
+    return {part.split("`")[1].rpartition("/")[2]: f"## {part.rstrip()}\n" for part in parts}
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

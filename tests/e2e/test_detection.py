@@ -28,10 +28,11 @@ def test_the_table_of_what_is_found_is_true(target, tmp_path):
 
     def cell(case, number):
         found = []
-        for name, arguments in (("defect", [case]), ("twin", [case, "twin"])):
+        for name, arguments in zip(("defect", "twin"), target.arguments(case)):
             environment = {"CRUNCH_HEAP_LIMIT": "0", **{VARIABLES[option]: "1" for option in target.modes[number]}}
             out = tmp_path / f"{number}-{case}-{name}"
-            _, folder = harness.preloaded(out, [program, *arguments], env=environment, cwd=tmp_path)
+            more = [str(harness.BUILD / "libcrunch-check.so")] if "--check" in target.modes[number] else []
+            _, folder = harness.preloaded(out, [program, *arguments], env=environment, after=more, cwd=tmp_path)
             found.append(detection.found_by_crunch(folder.path, target))
         return detection.cell(*found)
 

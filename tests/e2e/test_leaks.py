@@ -1,11 +1,13 @@
 """Which blocks are lost: every verdict, and a twin of each that is not; who holds a block; what the terminal says."""
 
+import json
 import shutil
 import subprocess
+from xml.etree import ElementTree
 
 import pytest
 
-from harness import bare, crunch, preloaded, target
+from harness import CRUNCH, bare, crunch, preloaded, target
 from report import run as runs
 from report.words import size
 
@@ -75,6 +77,17 @@ def test_terminal(tmp_path):
     assert result.status == 0
     result, _ = crunch(tmp_path / "kept", target("leaks", "-pthread"), "tree", "kept")
     assert "nothing is lost: all remaining blocks are still reachable\n" in result.said
+
+
+def test_exports_have_the_leaks(tmp_path):
+    _, folder = crunch(tmp_path / "out", target("leaks", "-pthread"), "tree", "gone")
+    xml = ElementTree.fromstring(bare([*CRUNCH, "--export", "xml", str(folder.path)]).stdout)
+    found = {error.findtext("kind"): error for error in xml.findall("error")}
+    lost = found["Leak_DefinitelyLost"]
+    assert (lost.findtext("xwhat/leakedbytes"), lost.findtext("xwhat/leakedblocks")) == (str(1001 + 1002 + 1003 + 1004), "4")
+    assert "tree" in [frame.findtext("fn") for frame in lost.findall("stack/frame")] and "Leak_IndirectlyLost" in found
+    model = json.loads(bare([*CRUNCH, "--export", "json", str(folder.path)]).stdout)
+    assert sum(record["bytes"] for record in model["leaks"] if record["kind"] == "definitely lost") == 1001
 
 
 def test_language_heuristics(tmp_path):

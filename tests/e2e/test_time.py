@@ -21,7 +21,7 @@ def test_courses_of_a_real_program(folder):
             if frame.name in [words[0] for words in tags("courses", "course")]:
                 seen[frame.name] = one.verdict.value
                 if frame.name == "leak":
-                    assert one.per_second == pytest.approx(1000 * 3000 / read.stats["wall_seconds"], rel=0.2)
+                    assert one.per_second == pytest.approx(1000 * 3000 / read.stats["wall_seconds"], rel=0.3)
     assert seen == {words[0]: " ".join(words[1:]) for words in tags("courses", "course")}
     assert "grew without end: leak (tests/targets/courses.c:12)" in result.said
 
@@ -57,6 +57,26 @@ def test_realloc_chains(folder):
     read = loaded(run)
     chains = [kept for kept in read.histograms.values() if kept.grown]
     assert [(kept.grown, kept.longest) for kept in chains] == [(39, 39)] and chains[0].shrunk == 0
+
+
+def test_fragmentation(folder):
+    """Every twentieth of 20,000 blocks of 1,001 bytes remains, and 3 MiB of which a third was never touched."""
+    result, run = preloaded(folder, [target("sparse")])
+    read = loaded(run)
+    found = read.fragmentation
+    assert result.status == 0 and found.asked == run.count("live_bytes") and found.unknown_blocks == 0
+    assert 1000 * 4 <= found.slack <= 1000 * 24 + 8192 and sum(found.by_place.values()) == found.usable
+    sparse = found.sparse(1 / 4)
+    assert sparse.count * found.page_bytes > 15 << 20 and sparse.live_bytes < 1_100_000
+    assert (2 << 20) - 8192 <= found.pages[-1].count * found.page_bytes <= (2 << 20) + 8192
+    assert found.heap_bytes > 20 << 20 and found.heap_unused > 15 << 20
+
+
+def test_an_exit_within_the_allocator_asks_it_nothing(folder):
+    """_exit in a handler that interrupted malloc: its locks may be taken."""
+    for _ in range(5):
+        result, run = preloaded(folder / str(_), [target("exit_in_malloc")])
+        assert result.status == 5 and run.end == "exit 5"
 
 
 def test_a_forked_child_starts_its_own_timeline(folder):

@@ -10,7 +10,7 @@ import pytest
 import folders
 from conftest import ROOT
 from folders import CallStacks, histogram, moment, point, site, slot, thread_info
-from report import histograms, reader, threads, timeline
+from report import fragmentation, histograms, reader, threads, timeline
 from report import run as runs
 from report.errors import CrunchError
 
@@ -156,6 +156,21 @@ def test_random_damage_never_surprises(tmp_path):
         except CrunchError:
             pass
     assert 100 < read < 1500
+
+
+def test_fragmentation_is_read_and_its_damage_told(tmp_path):
+    run = loaded(tmp_path, CallStacks(sites=SITES, pcs=PCS))
+    assert run.fragmentation is None
+    text = ("page_bytes 4096\n" + "".join(f"{name} {n}\nlive_there {10 * n}\n" for n, (name, _) in enumerate(fragmentation.CLASSES)) +
+            "heap_bytes 100000\nheap_unused 500\nasked 1000\nusable 1024\nunknown_blocks 1\nsite 1 24\nsite 3 1000\nsite 99 5\n")
+    (run.folder / "fragmentation").write_text(text)
+    found = runs.load(run.folder).fragmentation
+    assert (found.slack, found.by_place, found.heap_bytes, found.heap_unused) == (24, {0: 1024}, 100000, 500)
+    assert found.sparse(1 / 4) == fragmentation.Pages(1 / 4, 3, 30) and len(found.pages) == 6
+    for bad in ("", "page_bytes x\n", text.replace("site 1 24", "site 1"), text.replace("asked", "asking"), "pages_full 1\n"):
+        (run.folder / "fragmentation").write_text(bad)
+        with pytest.raises(CrunchError, match="fragmentation is damaged"):
+            runs.load(run.folder).fragmentation
 
 
 def test_the_layout_is_the_headers(tmp_path):

@@ -45,14 +45,18 @@ static void start(void) /* course: start constant */
 int main(int argc, char **argv)
 {
     int steps = atoi(argv[1]) / 2;
-    struct timespec pause = {0, 2000000};
+    struct timespec now, begin;
+    clock_gettime(CLOCK_MONOTONIC, &begin);
     start();
     for (int step = 0; step < steps; step++) {
         leak(step);
         cache(step, steps);
         saw(step, steps);
         once(step, steps);
-        nanosleep(&pause, NULL);
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        long ahead_us = step * 2000L - ((now.tv_sec - begin.tv_sec) * 1000000L + (now.tv_nsec - begin.tv_nsec) / 1000);
+        if (ahead_us > 0) /* else the machine has been busy, and the course catches up */
+            usleep((useconds_t)ahead_us);
     }
     return argc - 2;
 }

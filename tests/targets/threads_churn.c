@@ -15,10 +15,7 @@ static uint64_t next(uint64_t *random)
     return *random ^= *random << 17;
 }
 
-static void *deeper(int depth, size_t size)
-{
-    return depth ? deeper(depth - 1, size) : malloc(size);
-}
+static void *deeper(int depth, size_t size) { return depth ? deeper(depth - 1, size) : malloc(size); }
 
 static void *brief(void *unused)
 {

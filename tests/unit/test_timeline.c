@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <time.h>
 
+#include "platform/platform.h"
 #include "random.h"
 #include "tap.h"
 #include "threads.h"
@@ -100,7 +101,7 @@ static bool bursts_of_points(void) { return thinned_is_exact(2, true); }
 
 /* ---- killed while it thins ---- */
 
-#define KILLS 300
+#define KILLS 100
 
 static _Noreturn void add_for_ever(void)
 {
@@ -115,15 +116,17 @@ static bool a_killed_history_is_whole(void)
     uint64_t random = 11;
     int thinned_some = 0;
     fill_all(3, true);
+    uint64_t start = cr_os_now_ns();
     for (uint32_t i = 0; right && i < ADDED; i++) /* all of the section is there, and so in the child's memory */
         right = cr_history_add(&cr_timeline_points, &all[i]);
+    uint64_t longest = (cr_os_now_ns() - start) / 2;
     for (int i = 0; right && i < KILLS; i++) {
         atomic_store(&cr_history(&cr_timeline_points)->interval_ns, FIRST_INTERVAL);
         atomic_store(&cr_history(&cr_timeline_points)->state, 0);
         pid_t child = fork();
         if (child == 0)
             add_for_ever();
-        struct timespec pause = {0, (long)random_below(&random, 6000000)};
+        struct timespec pause = {0, (long)random_below(&random, longest < 900000000 ? longest : 900000000)};
         nanosleep(&pause, NULL);
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);

@@ -1,14 +1,15 @@
-"""Errors in valgrind's XML, protocol 4, tool memcheck: what CI servers and editors already read."""
+"""Errors and leaks in valgrind's XML, protocol 4, tool memcheck: what CI servers and editors already read."""
 
 import os
 from typing import Iterable, List, Tuple
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
-from .. import problems
+from .. import leaks, problems
 from ..run import Run
+from ..suppressions import DEFINITE, INDIRECT, POSSIBLE, REACHABLE
 from ..symbols import Frame
-from ..words import printable
+from ..words import plural, printable, size
 
 KINDS = {  # memcheck's word for each of problems.KINDS; InvalidRead or InvalidWrite for the others
     "double-free": "InvalidFree", "free-inside": "InvalidFree", "free-stack": "InvalidFree", "free-static": "InvalidFree",
@@ -16,6 +17,7 @@ KINDS = {  # memcheck's word for each of problems.KINDS; InvalidRead or InvalidW
     "wrong-size": "MismatchedAllocateDeallocateSize", "wrong-alignment": "MismatchedAllocateDeallocateAlignment",
     "negative-size": "FishyValue",
 }
+LEAKS = {DEFINITE: "Leak_DefinitelyLost", INDIRECT: "Leak_IndirectlyLost", POSSIBLE: "Leak_PossiblyLost", REACHABLE: "Leak_StillReachable"}
 
 
 def write(run: Run, value: str, exporter: str) -> bytes:
@@ -30,6 +32,9 @@ def write(run: Run, value: str, exporter: str) -> bytes:
     counts = [_problem(root, number, problem) for number, problem in enumerate(run.findings.problems)]
     wall = run.stats["wall_seconds"]
     _status(root, "FINISHED", wall if isinstance(wall, float) else 0.0)
+    found = run.findings.leaks
+    for record in found.records if found else ():
+        counts.append(_leak(root, len(counts), record, found.frames(record)))
     pairs = SubElement(root, "errorcounts")
     for number, count in enumerate(counts):
         _text(SubElement(pairs, "pair"), count=count, unique=hex(number))
@@ -70,6 +75,18 @@ def _problem(root: Element, number: int, problem: problems.Problem) -> int:
         _text(error, auxwhat=f"the block was {title}")
         _stack(error, frames)
     return problem.count
+
+
+def _leak(root: Element, number: int, record: leaks.Record, frames: List[Frame]) -> int:
+    error = SubElement(root, "error")
+    _text(error, unique=hex(number), tid=1, kind=LEAKS[record.kind])
+    more = f" ({size(record.bytes)} direct, {size(record.indirect_bytes)} indirect)" if record.indirect_blocks else ""
+    blocks = record.blocks + record.indirect_blocks
+    what = SubElement(error, "xwhat")
+    _text(what, text=f"{size(record.all_bytes)}{more} in {plural(blocks, 'block')} {'is' if blocks == 1 else 'are'} {leaks.WORDS[record.kind]}",
+          leakedbytes=record.all_bytes, leakedblocks=blocks)
+    _stack(error, frames)
+    return 1
 
 
 def _stack(error: Element, frames: Iterable[Frame]) -> None:

@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict
 from typing import Dict, List, Optional
 
-from .. import problems
+from .. import leaks, problems
 from ..crash import Crash
 from ..growth import Growth
 from ..run import Run
@@ -28,6 +28,7 @@ def write(run: Run, value: str, exporter: str) -> bytes:
     grown = {growth.place: growth for growth in run.growth}
     sites = [_site(run, number, leaf, grown.get(number)) for number, leaf in enumerate(tree.leaves)]
     errors = [_error(problem, nodes) for problem in run.findings.problems]
+    lost = _leaks(run, nodes)
     crash = _crash(run.crash, nodes) if run.crash else None
     document = {
         "format": "crunch-model", "version": VERSION, "exporter": exporter,
@@ -35,8 +36,8 @@ def write(run: Run, value: str, exporter: str) -> bytes:
         "fatal": {"line": printable(run.fatal.line), **{key: printable(text) for key, text in run.fatal.values.items()}} if run.fatal else None,
         "modules": [{"path": printable(module.path), "start": module.start, "end": module.end, "build_id": module.build_id,
                      "loaded_ns": module.loaded_ns, "unloaded_ns": module.unloaded_ns or None} for module in run.stacks.modules[1:]],
-        "frames": [_frame(frame) for frame in nodes.frames], "nodes": nodes.rows, "sites": sites, "errors": errors,
-        "crash": crash, "timeline": _timeline(run), "threads": [asdict(thread) for thread in run.threads],
+        "sites": sites, "errors": errors, "leaks": lost, "crash": crash, "timeline": _timeline(run), "threads": [asdict(thread) for thread in run.threads],
+        "frames": [_frame(frame) for frame in nodes.frames], "nodes": nodes.rows,
     }
     return json.dumps(document, separators=(",", ":")).encode() + b"\n"
 
@@ -87,6 +88,13 @@ def _site(run: Run, number: int, leaf: int, growth: Optional[Growth]) -> Dict[st
     return {"node": leaf, **{count: getattr(run.stacks.places[number], count) for count in COUNTS},
             "histograms": asdict(found) if found else None,
             "growth": {"verdict": growth.verdict.value, "bytes_per_second": growth.per_second, "samples": growth.samples} if growth else None}
+
+
+def _leaks(run: Run, nodes: "_Nodes") -> Optional[List[Dict[str, object]]]:
+    """Records by kind and call stack; None where nobody looked."""
+    found = run.findings.leaks
+    return [{"kind": leaks.WORDS[record.kind], "node": nodes.node(found.frames(record)), "blocks": record.blocks, "bytes": record.bytes,
+             "indirect_blocks": record.indirect_blocks, "indirect_bytes": record.indirect_bytes} for record in found.records] if found else None
 
 
 def _crash(crash: Crash, nodes: "_Nodes") -> Dict[str, object]:

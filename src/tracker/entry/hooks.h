@@ -50,6 +50,8 @@ void cr_real_find(void);
 /* Whether malloc is the C library's, all of whose functions are hooked: other allocators may have more. After cr_real_find; may take the
  * loader's lock. */
 bool cr_real_is_the_systems(void);
+/* Where the real malloc is. */
+uintptr_t cr_real_malloc(void);
 
 /* The real functions, also before they are found: from a small buffer then. What is known of the addresses is forgotten. */
 void *cr_pass_malloc(size_t size);

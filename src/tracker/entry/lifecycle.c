@@ -190,6 +190,7 @@ __attribute__((constructor)) static void construct(void)
         cr_crash_start();
         cr_wrong_free_by_address = cr_real_is_the_systems();
         cr_os_watch_modules();
+        cr_os_find_slack(cr_real_malloc());
         if (cr_placed.bytes)
             cr_hooks_placed_start();
         struct cr_thread *thread = cr_enter(); /* gives the main thread its alternate stack */

@@ -9,6 +9,7 @@
 #include "events/errors.h"
 #include "events/fault.h"
 #include "events/leaks.h"
+#include "events/fragmentation.h"
 #include "events/signal_words.h"
 #include "platform/here.h"
 #include "platform/platform.h"
@@ -259,6 +260,12 @@ static void write_blocks(void *unused)
     last.classified = cr_final_write_blocks(last.folder, gathered);
 }
 
+static void write_fragmentation(void *unused)
+{
+    (void)unused;
+    cr_fragmentation_write(last.folder);
+}
+
 /* After a crash crunch's own tables may be in ruins, too, and there may be memory that only seems to be there. */
 static void write_guarded(const char *folder, const struct cr_end *end, const struct cr_os_stop *others)
 {
@@ -274,6 +281,8 @@ static void write_guarded(const char *folder, const struct cr_end *end, const st
         last.registers = *end->here;
     else
         cr_os_here(&last.registers);
+    if (others && !end->signal) /* before anything reads pages that nobody has touched yet */
+        cr_os_guarded_call(write_fragmentation, NULL);
     if (!others)
         write_blocks(NULL); /* a guard would be in the way of those that handle their faults */
     else if (!cr_os_guarded_call(write_blocks, NULL))

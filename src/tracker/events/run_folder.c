@@ -12,6 +12,7 @@
 #include "base/fmt.h"
 #include "events/errors.h"
 #include "events/final.h"
+#include "events/fragmentation.h"
 #include "events/placement.h"
 #include "events/snapshot.h"
 #include "platform/platform.h"
@@ -167,6 +168,8 @@ bool cr_run_folder_write(const struct cr_end *end)
     int inside = known ? thread->inside : 0;
     if (known)
         thread->inside = 1;
+    if (known && !inside && !end->signal && !(cr_recording->flags & CR_RUN_SNAPSHOT))
+        cr_fragmentation_ask();
     /* Signals wait: one that ends the process must find the folder complete, and a full disk must not raise SIGXFSZ. */
     struct cr_os_held held;
     cr_os_hold_signals(&held);

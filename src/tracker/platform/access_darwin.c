@@ -20,7 +20,10 @@ struct tuple {
 #define TUPLE_LINUX(name)
 #define TUPLE_DARWIN(name) TUPLE_BOTH(name)
 #define TUPLE(system, type, name, parameters) TUPLE_##system(name)
+#pragma clang diagnostic push
+#pragma clang diagnostic ignored "-Wdeprecated-declarations" /* programs call sprintf all the same */
 CR_ACCESS_LIST(TUPLE)
+#pragma clang diagnostic pop
 
 __attribute__((constructor)) static void construct(void)
 {

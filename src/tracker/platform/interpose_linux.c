@@ -62,6 +62,7 @@ void cr_real_find(void)
     finding = false;
 }
 
+uintptr_t cr_real_malloc(void) { return (uintptr_t)cr_real.malloc; }
 bool cr_real_is_the_systems(void) { return cr_os_is_runtime((const void *)(uintptr_t)cr_real.malloc); }
 
 void *cr_pass_malloc(size_t size) { return CR_REAL(malloc) ? cr_passed(CR_CALL(malloc)(size)) : early_alloc(size); }

@@ -251,6 +251,17 @@ void cr_os_threads_go(bool ending);
 /* In a forked child, which has one thread: another one may have been at it in the parent. */
 void cr_os_threads_forked(void);
 
+/* ---- what blocks take ---- */
+
+/* Learns to ask the allocator, whose real malloc is given. In the tracker's constructor; takes the loader's lock. */
+void cr_os_find_slack(uintptr_t allocating);
+/* What a live block could hold; 0: the allocator cannot tell. */
+uint64_t cr_os_usable_bytes(void *block);
+/* What the allocator has taken from the system, and what of it is in no block. Takes the allocator's locks. false: it cannot tell. */
+bool cr_os_heap_bytes(uint64_t *from_system, uint64_t *unused);
+/* For each of `count` pages from `start` on whether it is in memory: 1 or 0. */
+void cr_os_resident_pages(uintptr_t start, size_t count, unsigned char *resident);
+
 /* ---- real functions ---- */
 
 /* The next definition of a function after the tracker's own in the search order, or NULL. `caller`, an address in the code that

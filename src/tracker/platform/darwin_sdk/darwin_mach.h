@@ -153,6 +153,7 @@ typedef struct malloc_statistics_t {
     unsigned blocks_in_use;
     size_t size_in_use, max_size_in_use, size_allocated;
 } malloc_statistics_t;
+void malloc_zone_statistics(malloc_zone_t *zone, malloc_statistics_t *totals);
 typedef kern_return_t memory_reader_t(task_t task, vm_address_t from, vm_size_t bytes, void **memory);
 typedef void vm_range_recorder_t(task_t task, void *context, unsigned type, vm_range_t *ranges, unsigned count);
 typedef struct malloc_introspection_t {

@@ -83,6 +83,8 @@ pid_t waitpid(pid_t child, int *status, int options);
 #define MAP_FAILED ((void *)-1)
 void *mmap(void *at, size_t bytes, int protection, int flags, int fd, off_t offset);
 int munmap(void *memory, size_t bytes);
+#define MINCORE_INCORE 0x1
+int mincore(const void *memory, size_t bytes, char *resident);
 int mprotect(void *memory, size_t bytes, int protection);
 
 struct rlimit {
