@@ -23,8 +23,6 @@
 #include "base/banned.h"
 
 #define THREADS_MOST 65536u
-#define FIRST_FREE_SIGNAL 34 /* glibc keeps 32 and 33 to itself */
-#define LAST_SIGNAL 64
 #define SILENCE_NS 1000000000u /* nobody answered for this long: those who have not will not */
 #define SLICE_NS 5000000
 #define FIRST_PAUSE_NS 100000
@@ -39,15 +37,6 @@ struct other {
     uintptr_t alternate_low, alternate_high; /* where its signal handlers run, while one does */
 };
 
-/* sigaction as the kernel has it. */
-struct kernel_action {
-    void (*handler)(int, siginfo_t *, void *);
-    unsigned long flags;
-    void (*restorer)(void);
-    uint64_t mask;
-};
-#define KERNEL_SA_RESTORER 0x04000000ul
-
 static struct {
     _Atomic uint32_t owner;   /* the thread that stops the others, 0: nobody */
     _Atomic uint32_t round;   /* odd while threads are stopped; they wait for its change */
@@ -59,7 +48,7 @@ static struct {
     uint32_t room, count, left_out;
     int number; /* of the signal */
     bool gently, installed;
-    struct kernel_action before;
+    struct cr_kernel_action before;
     long patience_ns;
     struct cr_os_stopped *told;
 } stop;
@@ -108,43 +97,17 @@ CR_UNSEEN static void on_signal(int number, siginfo_t *info, void *context)
 
 /* ---- the signal ---- */
 
-#if defined(__x86_64__)
-/* What a handler returns to; the kernel asks for one. */
-void cr_threads_restorer(void);
-__asm__(".text\n.hidden cr_threads_restorer\n.globl cr_threads_restorer\n.type cr_threads_restorer, @function\n"
-        "cr_threads_restorer:\n\tmovq $15, %rax\n\tsyscall\n.size cr_threads_restorer, .-cr_threads_restorer\n");
-#define RESTORER_FLAG KERNEL_SA_RESTORER
-#define RESTORER cr_threads_restorer
-#else
-#define RESTORER_FLAG 0ul
-#define RESTORER NULL
-#endif
-
-static long kernel_action(int number, const struct kernel_action *action, struct kernel_action *before)
-{
-    return syscall(SYS_rt_sigaction, (long)number, action, before, 8L);
-}
-
-/* The highest that nobody handles; the highest of all, whose handler is called in turn, if every one is. */
-static int choose_signal(void)
-{
-    struct kernel_action present;
-    for (int number = LAST_SIGNAL; number >= FIRST_FREE_SIGNAL; number--)
-        if (!kernel_action(number, NULL, &present) && !present.handler /* SIG_DFL */)
-            return number;
-    return LAST_SIGNAL;
-}
-
 static int install(void)
 {
     if (stop.installed)
         return 0; /* left in place by a stop that somebody did not answer */
-    struct kernel_action action = {on_signal, SA_SIGINFO | SA_RESTART | SA_ONSTACK | RESTORER_FLAG, RESTORER, ~0ull};
-    stop.number = choose_signal();
-    if (kernel_action(stop.number, NULL, &stop.before))
+    struct cr_kernel_action action = {on_signal, SA_SIGINFO | SA_RESTART | SA_ONSTACK | CR_KERNEL_RESTORER_FLAG,
+                                      CR_KERNEL_RESTORER, ~0ull};
+    stop.number = cr_kernel_choose_signal();
+    if (cr_kernel_action(stop.number, NULL, &stop.before))
         return -errno;
     stop.installed = true; /* before it is: a child that is forked in between shall look */
-    if (!kernel_action(stop.number, &action, NULL))
+    if (!cr_kernel_action(stop.number, &action, NULL))
         return 0;
     stop.installed = false;
     return -errno;
@@ -385,11 +348,11 @@ int cr_os_threads_stop(bool gently, struct cr_os_stop *said)
 /* Gives the signal back, unless the program has set an action of its own meanwhile. */
 static void uninstall(void)
 {
-    struct kernel_action present;
-    if (!stop.installed || kernel_action(stop.number, NULL, &present))
+    struct cr_kernel_action present;
+    if (!stop.installed || cr_kernel_action(stop.number, NULL, &present))
         return;
     if (present.handler == on_signal)
-        kernel_action(stop.number, &stop.before, NULL);
+        cr_kernel_action(stop.number, &stop.before, NULL);
     stop.installed = false;
 }
 
