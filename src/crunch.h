@@ -24,6 +24,7 @@ int crunch_tracker_ignore(const void *block) __attribute__((weak));
 int crunch_tracker_root(const void *start, size_t bytes) __attribute__((weak));
 size_t crunch_tracker_leak_check(void) __attribute__((weak));
 int crunch_tracker_snapshot(const char *name) __attribute__((weak));
+int crunch_tracker_section(const char *name) __attribute__((weak));
 #define CRUNCH_CALL_(result, name, types, arguments) return name ? name arguments : (result)0
 
 #endif
@@ -49,6 +50,13 @@ static inline size_t crunch_leak_check(void) { CRUNCH_CALL_(size_t, crunch_track
 static inline int crunch_snapshot(const char *name)
 {
     CRUNCH_CALL_(int, crunch_tracker_snapshot, (const char *), (name));
+}
+
+/* Names what the calling thread allocates from now on: reports show `[section: name]` outside of its call stacks. Until the next call; NULL: it has no name any
+ * more. 1; 0: without crunch, or it is one of more than 1,000 names or longer than 200 bytes, and counted as `[section: other]`. */
+static inline int crunch_section(const char *name)
+{
+    CRUNCH_CALL_(int, crunch_tracker_section, (const char *), (name));
 }
 
 #ifdef __cplusplus

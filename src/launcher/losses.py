@@ -41,4 +41,4 @@ def _shown(run: Run, stack: List[Frame]) -> List[Frame]:
         shown.append(frame)
         if frames.is_main(frame):
             break
-    return shown
+    return shown + [frame for frame in stack[own + len(shown):] if frames.is_section(frame)]

@@ -248,8 +248,7 @@ class _Reader:
         place = stacks.place_at(site) if stacks and site else None
         if stacks is None or place is None:
             return []
-        pcs, marker = stacks.walk(place)
-        return [frame for pc in pcs + ([marker] if marker else []) for frame in self._run.symbols.frames(pc)]
+        return [frame for pc in stacks.shown(*stacks.walk(place)) for frame in self._run.symbols.frames(pc)]
 
     def _freed(self, state: str, site: int, node: int) -> List[Frame]:
         """The stack of the call that freed a block: of a site, of a node, or only its caller."""

@@ -4,7 +4,7 @@ import os
 import re
 from typing import List
 
-from .symbols import Frame
+from .symbols import SECTION_WORDS, Frame
 from .words import plural, size
 
 SYSTEM = ("/usr/lib/", "/usr/lib32/", "/usr/lib64/", "/usr/libexec/", "/usr/include/", "/usr/local/include/", "/lib/", "/lib32/",
@@ -38,6 +38,11 @@ def is_runtime(frame: Frame) -> bool:
 def is_main(frame: Frame) -> bool:
     """Whether what lies outside of a frame is only how programs start."""
     return re.fullmatch(r"main|\w+::main", frame.name) is not None
+
+
+def is_section(frame: Frame) -> bool:
+    """Whether it is no frame but a name that the program has given to a part of its run (crunch_section)."""
+    return not frame.known and frame.name.startswith(SECTION_WORDS)
 
 
 def is_starter(frame: Frame) -> bool:

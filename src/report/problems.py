@@ -72,12 +72,13 @@ def read(run: "Run") -> List[Problem]:
     if run.recording is None or run.stacks is None:
         return []
     found = errors(run.recording, str(run.folder / "recording"))
-    walks = {node: run.stacks.walk_node(node) for error in found for node in (error.stack, error.allocated, error.freed)}
+    stacks = run.stacks
+    walks = {node: stacks.walk_node(node) for error in found for node in (error.stack, error.allocated, error.freed)}
     run.symbols.resolve(pc for pcs, _ in walks.values() for pc in pcs)
 
     def frames(node: int) -> List[Frame]:
         pcs, marker = walks[node]
-        return [frame for pc in [*pcs, marker] for frame in run.symbols.frames(pc)]
+        return [frame for pc in stacks.shown(pcs, marker) for frame in run.symbols.frames(pc)]
 
     return [_problem(number, error, frames) for number, error in enumerate(found)]
 

@@ -6,7 +6,7 @@ the items of one place, and the nodes of one frame, are one. A frame is an item 
 
 import os
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import zip_longest
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
@@ -17,6 +17,7 @@ from .reader import Recording
 
 MARKERS = 16  # nodes and pcs below this number are no frames
 ADDRESS_BITS = 48
+SECTION = 0xffff  # instead of a pc's module: it is a section of the program's, and its address where its name lies
 LOST = MARKERS - 1  # the tracker's own reasons have smaller numbers
 REASONS = {
     1: "no unwind table for the code, and no frame pointer",
@@ -99,6 +100,7 @@ class Stacks:
     modules: List[Module]
     places: List[Place]
     place_of: List[int]  # by item of SITES: index into places; -1: no place
+    sections: Dict[int, str] = field(default_factory=dict)  # names of the program's sections, by the pcs that stand for them: outermost frames
 
     def walk(self, place: Place) -> Tuple[List[int], int]:
         """The pcs of a place, innermost first, and why frames outside of them are missing (a key of REASONS; 0: none are)."""
@@ -114,6 +116,11 @@ class Stacks:
             found.append(self.node_pcs[node])
             node = self.parents[node]
         return found, node
+
+    def shown(self, pcs: List[int], marker: int) -> List[int]:
+        """What is shown of a walk: where frames are missing the marker stands for them, and a section is outside of that, too."""
+        inside = len(pcs) - (bool(pcs) and pcs[-1] in self.sections)
+        return [*pcs[:inside], *([marker] if marker else []), *pcs[inside:]]
 
     def place_at(self, site: int) -> Optional[Place]:
         """The place that an item of SITES, as blocks name it, belongs to."""
@@ -136,10 +143,11 @@ def read(recording: Recording, path: Path) -> Stacks:
     """The stacks of a recording, which was read from `path`; CrunchError if they make no sense."""
     try:
         modules = _modules(recording)
+        sections = _section_names(recording)
         addresses, pc_modules = _pcs(recording, len(modules))
         canonical, parents, node_pcs = _nodes(recording, len(addresses))
         places, place_of = _places(recording, canonical, len(addresses))
-        return Stacks(parents, node_pcs, addresses, pc_modules, modules, places, place_of)
+        return Stacks(parents, node_pcs, addresses, pc_modules, modules, places, place_of, sections)
     except _Damage as damage:
         raise CrunchError(f"{path} is damaged: {damage}") from None
 
@@ -174,11 +182,22 @@ def _modules(recording: Recording) -> List[Module]:
 def _pcs(recording: Recording, modules: int) -> Tuple[List[int], List[int]]:
     """Address and module of every pc."""
     packed = memoryview(recording.sections[reader.PCS].read()).cast("Q").tolist()
+    packed = [0 if item >> ADDRESS_BITS == SECTION else item for item in packed]
     _require(max((item >> ADDRESS_BITS for item in packed), default=0) < max(1, recording.sections[reader.MODULES].declared),
              "a frame lies in a module that does not exist")
     low = (1 << ADDRESS_BITS) - 1
     packed += [0] * (MARKERS - len(packed))
     return [item & low for item in packed], [_kept(item >> ADDRESS_BITS, modules, 0) for item in packed]
+
+
+def _section_names(recording: Recording) -> Dict[int, str]:
+    """By pc."""
+    strings = recording.sections[reader.STRINGS]
+    packed = memoryview(recording.sections[reader.PCS].read()).cast("Q")
+    found = {pc: item & ((1 << ADDRESS_BITS) - 1) for pc, item in enumerate(packed) if item >> ADDRESS_BITS == SECTION}
+    _require(max(found.values(), default=0) < max(1, strings.declared), "a section of the program's has a name that does not exist")
+    text = strings.read() if found else b""
+    return {pc: os.fsdecode(text[at:at + 4096].partition(b"\0")[0]) if at < len(text) else REASONS[LOST] for pc, at in found.items()}
 
 
 def _nodes(recording: Recording, pcs: int) -> Tuple[List[int], List[int], List[int]]:

@@ -22,6 +22,7 @@ DEBUG_FOLDER = Path("/usr/lib/debug/.build-id")
 OWN_LIBRARY = "libcrunch."
 NO_TOOL = ("functions and lines have no names here: install llvm-symbolizer (package llvm) or addr2line (package binutils) and "
            "run 'crunch --report' on the folder")
+SECTION_WORDS = "[section: "
 Progress = Callable[[int, int], None]  # done and all
 
 
@@ -52,6 +53,7 @@ class Symbols:
         self._servers = servers
         self._perf_map = PerfMap(pid, start_ns)
         self._frames: Dict[int, Tuple[Frame, ...]] = {number: _marker(number) for number in range(MARKERS)}
+        self._frames.update((pc, (Frame(f"{SECTION_WORDS}{printable(name)}]", "", 0, 0, "", False),)) for pc, name in stacks.sections.items())
         self.troubles: List[str] = []
 
     def resolve(self, pcs: Iterable[int], progress: Optional[Progress] = None) -> None:

@@ -7,7 +7,7 @@ has a smaller number. Functions inlined at a place are nodes of their own. Stack
 from dataclasses import dataclass
 from typing import Dict, Iterable, List, Optional
 
-from .frames import is_main, is_own, is_starter
+from .frames import is_main, is_own, is_section, is_starter
 from .stacks import MARKERS, Place, Stacks
 from .symbols import Frame, Progress, Symbols
 
@@ -21,6 +21,7 @@ class Tree:
     frame_of: List[int]  # by node: index into frames; -1 for the root
     own: List[int]  # by node: the nearest node at or outside of it that is the program's own code; 0: there is none
     leaves: List[int]  # by place: the node of its innermost frame
+    sections: List[int]  # by node: the outermost one, where it is a section of the program's; 0: none
 
     def path(self, node: int) -> List[int]:
         """The nodes from a node outwards, without the root."""
@@ -39,7 +40,8 @@ class Tree:
         return self.own[leaf] or leaf
 
     def short(self, leaf: int, count: int) -> List[int]:
-        """`count` nodes from the label outwards, none of those that start program or thread; a frame that repeats itself is there once."""
+        """`count` nodes from the label outwards, none of those that start program or thread, and the section; a frame that repeats itself is
+        there once."""
         found: List[int] = []
         node, last = self.label(leaf), -1
         while node and len(found) < count:
@@ -51,14 +53,15 @@ class Tree:
             if is_main(self.frames[frame]):
                 break
             node, last = self.parents[node], frame
-        return found
+        section = self.sections[leaf]
+        return [*found, section] if section and section not in found else found
 
 
 class _Builder:
     """A tree in the making."""
 
     def __init__(self, program: str) -> None:
-        self.tree = Tree([], [0], [-1], [0], [])
+        self.tree = Tree([], [0], [-1], [0], [], [0])
         self._program = program
         self._frame_numbers: Dict[Frame, int] = {}
         self._own_frames: List[bool] = []
@@ -83,6 +86,7 @@ class _Builder:
                 tree.parents.append(parent)
                 tree.frame_of.append(frame)
                 tree.own.append(node if self._own_frames[frame] else tree.own[parent])
+                tree.sections.append(tree.sections[parent] or (node if not parent and is_section(tree.frames[frame]) else 0))
             parent = node
         return parent
 
@@ -102,8 +106,11 @@ def build(stacks: Stacks, symbols: Symbols, program: str, progress: Optional[Pro
     nodes = {0: 0}
     nodes.update({marker: builder.child(0, frames(marker)) for marker in range(1, MARKERS) if marker in needed})
     for node in sorted(needed):
-        if node >= MARKERS:
-            nodes[node] = builder.child(nodes[stacks.parents[node]], frames(stacks.node_pcs[node]))
+        parent, pc = stacks.parents[node], stacks.node_pcs[node]
+        if node >= MARKERS and pc in stacks.sections and parent < MARKERS:  # outside of the marker, too
+            nodes[node] = builder.child(0, [*frames(pc), *frames(parent)])
+        elif node >= MARKERS:
+            nodes[node] = builder.child(nodes[parent], frames(pc))
     builder.tree.leaves.extend(builder.child(nodes[place.node], frames(place.pc)) for place in stacks.places)
     return builder.tree
 

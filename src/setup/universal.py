@@ -5,6 +5,7 @@ ad-hoc signature (arm64 loads nothing without one), and the slices stand in one 
 """
 
 import hashlib
+import os
 import struct
 import sys
 from pathlib import Path
@@ -91,17 +92,37 @@ def read_trie(trie: bytes, at: int = 0, prefix: bytes = b"") -> Dict[bytes, byte
     return found
 
 
+class Node:
+    """Of a trie in the making: what is said of the name that ends here, and the nodes that longer names lead to."""
+
+    def __init__(self, exports: Dict[bytes, bytes]) -> None:
+        self.facts = exports.get(b"")
+        self.children: List[Tuple[bytes, Node]] = []
+        self.offset = 0
+        for first in sorted({name[:1] for name in exports if name}):
+            found = {name: facts for name, facts in exports.items() if name[:1] == first}
+            edge = os.path.commonprefix(list(found))
+            self.children.append((edge, Node({name[len(edge):]: facts for name, facts in found.items()})))
+
+    def all(self) -> "List[Node]":
+        return [self, *(node for _, child in self.children for node in child.all())]
+
+    def written(self) -> bytes:
+        own = b"\0" if self.facts is None else uleb(len(self.facts)) + self.facts
+        return own + bytes([len(self.children)]) + b"".join(edge + b"\0" + uleb(child.offset) for edge, child in self.children)
+
+
 def write_trie(exports: Dict[bytes, bytes]) -> bytes:
-    """A trie of one level: few symbols are exported."""
-    leaves = {name: uleb(len(facts)) + facts + b"\0" for name, facts in exports.items()}
-    # Offsets are as wide as the widest needs, so that the root's size is known before them.
-    root_bytes = 2 + sum(len(name) + 1 + 4 for name in leaves)
-    root, at = bytearray([0, len(leaves)]), root_bytes
-    for name, leaf in leaves.items():
-        padded = bytes(at >> shift & 0x7F | (0x80 if shift < 21 else 0) for shift in (0, 7, 14, 21))
-        root += name + b"\0" + padded
-        at += len(leaf)
-    return bytes(root) + b"".join(leaves.values())
+    """Nodes one behind the other, the root first. How long one is depends on the offsets in it: they only grow until all fit."""
+    nodes = Node(exports).all()
+    while True:
+        before = [node.offset for node in nodes]
+        at = 0
+        for node in nodes:
+            node.offset = at
+            at += len(node.written())
+        if before == [node.offset for node in nodes]:
+            return b"".join(node.written() for node in nodes)
 
 
 def hide_in_trie(library: Slice) -> None:

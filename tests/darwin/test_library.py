@@ -105,6 +105,11 @@ def test_check_library_is_bound_to_nothing_but_the_system(check_image, images):
     assert sys.platform == "darwin" or signature_errors(check_image) == []
 
 
+def test_what_a_program_may_call_is_exported(image):
+    asked = set(re.findall(r"CRUNCH_CALL_\(\w+, (crunch_tracker_\w+)", (ROOT / "src" / "crunch.h").read_text()))
+    assert len(asked) >= 5 and {f"_{name}" for name in asked} <= set(image.exports)
+
+
 def test_every_hook_is_replaced_by_its_own_function(image):
     wrong = [(new, old) for new, old in pairs(image) if new == old or not new.endswith(old)]
     assert not wrong

@@ -10,6 +10,8 @@ import folders
 from folders import CallStacks, module, site
 from report import problems, reader, stacks
 from report.errors import CrunchError
+from report.symbols import Symbols
+from report.tree import build
 
 FIRST = stacks.MARKERS
 
@@ -56,7 +58,30 @@ def test_modules_and_their_paths(tmp_path):
     assert found.addresses[16] == 0x7F0000001234 and found.pc_modules[16] == 1
 
 
+def test_a_section_of_the_programs_is_the_outermost_frame_of_a_stack_cut_short_too(tmp_path):
+    found = read(tmp_path, CallStacks(
+        sites=[site(19, 18, allocations=1), site(16, 18, allocations=2), site(18, 18, allocations=4)],
+        nodes=[(0, 16), (1, 16), (1, 17), (17, 17)], pcs=[(1, stacks.SECTION), (0x2000, 0), (0x3000, 0)], strings=b"\0a \xff\0b"))
+    assert found.sections == {16: "a \udcff"} and found.addresses[16] == found.pc_modules[16] == 0
+    assert [found.shown(*found.walk(place)) for place in found.places] == [[18, 17, 1, 16], [18, 16], [18, 17, 1]]
+    assert found.cut_short() == {1: 5}
+    tree = build(found, Symbols(found, folders.LIVE, 0, "/"), "")
+    names = [[frame.name for frame in tree.stack(leaf)] for leaf in tree.leaves]
+    marker = f"[frames missing: {stacks.REASONS[1]}]"
+    assert names == [["0x3000", "0x2000", marker, "[section: a \\xff]"], ["0x3000", "[section: a \\xff]"], ["0x3000", "0x2000", marker]]
+    assert [tree.frame_of[tree.sections[leaf]] >= 0 for leaf in tree.leaves] == [True, True, False]
+    assert [tree.frames[tree.frame_of[node]].name for node in tree.short(tree.leaves[0], 1)] == ["0x3000", "[section: a \\xff]"]
+
+
+def test_a_sections_name_that_is_lost(tmp_path):
+    found = read(tmp_path, CallStacks(pcs=[(2, stacks.SECTION)], strings=b"\0ab\0cd\0"), lost=[reader.STRINGS])
+    assert found.sections == {16: "b"}
+    found = read(tmp_path, CallStacks(pcs=[(3, stacks.SECTION)], strings=b"\0ab\0cd\0"), lost=[reader.STRINGS])
+    assert found.sections == {16: stacks.REASONS[stacks.LOST]}
+
+
 @pytest.mark.parametrize("call_stacks, words", [
+    (CallStacks(pcs=[(9, stacks.SECTION)], strings=b"\0name\0"), "a section of the program's has a name that does not exist"),
     (CallStacks(sites=[site(16, 16)], pcs=[(1, 0)]), "a site has a stack that does not exist"),
     (CallStacks(sites=[site(0, 16)]), "a site has a stack that does not exist"),
     (CallStacks(nodes=[(16, 16)], pcs=[(1, 0)]), "in a circle"),
@@ -144,7 +169,7 @@ def flip(data, chance):
 def test_random_damage_is_a_sentence_or_a_model(tmp_path):
     whole = folders.recording(call_stacks=CallStacks(
         sites=[site(16 + number % 9, 16 + number, allocations=number, bytes=5) for number in range(30)],
-        nodes=[(15 + number if number else 1, 16 + number) for number in range(10)], pcs=[(0x1000 + n, n % 3) for n in range(30)],
+        nodes=[(15 + number if number else 1, 16 + number) for number in range(10)], pcs=[(4, stacks.SECTION), *((0x1000 + n, n % 3) for n in range(29))],
         modules=[module(0x1000, 0x9000, 1, b"12345"), module(0x9000, 0xA000, 1)], strings=b"\0/a/b\0"))
     chance = random.Random(3)
     outcomes = set()

@@ -42,7 +42,7 @@ static void make(void)
     state->slots_inside = true;
     state->needs_fp[FRAMES] = true;
     made.start = (struct cr_unwind_start){.pc = LEAF_PC, .sp = (uintptr_t)made.stack, .fp = 42};
-    made.memo.stamp = 1;
+    made.memo.stamp = CR_MEMO_LAYERS + 1;
     made.memo.stack_low = (uintptr_t)made.stack;
     made.memo.stack_bytes = sizeof made.stack;
 }
@@ -92,8 +92,20 @@ static void test_made_stack(void)
     ok(is_met(), "words that the walk does not read may change");
     ok(a_start_counts(&made.start.pc) && a_start_counts(&made.start.sp), "pc and sp count");
     ok(a_start_counts(&made.start.fp), "and fp, where the walk depends on it");
-    made.memo.stamp++;
-    ok(!is_met(), "nothing is met under another stamp");
+    cr_memo_layer(&made.memo, 5);
+    bool met = is_met();
+    cr_memo_layer(&made.memo, 1);
+    ok(!met && is_met(), "a stack is met in its own layer only");
+    cr_memo_void(&made.memo);
+    ok(!is_met(), "and no more once all are void");
+    uint32_t first = made.memo.stamp;
+    keep();
+    made.memo.stamp |= UINT32_MAX / CR_MEMO_LAYERS * CR_MEMO_LAYERS;
+    cr_memo_void(&made.memo);
+    ok(made.memo.stamp < first && made.memo.stamp >= CR_MEMO_LAYERS, "stamps begin anew after the last");
+    cr_memo_void(&made.memo);
+    made.memo.stamp = first;
+    ok(!is_met(), "and what was kept under the same one before is gone");
 
     make();
     made.state.needs_fp[FRAMES] = false;

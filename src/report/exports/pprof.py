@@ -106,8 +106,7 @@ class _Profile:
         values = [max(0, getattr(place, attribute)) for _, _, attribute in VALUES]
         if not any(values):
             return
-        pcs, marker = self._stacks.walk(place)
-        locations = [self._location(pc) for pc in pcs + ([marker] if marker else [])]
+        locations = [self._location(pc) for pc in self._stacks.shown(*self._stacks.walk(place))]
         message = _Message()
         message.numbers(1, [location for location in locations if location])
         message.numbers(2, values)

@@ -1,6 +1,8 @@
 /* text.c - stand-ins for printf into memory. How much that is, only the real function knows: it is asked about what it has written. */
 #include "access/access.h"
 
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations" /* macOS: programs call vsprintf all the same */
+
 /* Of the characters that would have been written with room for all, those that were, with the end; 0: none. */
 static size_t written(int result, size_t most)
 {

@@ -30,7 +30,7 @@ enum cr_section_kind {
     CR_SECTION_NODES, /* struct cr_node; item 0 is the root, outside of all outermost frames; 1 to CR_MARKERS-1: markers */
     CR_SECTION_PCS,        /* struct cr_pc; items below CR_MARKERS are markers */
     CR_SECTION_MODULES,    /* struct cr_module; item 0 is no module */
-    CR_SECTION_STRINGS,    /* bytes: NUL-terminated paths */
+    CR_SECTION_STRINGS,    /* bytes: NUL-terminated paths, and names of the program's sections */
     CR_SECTION_ERRORS,     /* struct cr_error, in the order they were found */
     CR_SECTION_TIMELINE,   /* item 0: struct cr_timeline; all others struct cr_point */
     CR_SECTION_SERIES,     /* item 0: struct cr_history; all others struct cr_series_point */
@@ -150,6 +150,10 @@ struct cr_pc {
     uint64_t
         address_module; /* return address in the low 48 bits (subtract 1 before asking for a line), item of MODULES above */
 };
+#define CR_PC_BITS 48
+#define CR_PC_ADDRESS ((UINT64_C(1) << CR_PC_BITS) - 1)
+/* In the place of a module: no code, but a section of the program's (crunch_section); below it the offset of its name in STRINGS. */
+#define CR_PC_SECTION UINT64_C(0xffff)
 
 struct cr_module {
     uint64_t start, end;  /* addresses it occupied */

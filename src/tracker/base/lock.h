@@ -1,7 +1,7 @@
 /* lock.h - the tracker's mutexes and compiler hints.
  *
  * Lock order, taken in this order by fork (entry/lifecycle.c) and released in the reverse one:
- *   errors > thread pool > regions > records > call tree > modules > recording > arena, guard, quarantine. No lock is held while the program's allocator is called.
+ *   errors > thread pool > regions > records > call tree > modules, heap sections > recording > arena, guard, quarantine. No lock is held while the program's allocator is called.
  * In a signal handler only cr_lock_try may be used. */
 #ifndef CR_BASE_LOCK_H
 #define CR_BASE_LOCK_H

@@ -15,6 +15,7 @@ EXPORTED int crunch_tracker_ignore(const void *block);
 EXPORTED int crunch_tracker_root(const void *start, size_t bytes);
 EXPORTED size_t crunch_tracker_leak_check(void);
 EXPORTED int crunch_tracker_snapshot(const char *name);
+EXPORTED int crunch_tracker_section(const char *name);
 
 int crunch_tracker_ignore(const void *block)
 {
@@ -52,4 +53,15 @@ int crunch_tracker_snapshot(const char *name)
     bool taken = atomic_load(&cr_active) && cr_snapshot_now(name);
     errno = saved;
     return taken;
+}
+
+int crunch_tracker_section(const char *name)
+{
+    int saved = errno;
+    struct cr_thread *thread = cr_hook_enter();
+    bool named = thread && cr_thread_section(thread, name);
+    if (thread)
+        cr_leave(thread);
+    errno = saved;
+    return named;
 }

@@ -9,13 +9,14 @@
 #include "services/arena.h"
 #include "services/recording.h"
 #include "state/call_tree.h"
+#include "state/heap_sections.h"
 #include "state/modules.h"
 #include "state/thread.h"
 #include "base/banned.h"
 
-static struct cr_lock *const locks[] = {&cr_errors_lock, &cr_threads_lock,   &cr_regions_lock,   &cr_records_lock,
-                                        &cr_tree_lock,   &cr_modules_lock,   &cr_recording_lock, &cr_arena_lock,
-                                        &cr_guard_lock,  &cr_quarantine_lock};
+static struct cr_lock *const locks[] = {&cr_errors_lock, &cr_threads_lock, &cr_regions_lock,       &cr_records_lock,
+                                        &cr_tree_lock,   &cr_modules_lock, &cr_heap_sections_lock, &cr_recording_lock,
+                                        &cr_arena_lock,  &cr_guard_lock,   &cr_quarantine_lock};
 #define LOCKS (sizeof locks / sizeof *locks)
 
 static void give(size_t count)

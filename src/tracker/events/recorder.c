@@ -39,7 +39,7 @@ static uint32_t follow(struct cr_trail *trail, const uintptr_t *address, uint32_
     while (i < known && trail->address[i] == address[i])
         i++;
     uint32_t node = i ? trail->node[i - 1] : base;
-    uint32_t path = i ? trail->path[i - 1] : cr_tree_path_base(base);
+    uint32_t path = i ? trail->path[i - 1] : cr_tree_path_of(base);
     for (uint32_t next = i; next < count; next++) {
         path = trail->path[next] = cr_tree_path(path, address[next]);
         cr_tree_prefetch(path);
@@ -57,15 +57,22 @@ static uint32_t base_of(const struct cr_unwind_stack *stack)
     return stack->truncated ? CR_UNWIND_TOO_DEEP : (uint32_t)stack->end;
 }
 
+/* What a site of the thread hangs under, where its stack ends at `base`: its section comes in between. */
+static uint32_t in_section(const struct cr_thread *thread, uint32_t base)
+{
+    uint32_t section = CR_UNLIKELY(thread->section != 0) ? cr_tree_child(base, thread->section) : 0;
+    return section ? section : base;
+}
+
 /* The site of a stack that is not among the thread's recent ones. */
 static __attribute__((noinline)) uint32_t locate_anew(struct cr_thread *thread, const struct cr_unwind_start *start)
 {
     struct cr_unwind_state *state = thread->unwind;
     struct cr_unwind_stack stack = cr_unwind_capture(state, start);
     if (CR_UNLIKELY(!stack.frames))
-        return cr_site_find(&thread->leaves, thread->slot_item, CR_UNWIND_BUSY, start->pc);
+        return cr_site_find(&thread->leaves, thread->slot_item, in_section(thread, CR_UNWIND_BUSY), start->pc);
     uint32_t leaf = stack.frames - 1, same = stack.frames - stack.fresh;
-    uint32_t parent = follow(&thread->trail, state->pc, base_of(&stack), leaf, same);
+    uint32_t parent = follow(&thread->trail, state->pc, in_section(thread, base_of(&stack)), leaf, same);
     uint32_t site = cr_site_find(&thread->leaves, thread->slot_item, parent, state->pc[leaf]);
     cr_memo_keep(thread->memo, state, start, site);
     return site;
@@ -78,7 +85,7 @@ CR_HOT void forget_gone(struct cr_thread *thread)
     if (CR_UNLIKELY(thread->trail.generation != generation)) {
         thread->trail.generation = generation;
         thread->trail.length = 0;
-        thread->memo->stamp++;
+        cr_memo_void(thread->memo);
     }
 }
 

@@ -43,7 +43,7 @@ static uint32_t find(const struct hash *hash, uint32_t parent, uintptr_t address
     }
 }
 
-static uint32_t path_of(uint32_t node) { return node < CR_MARKERS ? cr_tree_path_base(node) : paths.of[node]; }
+uint32_t cr_tree_path_of(uint32_t node) { return node < CR_MARKERS ? cr_tree_path_base(node) : paths.of[node]; }
 
 static void insert(struct hash *hash, uint32_t parent, uintptr_t address, uint32_t id)
 {
@@ -143,5 +143,5 @@ uint32_t cr_tree_find(uint32_t parent, uintptr_t address, uint32_t path)
 
 uint32_t cr_tree_child(uint32_t parent, uintptr_t address)
 {
-    return cr_tree_find(parent, address, cr_tree_path(path_of(parent), address));
+    return cr_tree_find(parent, address, cr_tree_path(cr_tree_path_of(parent), address));
 }

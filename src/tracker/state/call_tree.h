@@ -32,6 +32,9 @@ static inline uint32_t cr_tree_path(uint32_t path, uintptr_t address)
 }
 void cr_tree_prefetch(uint32_t path);
 
+/* The path of a node, the root or a marker. */
+uint32_t cr_tree_path_of(uint32_t node);
+
 /* The node of a return address under a parent, whose own path is given. 0 if there is no memory. */
 uint32_t cr_tree_find(uint32_t parent, uintptr_t address, uint32_t path);
 

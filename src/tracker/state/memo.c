@@ -14,6 +14,17 @@ static void give_hints(struct cr_memo *memo, const struct cr_unwind_state *state
     }
 }
 
+void cr_memo_void(struct cr_memo *memo)
+{
+    uint32_t layer = memo->stamp % CR_MEMO_LAYERS, times = memo->stamp / CR_MEMO_LAYERS + 1;
+    if (times > UINT32_MAX / CR_MEMO_LAYERS) { /* stamps begin anew, so none of old may be left */
+        for (uint32_t i = 0; i < sizeof memo->entry / sizeof *memo->entry; i++)
+            memo->entry[i].stamp = 0;
+        times = 1;
+    }
+    memo->stamp = times * CR_MEMO_LAYERS + layer;
+}
+
 void cr_memo_keep(struct cr_memo *memo, const struct cr_unwind_state *state, const struct cr_unwind_start *start,
                   uint32_t site)
 {

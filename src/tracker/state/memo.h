@@ -44,12 +44,24 @@ struct cr_memo_hint {
 
 /* All zero at first. */
 struct cr_memo {
-    uint32_t stamp;                   /* entries with another one are void; raised before first use */
+    uint32_t stamp;                   /* entries with another one are void: see cr_memo_void; 0 before first use */
     uintptr_t stack_low, stack_bytes; /* the thread's own stack; 0, 0: unknown, nothing is met or kept */
     struct cr_memo_entry *last;       /* met or kept last: in a loop, met again */
     struct cr_memo_hint hint[1u << CR_MEMO_HINT_BITS];
     struct cr_memo_entry entry[1u << CR_MEMO_ENTRY_BITS];
 };
+
+#define CR_MEMO_LAYERS 1024u /* a power of 2 */
+
+/* Forgets all stacks: the stamp counts how often that was, above the number of the layer that is in use. */
+void cr_memo_void(struct cr_memo *memo);
+
+/* Goes on with another layer, below CR_MEMO_LAYERS: entries are met only in the one they were kept in, and the same stack may have another
+ * site in each. */
+static inline void cr_memo_layer(struct cr_memo *memo, uint32_t layer)
+{
+    memo->stamp = memo->stamp - memo->stamp % CR_MEMO_LAYERS + layer;
+}
 
 #define CR_MEMO_MIX UINT64_C(0x9e3779b97f4a7c15)
 

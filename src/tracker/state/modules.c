@@ -7,10 +7,10 @@
 #include "platform/platform.h"
 #include "services/recording.h"
 #include "services/table.h"
+#include "state/heap_sections.h"
 #include "base/banned.h"
 
-#define KNOWN_MOST 65535u /* a pc item has 16 bits for its module */
-#define ADDRESS_BITS 48
+#define KNOWN_MOST ((uint32_t)CR_PC_SECTION - 1) /* a pc item has 16 bits for its module */
 
 struct cr_lock cr_modules_lock = CR_LOCK_INIT;
 _Atomic uint32_t cr_modules_generation;
@@ -78,7 +78,7 @@ static uint32_t module_at(uintptr_t address)
 
 static uint32_t enter_pc(uintptr_t address, uint32_t module)
 {
-    uint64_t packed = ((uint64_t)address & ((UINT64_C(1) << ADDRESS_BITS) - 1)) | (uint64_t)module << ADDRESS_BITS;
+    uint64_t packed = ((uint64_t)address & CR_PC_ADDRESS) | (uint64_t)module << CR_PC_BITS;
     uint32_t i = cr_recording_append(CR_SECTION_PCS, &packed, 1);
     if (i == CR_NO_ITEM)
         return i;
@@ -87,9 +87,10 @@ static uint32_t enter_pc(uintptr_t address, uint32_t module)
 
 static uint32_t look_up(uintptr_t address)
 {
-    uint32_t module = module_at(address - 1); /* the call, not what may be the next function */
+    bool code = !cr_heap_section_is(address);
+    uint32_t module = code ? module_at(address - 1) : CR_PC_SECTION; /* the call, not what may be the next function */
     uint32_t i = (uint32_t)(uintptr_t)cr_table_find(&pcs, address);
-    if (!i || CR_SECTION_ITEM(struct cr_pc, CR_SECTION_PCS, i)->address_module >> ADDRESS_BITS != module)
+    if (!i || CR_SECTION_ITEM(struct cr_pc, CR_SECTION_PCS, i)->address_module >> CR_PC_BITS != module)
         i = enter_pc(address, module);
     return i;
 }
@@ -119,8 +120,8 @@ uint32_t cr_modules_pc(uintptr_t address)
 
 bool cr_modules_pc_stands(uint32_t pc)
 {
-    uint32_t module = (uint32_t)(CR_SECTION_ITEM(struct cr_pc, CR_SECTION_PCS, pc)->address_module >> ADDRESS_BITS);
-    return !module || !module_item(module)->unloaded_ns;
+    uint32_t module = (uint32_t)(CR_SECTION_ITEM(struct cr_pc, CR_SECTION_PCS, pc)->address_module >> CR_PC_BITS);
+    return !module || module == CR_PC_SECTION || !module_item(module)->unloaded_ns;
 }
 
 /* enum cr_os_role of each module, found when first asked for, plus one. */
@@ -128,8 +129,8 @@ static uint8_t role_and_one[KNOWN_MOST + 1];
 
 static enum cr_os_role role_of(uint32_t pc)
 {
-    uint32_t module = (uint32_t)(CR_SECTION_ITEM(struct cr_pc, CR_SECTION_PCS, pc)->address_module >> ADDRESS_BITS);
-    if (!module)
+    uint32_t module = (uint32_t)(CR_SECTION_ITEM(struct cr_pc, CR_SECTION_PCS, pc)->address_module >> CR_PC_BITS);
+    if (!module || module == CR_PC_SECTION)
         return CR_OS_OTHER;
     if (!role_and_one[module])
         role_and_one[module] =

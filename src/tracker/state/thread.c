@@ -8,6 +8,7 @@
 #include "platform/platform.h"
 #include "services/arena.h"
 #include "services/recording.h"
+#include "state/heap_sections.h"
 #include "state/thread_info.h"
 #include "base/banned.h"
 
@@ -55,6 +56,15 @@ static struct cr_thread *take_or_make(void)
 const struct cr_thread *cr_thread_next(const struct cr_thread *thread)
 {
     return thread ? thread->made_before : atomic_load(&pool.last_made);
+}
+
+bool cr_thread_section(struct cr_thread *thread, const char *name)
+{
+    static_assert(CR_HEAP_SECTION_OTHER < CR_MEMO_LAYERS, "a layer for each");
+    struct cr_heap_section section = cr_heap_section(name);
+    thread->section = section.address;
+    cr_memo_layer(thread->memo, section.number);
+    return section.number != CR_HEAP_SECTION_OTHER && (section.number || !name || !*name);
 }
 
 const struct cr_thread *cr_thread_of_mark(uint32_t mark)
@@ -144,7 +154,9 @@ static struct cr_thread *attach(bool ending)
         thread->last_record = 0;
         thread->trail.length = 0;
         thread->unwind->joinable = 0; /* what it knows is another thread's stack */
-        thread->memo->stamp++;
+        thread->section = 0;
+        cr_memo_void(thread->memo);
+        cr_memo_layer(thread->memo, 0);
         if (ending || !cr_os_stack_bounds(&thread->unwind->stack_low, &thread->unwind->stack_high))
             thread->unwind->stack_low = thread->unwind->stack_high = 0;
         thread->memo->stack_low = thread->unwind->stack_low;

@@ -45,6 +45,7 @@ struct cr_thread {
     uint64_t until_placed; /* allocations until the one that events/placement.h has a say in, that one included */
     uint64_t random;       /* its random numbers; 0: none drawn yet */
     uint64_t until_guarded;
+    uintptr_t section;                /* of the program's that its blocks belong to (state/heap_sections.h); 0: none */
     struct cr_staged *staged;         /* freed blocks on their way into the quarantine (events/quarantine.h) */
     struct cr_unwind_start new_start; /* operator new: its caller, when `kind` is set */
     struct cr_spares spares;
@@ -104,6 +105,9 @@ static inline void cr_leave(struct cr_thread *thread)
 
 /* All states there are, one after the other: the one made before `thread`, NULL: the last one. NULL: there are no more. */
 const struct cr_thread *cr_thread_next(const struct cr_thread *thread);
+
+/* From now on the thread's blocks belong to the section of this name; NULL: to none. Whether the name has one of its own. */
+bool cr_thread_section(struct cr_thread *thread, const char *name);
 
 /* The state that a mark in the block table names. */
 const struct cr_thread *cr_thread_of_mark(uint32_t mark);
