@@ -402,10 +402,10 @@ static bool grows_at_the_end_with_the_lock_held(void)
     if (!begin())
         return false;
     cr_lock(&cr_recording_lock);
-    bool had = cr_recording_lock_at_end();
+    bool had = cr_lock_soon(&cr_recording_lock);
     uint32_t item = cr_recording_append_locked(CR_SECTION_LEAKS, &sum, 1);
     cr_unlock(&cr_recording_lock);
-    bool has = cr_recording_lock_at_end();
+    bool has = cr_lock_soon(&cr_recording_lock);
     cr_unlock(&cr_recording_lock);
     return !had && has && item == 0 && CR_SECTION_ITEM(struct cr_leak_sum, CR_SECTION_LEAKS, 0)->blocks == 3;
 }

@@ -304,7 +304,7 @@ static void keep_sums(struct cr_header *header)
     header->flags &= ~(uint32_t)CR_RUN_CLASSIFIED;
     atomic_store(&header->sections[CR_SECTION_LEAKS].used, 0);
     if (last.classified) {
-        bool locked = cr_recording_lock_at_end();
+        bool locked = cr_lock_soon(&cr_recording_lock);
         cr_leaks_each_sum(keep_sum, NULL);
         if (locked)
             cr_unlock(&cr_recording_lock);

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/fmt.h"
@@ -15,8 +14,6 @@
 
 #define KIB4 ((size_t)4096)
 #define MOST_SHRINKING 65536
-#define LOCK_TRIES 200
-#define LOCK_PAUSE_NS 1000000
 #define EXTRAS_PER_LINE (64u / (uint32_t)sizeof(struct cr_site_extra))
 
 static struct cr_header dummy;
@@ -190,17 +187,6 @@ uint32_t cr_recording_append(enum cr_section_kind section, const void *item, uin
     uint32_t first = cr_recording_append_locked(section, item, count);
     cr_unlock(&cr_recording_lock);
     return first;
-}
-
-bool cr_recording_lock_at_end(void)
-{
-    const struct timespec pause = {0, LOCK_PAUSE_NS};
-    for (int i = 0; i < LOCK_TRIES; i++) {
-        if (cr_lock_try(&cr_recording_lock))
-            return true;
-        nanosleep(&pause, NULL);
-    }
-    return false;
 }
 
 uint32_t cr_recording_append_site(const struct cr_site *site)
