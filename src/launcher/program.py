@@ -32,6 +32,8 @@ def find(name: str, environment: Mapping[str, str]) -> str:
         return f"./{name}"
     if unusable:
         return unusable
+    if not name:
+        raise CrunchError("the program's name is empty", EXIT_NOT_FOUND)
     raise CrunchError(f"{printable(name)} is neither in PATH nor in this folder", EXIT_NOT_FOUND)
 
 
