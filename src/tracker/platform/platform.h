@@ -249,6 +249,8 @@ struct cr_os_stop {
  * macOS: threads are suspended, which they do not notice. */
 int cr_os_threads_stop(bool gently, struct cr_os_stop *stop);
 void cr_os_threads_go(bool ending);
+/* In a forked child, which has one thread: another one may have been at it in the parent. */
+void cr_os_threads_forked(void);
 
 /* ---- what blocks take ---- */
 
