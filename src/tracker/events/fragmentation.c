@@ -87,7 +87,7 @@ static void add_block(void *context, struct cr_record *record)
     if (!address || cr_record_tag(record) & CR_TAG_PLACED)
         return;
     add_to_pages(address, size);
-    uint64_t usable = cr_os_usable_bytes((void *)address);
+    uint64_t usable = cr_os_usable_bytes((void *)address, size);
     if (usable < size) { /* the allocator cannot tell */
         sums.unknown_blocks++;
         return;

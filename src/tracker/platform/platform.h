@@ -256,8 +256,8 @@ void cr_os_threads_forked(void);
 
 /* Learns to ask the allocator, whose real malloc is given. In the tracker's constructor; takes the loader's lock. */
 void cr_os_find_slack(uintptr_t allocating);
-/* What a live block could hold; 0: the allocator cannot tell. */
-uint64_t cr_os_usable_bytes(void *block);
+/* What a live block of this size could hold; 0: the allocator cannot tell. Takes no lock. */
+uint64_t cr_os_usable_bytes(void *block, uint64_t size);
 /* What the allocator has taken from the system, and what of it is in no block. Takes the allocator's locks. false: it cannot tell. */
 bool cr_os_heap_bytes(uint64_t *from_system, uint64_t *unused);
 /* For each of `count` pages from `start` on whether it is in memory: 1 or 0. */

@@ -7,7 +7,12 @@
 
 void cr_os_find_slack(uintptr_t allocating) { (void)allocating; }
 
-uint64_t cr_os_usable_bytes(void *block) { return malloc_size(block); }
+/* What malloc makes of such a size. malloc_size would take locks of the block's zone, which a stopped thread may hold. */
+uint64_t cr_os_usable_bytes(void *block, uint64_t size)
+{
+    (void)block;
+    return malloc_good_size(size);
+}
 
 bool cr_os_heap_bytes(uint64_t *from_system, uint64_t *unused)
 {

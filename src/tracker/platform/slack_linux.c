@@ -30,7 +30,11 @@ void cr_os_find_slack(uintptr_t allocating)
     *(void **)&allocator.totals = beside(allocating, "mallinfo2");
 }
 
-uint64_t cr_os_usable_bytes(void *block) { return allocator.usable ? allocator.usable(block) : 0; }
+uint64_t cr_os_usable_bytes(void *block, uint64_t size)
+{
+    (void)size;
+    return allocator.usable ? allocator.usable(block) : 0;
+}
 
 bool cr_os_heap_bytes(uint64_t *from_system, uint64_t *unused)
 {

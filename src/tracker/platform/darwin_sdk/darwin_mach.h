@@ -37,6 +37,7 @@ void malloc_zone_batch_free(malloc_zone_t *zone, void **blocks, unsigned count);
 malloc_zone_t *malloc_default_zone(void);
 malloc_zone_t *malloc_zone_from_ptr(const void *block);
 size_t malloc_size(const void *block);
+size_t malloc_good_size(size_t size);
 
 /* ---- crt_externs.h, libproc.h, dlfcn.h ---- */
 
