@@ -14,9 +14,15 @@ extern "C" {
 #if defined(__APPLE__)
 
 #include <dlfcn.h>
+/* A symbol that is to be found only by who has it would need an option of the linker's. ~0: looked for, and not there. */
 #define CRUNCH_CALL_(result, name, types, arguments)                                                                   \
-    result(*function) types = (result(*) types)dlsym(RTLD_DEFAULT, #name);                                             \
-    return function ? function arguments : (result)0
+    static size_t found;                                                                                               \
+    size_t function = __atomic_load_n(&found, __ATOMIC_RELAXED);                                                       \
+    if (!function) {                                                                                                   \
+        function = (size_t)dlsym(RTLD_DEFAULT, #name);                                                                 \
+        __atomic_store_n(&found, function ? function : ~(size_t)0, __ATOMIC_RELAXED);                                  \
+    }                                                                                                                  \
+    return function && ~function ? ((result(*) types)function)arguments : (result)0
 
 #else
 
