@@ -89,7 +89,7 @@ def test_random_damage_is_said_or_survived(tmp_path):
         for _ in range(source.randrange(1, 8)):
             data[source.randrange(len(data))] = source.randrange(256)
         (out / "fatal").write_bytes(bytes(data))
-        (out / "maps").write_bytes(source.randbytes(50) + MAPS.encode())
+        (out / "maps").write_bytes(bytes(source.getrandbits(8) for _ in range(50)) + MAPS.encode())
         try:
             read(out)
             crash.annotate(runs.load(out))
