@@ -102,11 +102,11 @@ def parse(arguments: List[str]) -> options.Options:
     """The command line; CrunchError if it is none."""
     docopt = needed("docopt")
     try:
-        first = arguments[:1] != ["--compare"]  # which takes no program, so options may stand behind the folders, too
         spelled = options.spelled_out(arguments, __doc__)
+        first = not options.takes_folders(spelled, __doc__)  # else options may stand behind the folders, too
         return options.from_docopt(docopt.docopt(__doc__, spelled, version=f"crunch {VERSION}", options_first=first))
     except docopt.DocoptExit:
-        raise CrunchError("usage: crunch [options] [--] <program> [<arguments>...]; 'crunch --help' explains") from None
+        raise CrunchError(options.mistake(arguments, __doc__)) from None
 
 
 def record(chosen: options.Options) -> int:
@@ -174,7 +174,7 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
         failure = "" if chosen.no_report else written_page(started, chosen.editor)
         below = write_errors(started, entries)
         why, riddle = ([], "") if chosen.quiet else explained(last)
-        (lost, shown), trouble = (([], []), "") if chosen.quiet else call_stacks(last, chosen)
+        (lost, shown), trouble = ((losses.Told(), []), "") if chosen.quiet else call_stacks(last, chosen)
     taken = sum(len(snapshots.folders(process)) for process in (path, *runs.children(path)))
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
                          chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, leaks=lost, snapshots=taken,
@@ -281,12 +281,13 @@ def export(chosen: options.Options) -> int:
     return 0
 
 
-def call_stacks(recorded: runs.Run, chosen: options.Options) -> Tuple[Tuple[List[str], List[str]], str]:
+def call_stacks(recorded: runs.Run, chosen: options.Options) -> Tuple[Tuple[losses.Told, List[str]], str]:
     """What the terminal says of leaks and of call stacks, and why it cannot, so that the summary is printed all the same."""
     try:
-        return (losses.lines(recorded), sites.lines(recorded, sites.wanted(chosen.stacks))), ""
+        lost = losses.told(recorded)
+        return (lost, sites.lines(recorded, sites.wanted(chosen.stacks), lost.stacks)), ""
     except CrunchError as error:
-        return ([], []), error.message
+        return (losses.Told(), []), error.message
 
 
 def explained(recorded: runs.Run) -> Tuple[List[str], str]:

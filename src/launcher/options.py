@@ -11,6 +11,10 @@ from report.words import printable
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.01, 1e8
 SNAPSHOT_SIGNALS = ("USR1", "USR2", "HUP", "INT", "QUIT", "TERM", "ALRM", "VTALRM", "PROF")
+COMMANDS = {  # without a program; what each takes
+    "--report": "--report <folder>", "--export": "--export <format> <folder>", "--compare": "--compare <old> <new>",
+    "--snapshot": "--snapshot <process>", "--watch": "--watch <process>", "--list": "--list",
+}
 UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
@@ -72,6 +76,8 @@ class Options:
 def from_docopt(values: Mapping[str, Any]) -> Options:
     """Options from docopt's dictionary."""
     limit = values["--heap-limit"]
+    if values["--fail-if-grown"] is not None and not values["--compare"]:
+        raise CrunchError("--fail-if-grown goes with --compare")
     return Options(
         program=values["<program>"],
         arguments=values["<arguments>"],
@@ -114,13 +120,39 @@ def spelled_out(arguments: List[str], usage: str) -> List[str]:
     """`--guard` alone, as `--guard=1`: docopt knows options with a value and without, none with either.
 
     Only among crunch's own options, which end where one does not begin with a dash."""
-    valued = set(re.findall(r"^  (?:-\w )?(-[-\w]+) <", usage, re.MULTILINE))
-    spelled, at = list(arguments), 0
-    while at < len(spelled) and spelled[at].startswith("-") and spelled[at] != "--":
+    spelled = list(arguments)
+    for at in _own(arguments, usage):
         if spelled[at] == "--guard":
             spelled[at] = "--guard=1"
-        at += 2 if spelled[at] in valued else 1
     return spelled
+
+
+def takes_folders(arguments: List[str], usage: str) -> bool:
+    """Whether this is a command about finished runs, or about programs that run: nothing in it belongs to a program."""
+    return any(arguments[at].split("=")[0] in COMMANDS for at in _own(arguments, usage))
+
+
+def mistake(arguments: List[str], usage: str) -> str:
+    """What is wrong with a command line that docopt refuses."""
+    known = set(re.findall(r"^  (?:-\w )?(--[-\w]+)", usage, re.MULTILINE)) | set(re.findall(r"^  (-\w)", usage, re.MULTILINE))
+    own = [arguments[at].split("=")[0] for at in _own(arguments, usage)]
+    for name in own:
+        long = name.startswith("--")
+        meant = sum(option.startswith(name) for option in known) if long else name[:2] in known
+        if not meant:
+            return f"{printable(name)} is no option of crunch; 'crunch --help' lists them"
+    form = next((COMMANDS[name] for name in own if name in COMMANDS), "[--] <program> [<arguments>...]")
+    return f"usage: crunch [options] {form}; 'crunch --help' explains"
+
+
+def _own(arguments: List[str], usage: str) -> List[int]:
+    """Where crunch's own options stand before the first word that is none and no value of one."""
+    valued = set(re.findall(r"^  (?:-\w )?(-[-\w]+) <", usage, re.MULTILINE))
+    found, at = [], 0
+    while at < len(arguments) and arguments[at].startswith("-") and arguments[at] != "--":
+        found.append(at)
+        at += 2 if arguments[at] in valued else 1
+    return found
 
 
 def checks(values: Mapping[str, Any]) -> Checks:

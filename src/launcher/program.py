@@ -32,6 +32,8 @@ def find(name: str, environment: Mapping[str, str]) -> str:
         return f"./{name}"
     if unusable:
         return unusable
+    if not name:
+        raise CrunchError("the program's name is empty", EXIT_NOT_FOUND)
     raise CrunchError(f"{printable(name)} is neither in PATH nor in this folder", EXIT_NOT_FOUND)
 
 
@@ -153,6 +155,8 @@ def gains_rights(mode: int, owner: int, group: int, capabilities: bool) -> Optio
 
 
 def _has_capabilities(path: str) -> bool:
+    if not hasattr(os, "getxattr"):  # macOS, which has none
+        return False
     try:
         return bool(os.getxattr(path, "security.capability"))
     except OSError:

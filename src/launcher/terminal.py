@@ -1,12 +1,14 @@
 """What crunch says on the terminal after the program's end; the caller prints it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import List, Sequence
 
 from report import problem_text, problems
 from report.run import Run
 from report.words import plural, printable, size
+
+from . import losses
 
 HEAP_FILES = "10,000"
 
@@ -23,7 +25,7 @@ class Kept:
     stacks: Sequence[str] = ()  # what sites.lines has to say
     suppressed: Sequence[str] = ()  # and suppressed.lines
     crash: Sequence[str] = ()  # what crashes.lines has to say
-    leaks: Sequence[str] = ()  # what losses.lines has to say
+    leaks: losses.Told = field(default_factory=losses.Told)
     snapshots: int = 0
     errors_below: int = 0  # in the child processes together
     remaining_below: int = 0  # bytes, in the child processes together
@@ -32,12 +34,18 @@ class Kept:
 def lines(started: Run, ended: Run, kept: Kept) -> List[str]:
     """The whole text. `ended` is `started`, unless exec replaced the program on the way."""
     groups = [[*_end(ended), *kept.crash], _crash_info(ended) if kept.report else [], _notes(started, ended),
-              ["=== crunch ===", *_errors(ended, kept), *_remaining(ended, kept)], _files(ended, kept) if kept.report else [],
-              list(kept.leaks), list(kept.stacks), list(kept.suppressed)]
+              *_summary(ended, kept), _files(ended, kept) if kept.report else [],
+              kept.leaks.nothing, list(kept.stacks), list(kept.suppressed)]
     text: List[str] = []
     for group in filter(None, groups):
         text += ([""] if text else []) + group
     return text
+
+
+def _summary(run: Run, kept: Kept) -> List[List[str]]:
+    """What is wrong first; the list of blocks, which may be long, behind it."""
+    head = ["=== crunch ===", *_errors(run, kept)]
+    return [[*head, *kept.leaks.lost], _remaining(run, kept)] if kept.leaks.lost else [head + _remaining(run, kept)]
 
 
 def _end(run: Run) -> List[str]:
@@ -109,7 +117,8 @@ def _files(run: Run, kept: Kept) -> List[str]:
     left_out = run.count("heap_left_out_files")
     if left_out and run.blocks is not None:
         amount = f"{plural(left_out, 'block')} ({size(run.count('heap_left_out_bytes'))})"
-        why = f"--heap-limit {kept.heap_limit}, at most {HEAP_FILES} files" if kept.heap_limit else "--no-heap"
+        shared = " for all processes together" if kept.children else ""
+        why = f"--heap-limit {kept.heap_limit}, at most {HEAP_FILES} files{shared}" if kept.heap_limit else "--no-heap"
         text.append(f"heap contents of {amount} left out: {printable(why)}")
     if kept.children:
         noun = "child process" if kept.children == 1 else "child processes"

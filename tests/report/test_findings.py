@@ -168,6 +168,6 @@ def test_what_is_printed_suppresses_all_that_is_lost(leaking):
 
 
 def test_the_terminal_tells_only_what_is_left(leaking):
-    text = "\n".join(losses.lines(leaking("leak:make\nleak:again\n")))
+    text = "\n".join(losses.told(leaking("leak:make\nleak:again\n")).lost)
     assert "definitely" not in text and "possibly lost" in text
-    assert "make" in "\n".join(losses.lines(leaking()))
+    assert "make" in "\n".join(losses.told(leaking()).lost)

@@ -33,6 +33,32 @@ def test_a_peak_like_the_end_is_not_said_again(recorded):
     assert not [line for line in sites.lines(found, sites.Wanted()) if "peak" in line]
 
 
+def test_a_peak_a_little_above_the_end_at_the_same_places_is_not_said(recorded):
+    found = recorded(site(17, GROW, live_bytes=4900, live_blocks=3, epoch=1, peak_bytes=5000, peak_blocks=4))
+    found.stats["live_bytes"] = 4900
+    said = sites.lines(found, sites.Wanted())
+    assert said[0] == "still allocated, by call stack" and not [line for line in said if "peak" in line]
+
+
+def test_what_was_told_as_lost_is_not_told_again(recorded):
+    found = recorded(site(17, GROW, live_bytes=300, live_blocks=3), site(16, LOAD, live_bytes=100, live_blocks=1))
+    lost = {("grow", "load", "main")}
+    also = ["also still allocated, by call stack", "  100 bytes in 1 block, 25 %", "    load", "    main"]
+    assert sites.lines(found, sites.wanted(None), lost)[:4] == also
+    assert sites.lines(found, sites.Wanted(count=1), lost)[:4] == also
+    assert sites.lines(found, sites.wanted(3), lost)[0] == "still allocated, by call stack", "whole call stacks are what was asked for"
+    assert "allocated" not in "\n".join(sites.lines(found, sites.Wanted(), lost | {("load", "main")}))
+
+
+def test_a_peak_that_is_mostly_the_runtimes_own_says_so(recorded):
+    found = recorded(site(16, LOAD, epoch=1, peak_bytes=40, peak_blocks=1),
+                     site(17, GROW, live_bytes=4900, live_blocks=1, epoch=1, peak_bytes=4900, peak_blocks=1))
+    pool = max(found.stacks.places, key=lambda place: place.peak_bytes)
+    pool.runtime_bytes, pool.runtime_blocks = 4900, 1
+    assert sites.lines(found, sites.Wanted()) == [
+        "at the peak of 4.9 KiB, 4.8 KiB of it the runtime's own, by call stack", "  40 bytes in 1 block, 1 %", "    load", "    main"]
+
+
 def test_stacks_that_read_alike_are_one(recorded):
     found = recorded(site(18, STD, live_bytes=10, live_blocks=1), site(17, GROW, live_bytes=20, live_blocks=2),
                      site(18, EVIL, live_bytes=5, live_blocks=1))

@@ -3,7 +3,7 @@
 import dataclasses
 
 import folders
-from launcher import terminal
+from launcher import losses, terminal
 from report import reader, run
 
 FATAL = "SIGSEGV illegal access: address 0x7f828b402aef\nsignal SIGSEGV\nnumber 11\n"
@@ -83,6 +83,19 @@ def test_children_are_counted(tmp_path):
     out = folders.run_folder(tmp_path / "out")
     assert f"1 child process recorded in {out}/children" in text(out, children=1)
     assert "2,000 child processes recorded" in text(out, children=2000)
+
+
+def test_contents_left_out_of_several_processes_share_a_limit(tmp_path):
+    out = folders.run_folder(tmp_path / "out", [(0x10, 10, 0)], heap_left_out_files=1, heap_left_out_bytes=10)
+    left = "heap contents of 1 block (10 bytes) left out: --heap-limit 256M, at most 10,000 files"
+    assert left + "\n" in text(out) and left + " for all processes together\n" in text(out, children=2)
+
+
+def test_what_is_lost_stands_before_the_list_of_blocks(tmp_path):
+    out = folders.run_folder(tmp_path / "out", [(0x10, 3, 0)])
+    lost = losses.Told(lost=["definitely lost  3 bytes in 1 block"])
+    assert text(out, leaks=lost).startswith("=== crunch ===\ndefinitely lost  3 bytes in 1 block\n\n1 remaining heap allocations\n")
+    assert text(out, leaks=losses.Told(nothing=["nothing is lost"])).endswith("report.html\n\nnothing is lost")
 
 
 def test_what_the_tracker_has_to_say_is_printed(tmp_path):

@@ -33,17 +33,24 @@ static void *work(void *unused)
     return NULL;
 }
 
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
 int main(int argc, char **argv)
 {
     pthread_t thread[4];
-    time_t seconds = argc > 1 ? atoi(argv[1]) : 1, end = time(NULL) + seconds;
+    double end = now() + (argc > 1 ? atoi(argv[1]) : 1);
     struct sigaction action = {.sa_handler = tick, .sa_flags = SA_RESTART};
     sigaction(SIGALRM, &action, NULL);
     struct itimerval every = {{0, 50}, {0, 50}};
     for (int i = 0; i < 4; i++)
         pthread_create(&thread[i], NULL, work, NULL);
     setitimer(ITIMER_REAL, &every, NULL);
-    while (time(NULL) < end)
+    while (now() < end)
         free(malloc(10)), atomic_fetch_add(&calls, 1);
     atomic_store(&done, true);
     for (int i = 0; i < 4; i++)
