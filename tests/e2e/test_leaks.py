@@ -125,3 +125,11 @@ def test_program_tells_in_cxx(tmp_path):
     program = target("said_cxx", "-Wall", "-Wextra", "-Werror")
     assert bare([program]).status == 0
     assert preloaded(tmp_path, [program])[0].status == 1
+
+
+def test_fork_while_another_thread_looks(folder):
+    program = [target("fork_and_look"), "30"]
+    expected = bare(program)
+    assert expected.status == 0
+    result, _ = preloaded(folder, program)
+    assert result == expected, "the child sees no signal handler, and its own look does not wait for the parent's"

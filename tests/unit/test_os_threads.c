@@ -1,13 +1,16 @@
 /* platform: other threads stopped and let go, where they stand, and what is mapped. */
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +20,7 @@
 #include "threads.h"
 
 #define RUNNERS 8
+#define WAITS 30000 /* of 1 ms each at least: other programs may take the processors */
 
 static struct runner {
     _Atomic uint64_t count; /* goes up while it runs */
@@ -67,6 +71,47 @@ static void pause_ms(long ms)
     nanosleep(&time, NULL);
 }
 
+/* Waits until a counter goes up. Whether it does. */
+static bool wait_for_count(const _Atomic uint64_t *count, uint64_t from)
+{
+    for (int i = 0; i < WAITS && atomic_load(count) == from; i++)
+        pause_ms(1);
+    return atomic_load(count) != from;
+}
+
+/* How many other threads there are: one that has been joined is there for a moment longer. */
+static size_t count_others(void)
+{
+    size_t count = 0;
+    DIR *folder = opendir("/proc/self/task");
+    for (const struct dirent *entry; (entry = readdir(folder));)
+        count += entry->d_name[0] != '.';
+    closedir(folder);
+    return count - 1;
+}
+
+/* Waits until that many are left. Whether it came to that. */
+static bool wait_for_ends(size_t left)
+{
+    for (int i = 0; i < WAITS && count_others() != left; i++)
+        pause_ms(1);
+    return count_others() == left;
+}
+
+/* Waits until a thread sleeps in the kernel. */
+static void wait_for_sleep(uint64_t id)
+{
+    char path[64], text[512] = "";
+    snprintf(path, sizeof path, "/proc/self/task/%llu/stat", (unsigned long long)id);
+    for (int i = 0; i < WAITS && !strstr(text, ") S "); i++) {
+        pause_ms(1);
+        FILE *file = fopen(path, "r");
+        text[file ? fread(text, 1, sizeof text - 1, file) : 0] = '\0';
+        if (file)
+            fclose(file);
+    }
+}
+
 static bool holds(const struct cr_os_stopped *thread, uintptr_t value)
 {
     for (size_t i = 0; i < CR_OS_REGISTER_WORDS; i++)
@@ -93,8 +138,9 @@ static void test_running(void)
             still = false;
             break;
         }
-        uint64_t before = sum();
+        uint64_t before = sum(), counts[RUNNERS];
         for (int i = 0; i < RUNNERS; i++) {
+            counts[i] = atomic_load(&runner[i].count);
             const struct cr_os_stopped *one = find(&stop, runner[i].id);
             known = known && one && one->standing == CR_OS_STOPPED && one->registers.whole;
             placed = placed && one && runner[i].frame - one->stack_low < one->stack_high - one->stack_low &&
@@ -103,9 +149,9 @@ static void test_running(void)
         pause_ms(2);
         still = still && sum() == before;
         cr_os_threads_go(false);
-        for (int i = 0; i < 1000 && sum() == before; i++)
-            pause_ms(1);
-        moving = moving && sum() != before;
+        for (int i = 0; i < RUNNERS;
+             i++) /* one that counts has left crunch's handler, in which all signals are blocked */
+            moving = moving && wait_for_count(&runner[i].count, counts[i]);
     }
     ok(still, "stopped threads do not run");
     ok(known, "each is told by its number, with its registers");
@@ -170,10 +216,11 @@ static void *waits(void *unused)
 static void *sleeps(void *unused)
 {
     (void)unused;
-    struct timespec time = {0, 700000000};
+    struct timespec time = {0, 100000000};
     atomic_store(&sleeper_id, cr_os_thread_id());
-    if (nanosleep(&time, NULL))
-        atomic_store(&sleep_error, errno);
+    while (!atomic_load(&over))
+        if (nanosleep(&time, NULL))
+            atomic_store(&sleep_error, errno);
     return NULL;
 }
 
@@ -186,9 +233,11 @@ static void test_sleeping(void)
     pthread_t reader = start(reads, NULL, &reader_id), poller = start(polls, &marker[0], &poller_id),
               deaf = start(is_deaf, &marker[1], &deaf_id), waiter = start(waits, NULL, &waiter_id),
               sleeper = start(sleeps, NULL, &sleeper_id);
-    pause_ms(50);
-    bool all = true, deaf_held = true, poll_held = true;
+    const uint64_t sleeping[] = {reader_id, deaf_id, waiter_id, sleeper_id};
+    bool all = wait_for_ends(5), deaf_held = true, poll_held = true;
     for (int round = 0; round < 5; round++) {
+        for (size_t i = 0; i < sizeof sleeping / sizeof *sleeping; i++)
+            wait_for_sleep(sleeping[i]);
         if (cr_os_threads_stop(true, &stop)) {
             all = false;
             break;
@@ -250,14 +299,44 @@ static void test_coming_and_going(void)
     atomic_store(&over, true);
     pthread_join(one, NULL);
     pthread_join(two, NULL);
-    ok(!cr_os_threads_stop(false, &stop) && stop.count == 0, "when they have ended there is nobody to stop");
+    ok(wait_for_ends(0) && !cr_os_threads_stop(false, &stop) && stop.count == 0,
+       "when they have ended there is nobody to stop");
     ok(cr_os_threads_stop(false, &stop) == -EBUSY, "a second stop at the same time is refused");
     cr_os_threads_go(false);
 }
 
+/* ---- a fork while threads are stopped ---- */
+
+static bool all_default(void)
+{
+    struct sigaction action;
+    for (int number = SIGRTMIN; number <= SIGRTMAX; number++)
+        if (!sigaction(number, NULL, &action) && action.sa_handler != SIG_DFL)
+            return false;
+    return true;
+}
+
+static void test_fork(void)
+{
+    struct cr_os_stop stop;
+    int status = -1;
+    bool stopped = !cr_os_threads_stop(false, &stop);
+    pid_t child = fork();
+    if (!child) {
+        cr_os_threads_forked();
+        bool right = all_default() && !cr_os_threads_stop(false, &stop);
+        cr_os_threads_go(false);
+        _exit(right && all_default() ? 0 : 1);
+    }
+    cr_os_threads_go(false);
+    waitpid(child, &status, 0);
+    ok(stopped && status == 0, "a child that is forked meanwhile has no signal handler of it, and can stop threads");
+    ok(all_default(), "nor has the process afterwards");
+}
+
 /* ---- the walk from registers ---- */
 
-static _Atomic uint64_t deep_id;
+static _Atomic uint64_t deep_id, deep_count;
 static _Atomic bool arrived;
 static uintptr_t called_from[3];
 
@@ -266,7 +345,7 @@ __attribute__((noinline)) static void innermost(void)
     called_from[0] = (uintptr_t)__builtin_return_address(0);
     atomic_store(&arrived, true);
     while (!atomic_load(&over))
-        ;
+        atomic_fetch_add(&deep_count, 1);
     __asm__ volatile("" ::: "memory");
 }
 
@@ -309,7 +388,9 @@ static void test_walk(void)
         for (uint32_t f = 1; f < stack.frames; f++)
             met = met || (state.pc[f] == called_from[0] && state.pc[f - 1] == called_from[1]);
         right = right && met;
+        uint64_t count = atomic_load(&deep_count);
         cr_os_threads_go(false);
+        wait_for_count(&deep_count, count);
     }
     ok(right, "a stopped thread's stack is walked from its registers");
     atomic_store(&over, true);
@@ -366,6 +447,7 @@ int main(void)
     test_running();
     test_sleeping();
     test_coming_and_going();
+    test_fork();
     test_walk();
     test_mappings();
     return tap_done();

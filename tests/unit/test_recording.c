@@ -395,6 +395,21 @@ static bool child_knows_the_sites(void)
     return rmdir(tracker_path("child")) == 0 && right;
 }
 
+/* As a signal handler finds it that has interrupted what holds the lock. */
+static bool grows_at_the_end_with_the_lock_held(void)
+{
+    const struct cr_leak_sum sum = {.site = 7, .blocks = 3};
+    if (!begin())
+        return false;
+    cr_lock(&cr_recording_lock);
+    bool had = cr_lock_soon(&cr_recording_lock);
+    uint32_t item = cr_recording_append_locked(CR_SECTION_LEAKS, &sum, 1);
+    cr_unlock(&cr_recording_lock);
+    bool has = cr_lock_soon(&cr_recording_lock);
+    cr_unlock(&cr_recording_lock);
+    return !had && has && item == 0 && CR_SECTION_ITEM(struct cr_leak_sum, CR_SECTION_LEAKS, 0)->blocks == 3;
+}
+
 int main(void)
 {
     if (!mkdtemp(tracker_folder))
@@ -419,6 +434,7 @@ int main(void)
     ok(in_folder(child_knows_the_sites), "and with all sites, their counters at zero");
     ok(in_folder(child_without_a_folder_leaves_the_parent_alone),
        "a child that has no folder counts apart from its parent");
+    ok(in_folder(grows_at_the_end_with_the_lock_held), "what is kept at the end waits for no lock that is never given");
     test_budget();
     ok(rmdir(tracker_folder) == 0, "nothing else was written");
     return tap_done();

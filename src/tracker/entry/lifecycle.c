@@ -12,6 +12,7 @@
 #include "entry/hooks.h"
 #include "entry/placed.h"
 #include "events/errors.h"
+#include "events/leaks.h"
 #include "events/locks.h"
 #include "events/run_folder.h"
 #include "events/snapshot.h"
@@ -42,7 +43,7 @@ static bool is_nested(void) { return !is_holder() || (nested && nested--); }
 
 static void before_fork(void)
 {
-    if (cr_snapshot_forks)
+    if (cr_snapshot_is_forking())
         return;
     if (within()) {
         nested += is_holder();
@@ -58,7 +59,7 @@ static void before_fork(void)
 
 static void after_fork_in_parent(void)
 {
-    if (cr_snapshot_forks)
+    if (cr_snapshot_is_forking())
         return;
     if (is_nested())
         return;
@@ -69,7 +70,7 @@ static void after_fork_in_parent(void)
 
 static void after_fork_in_child(void)
 {
-    if (cr_snapshot_forks)
+    if (cr_snapshot_is_forking())
         return;
     if (!is_nested()) {
         cr_tls_set(forking);
@@ -84,6 +85,8 @@ void cr_lifecycle_forked(void)
 {
     int saved = errno;
     cr_locks_renew();
+    cr_os_threads_forked();
+    cr_leaks_done(); /* another thread may have been looking */
     if (atomic_load(&cr_active))
         cr_run_folder_fork();
     errno = saved;

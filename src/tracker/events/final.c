@@ -294,16 +294,20 @@ static void write_guarded(const char *folder, const struct cr_end *end, const st
 static void keep_sum(void *context, const struct cr_leak_sum *sum)
 {
     (void)context;
-    cr_recording_append(CR_SECTION_LEAKS, sum, 1);
+    cr_recording_append_locked(CR_SECTION_LEAKS, sum, 1);
 }
 
-/* When no other thread is stopped any more: one may have held the recording's lock. */
+/* When no other thread is stopped any more: one may have held the recording's lock. This one may hold it, too, if a signal has
+ * interrupted it. */
 static void keep_sums(struct cr_header *header)
 {
     header->flags &= ~(uint32_t)CR_RUN_CLASSIFIED;
     atomic_store(&header->sections[CR_SECTION_LEAKS].used, 0);
     if (last.classified) {
+        bool locked = cr_lock_soon(&cr_recording_lock);
         cr_leaks_each_sum(keep_sum, NULL);
+        if (locked)
+            cr_unlock(&cr_recording_lock);
         header->flags |= CR_RUN_CLASSIFIED;
     }
     cr_leaks_done();

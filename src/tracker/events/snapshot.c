@@ -32,7 +32,7 @@
 enum trigger { NOTHING, REQUEST, SIGNAL, PEAK, PROGRAM };
 static const char *const trigger_words[] = {"", "request", "signal", "peak", "program"};
 
-bool cr_snapshot_forks;
+static _Atomic(void *) forking; /* the thread that makes the frozen copy, by its errno's address; NULL: nobody does */
 
 /* Written by the thread that has `taking` alone. */
 static struct {
@@ -45,6 +45,8 @@ static struct {
     const void *context; /* of the signal handler it is taken in; NULL: of none */
     struct cr_os_registers registers;
 } state;
+
+bool cr_snapshot_is_forking(void) { return atomic_load(&forking) == &errno; }
 
 static struct cr_snapshots *counters(void) { return &cr_recording->snapshots; }
 
@@ -200,11 +202,11 @@ static int copy(int lock, uint32_t number, enum trigger trigger)
     if (!frozen)
         return -ENOMEM;
     atomic_store(&counters()->writing, 1);
-    cr_snapshot_forks = true;
+    atomic_store(&forking, &errno);
     int child = cr_os_fork_frozen();
     if (!child)
         write_frozen(lock, number, trigger);
-    cr_snapshot_forks = false;
+    atomic_store(&forking, NULL);
     cr_recording_melt();
     if (child < 0)
         atomic_store(&counters()->writing, 0);
@@ -376,6 +378,7 @@ void cr_snapshot_listens(bool listens) { atomic_store(&counters()->signal, liste
 void cr_snapshot_start(void)
 {
     state.child = 0;
+    atomic_store(&forking, NULL);
     atomic_store(&state.taking, false);
     atomic_store(&state.signalled, false);
     cr_thread_snapshot = take_wanted;

@@ -24,7 +24,7 @@ void cr_snapshot_listens(bool listens);
 /* The program asks, by name (may be NULL). Waits up to 10 s for the one that is being written. Whether it was taken. */
 bool cr_snapshot_now(const char *name);
 
-/* While the fork is made, whose handlers shall do nothing. */
-extern bool cr_snapshot_forks;
+/* Whether it is the calling thread that makes the frozen copy: fork handlers shall do nothing then. */
+bool cr_snapshot_is_forking(void);
 
 #endif

@@ -75,15 +75,19 @@ static bool interrupts_a_call(const ucontext_t *context)
 #endif
 }
 
-void cr_os_note_interruption(const void *context)
+bool cr_waits_is_other_due(const ucontext_t *context)
 {
     sigset_t waiting;
-    const ucontext_t *interrupted = context;
-    if (!interrupts_a_call(interrupted) || sigpending(&waiting))
-        return;
-    /* Another signal that is let through as soon as the handler returns interrupts the call as well, and the program shall know. */
+    if (sigpending(&waiting))
+        return true;
     for (int number = 1; number < NSIG; number++)
-        if (sigismember(&waiting, number) == 1 && !sigismember(&interrupted->uc_sigmask, number))
-            return;
-    cr_waits_interrupted++;
+        if (sigismember(&waiting, number) == 1 && !sigismember(&context->uc_sigmask, number))
+            return true;
+    return false;
+}
+
+void cr_os_note_interruption(const void *context)
+{
+    if (interrupts_a_call(context) && !cr_waits_is_other_due(context))
+        cr_waits_interrupted++;
 }

@@ -35,7 +35,7 @@ CR_UNSEEN bool cr_registers_cut_short(const struct cr_os_registers *registers)
            !memcmp(instruction, "\x0f\x05", 2);
 }
 
-CR_UNSEEN void cr_context_repeat(void *context)
+CR_UNSEEN bool cr_context_repeat(void *context)
 {
     greg_t *word = ((ucontext_t *)context)->uc_mcontext.gregs;
     struct cr_call call = {.number = 0};
@@ -47,9 +47,10 @@ CR_UNSEEN void cr_context_repeat(void *context)
     call.number = (long)number;
     call.argument[3] = 1;
     if (!known || !cr_call_never_restarts(&call))
-        return;
+        return false;
     word[REG_RAX] = (greg_t)number;
     word[REG_RIP] -= 2;
+    return true;
 }
 
 #else
@@ -74,9 +75,10 @@ CR_UNSEEN bool cr_registers_cut_short(const struct cr_os_registers *registers)
            !memcmp(instruction, "\x01\x00\x00\xd4", 4);
 }
 
-CR_UNSEEN void cr_context_repeat(void *context)
+CR_UNSEEN bool cr_context_repeat(void *context)
 {
     (void)context; /* the result has taken the place of the first argument */
+    return false;
 }
 
 #endif

@@ -188,3 +188,9 @@ void cr_os_threads_go(bool ending)
     stop.count = 0;
     atomic_store(&stop.owner, 0);
 }
+
+void cr_os_threads_forked(void)
+{
+    stop.count = 0; /* the parent's ports */
+    atomic_store(&stop.owner, 0);
+}

@@ -19,11 +19,10 @@
 #include <unistd.h>
 
 #include "platform/threads_linux.h"
+#include "platform/waits_linux.h"
 #include "base/banned.h"
 
 #define THREADS_MOST 65536u
-#define FIRST_FREE_SIGNAL 34 /* glibc keeps 32 and 33 to itself */
-#define LAST_SIGNAL 64
 #define SILENCE_NS 1000000000u /* nobody answered for this long: those who have not will not */
 #define SLICE_NS 5000000
 #define FIRST_PAUSE_NS 100000
@@ -38,15 +37,6 @@ struct other {
     uintptr_t alternate_low, alternate_high; /* where its signal handlers run, while one does */
 };
 
-/* sigaction as the kernel has it. */
-struct kernel_action {
-    void (*handler)(int, siginfo_t *, void *);
-    unsigned long flags;
-    void (*restorer)(void);
-    uint64_t mask;
-};
-#define KERNEL_SA_RESTORER 0x04000000ul
-
 static struct {
     _Atomic uint32_t owner;   /* the thread that stops the others, 0: nobody */
     _Atomic uint32_t round;   /* odd while threads are stopped; they wait for its change */
@@ -58,7 +48,7 @@ static struct {
     uint32_t room, count, left_out;
     int number; /* of the signal */
     bool gently, installed;
-    struct kernel_action before;
+    struct cr_kernel_action before;
     long patience_ns;
     struct cr_os_stopped *told;
 } stop;
@@ -85,8 +75,8 @@ CR_UNSEEN static void wait_here(struct other *self, uint32_t round, ucontext_t *
     futex(&stop.answers, FUTEX_WAKE, 1, NULL);
     for (uint32_t now = round; now == round || (sleeps && atomic_load(&stop.ending)); now = atomic_load(&stop.round))
         futex(&stop.round, FUTEX_WAIT, now, NULL);
-    if (sleeps)
-        cr_context_repeat(context);
+    if (sleeps && !cr_waits_is_other_due(context) && !cr_context_repeat(context))
+        cr_waits_interrupted++; /* the hook of the call makes it again */
 }
 
 CR_UNSEEN static void on_signal(int number, siginfo_t *info, void *context)
@@ -107,43 +97,20 @@ CR_UNSEEN static void on_signal(int number, siginfo_t *info, void *context)
 
 /* ---- the signal ---- */
 
-#if defined(__x86_64__)
-/* What a handler returns to; the kernel asks for one. */
-void cr_threads_restorer(void);
-__asm__(".text\n.hidden cr_threads_restorer\n.globl cr_threads_restorer\n.type cr_threads_restorer, @function\n"
-        "cr_threads_restorer:\n\tmovq $15, %rax\n\tsyscall\n.size cr_threads_restorer, .-cr_threads_restorer\n");
-#define RESTORER_FLAG KERNEL_SA_RESTORER
-#define RESTORER cr_threads_restorer
-#else
-#define RESTORER_FLAG 0ul
-#define RESTORER NULL
-#endif
-
-static long kernel_action(int number, const struct kernel_action *action, struct kernel_action *before)
-{
-    return syscall(SYS_rt_sigaction, (long)number, action, before, 8L);
-}
-
-/* The highest that nobody handles; the highest of all, whose handler is called in turn, if every one is. */
-static int choose_signal(void)
-{
-    struct kernel_action present;
-    for (int number = LAST_SIGNAL; number >= FIRST_FREE_SIGNAL; number--)
-        if (!kernel_action(number, NULL, &present) && !present.handler /* SIG_DFL */)
-            return number;
-    return LAST_SIGNAL;
-}
-
 static int install(void)
 {
     if (stop.installed)
         return 0; /* left in place by a stop that somebody did not answer */
-    struct kernel_action action = {on_signal, SA_SIGINFO | SA_RESTART | SA_ONSTACK | RESTORER_FLAG, RESTORER, ~0ull};
-    stop.number = choose_signal();
-    if (kernel_action(stop.number, &action, &stop.before))
+    struct cr_kernel_action action = {on_signal, SA_SIGINFO | SA_RESTART | SA_ONSTACK | CR_KERNEL_RESTORER_FLAG,
+                                      CR_KERNEL_RESTORER, ~0ull};
+    stop.number = cr_kernel_choose_signal();
+    if (cr_kernel_action(stop.number, NULL, &stop.before))
         return -errno;
-    stop.installed = true;
-    return 0;
+    stop.installed = true; /* before it is: a child that is forked in between shall look */
+    if (!cr_kernel_action(stop.number, &action, NULL))
+        return 0;
+    stop.installed = false;
+    return -errno;
 }
 
 /* A thread that runs with signals blocked may do so for a moment: glibc's pthread_create, a handler, the end of an earlier stop. */
@@ -378,13 +345,34 @@ int cr_os_threads_stop(bool gently, struct cr_os_stop *said)
     return 0;
 }
 
+/* Gives the signal back, unless the program has set an action of its own meanwhile. */
+static void uninstall(void)
+{
+    struct cr_kernel_action present;
+    if (!stop.installed || cr_kernel_action(stop.number, NULL, &present))
+        return;
+    if (present.handler == on_signal)
+        cr_kernel_action(stop.number, &stop.before, NULL);
+    stop.installed = false;
+}
+
 void cr_os_threads_go(bool ending)
 {
     atomic_store(&stop.ending, ending);
     bool all = count_waited_for() == 0;
     atomic_fetch_add(&stop.round, 1);
     futex(&stop.round, FUTEX_WAKE, INT32_MAX, NULL);
-    if (all && !kernel_action(stop.number, &stop.before, NULL)) /* else a late one still needs the handler */
-        stop.installed = false;
+    if (all) /* else a late one still needs the handler */
+        uninstall();
+    atomic_store(&stop.owner, 0);
+}
+
+void cr_os_threads_forked(void)
+{
+    uint32_t round = atomic_load(&stop.round);
+    stop.installed = stop.number != 0; /* fork copies the actions before the memory, which may say that it is over */
+    uninstall();
+    atomic_store(&stop.inside, 0);
+    atomic_store(&stop.round, round + round % 2);
     atomic_store(&stop.owner, 0);
 }

@@ -175,11 +175,16 @@ static uint32_t put(enum cr_section_kind section, const void *item, uint32_t cou
     return (uint32_t)first;
 }
 
+uint32_t cr_recording_append_locked(enum cr_section_kind section, const void *item, uint32_t count)
+{
+    bool room = make_room(section, (size_t)count * plan[section].item_bytes);
+    return room ? put(section, item, count) : CR_NO_ITEM;
+}
+
 uint32_t cr_recording_append(enum cr_section_kind section, const void *item, uint32_t count)
 {
     cr_lock(&cr_recording_lock);
-    bool room = make_room(section, (size_t)count * plan[section].item_bytes);
-    uint32_t first = room ? put(section, item, count) : CR_NO_ITEM;
+    uint32_t first = cr_recording_append_locked(section, item, count);
     cr_unlock(&cr_recording_lock);
     return first;
 }

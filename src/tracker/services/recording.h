@@ -64,6 +64,9 @@ static inline struct cr_slot *cr_slot(uint32_t i) { return CR_SECTION_ITEM(struc
  * recording lock. */
 #define CR_NO_ITEM UINT32_MAX
 uint32_t cr_recording_append(enum cr_section_kind section, const void *item, uint32_t count);
+/* The same, with the lock held; or, at the end of the process, by what has interrupted its holder (signals are held back while the
+ * recording grows), to a section that nobody else appends to. */
+uint32_t cr_recording_append_locked(enum cr_section_kind section, const void *item, uint32_t count);
 
 /* The same for a site, with its extra. Empty items (pc 0) keep extras of different threads off each other's cache lines. */
 uint32_t cr_recording_append_site(const struct cr_site *site);
