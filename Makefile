@@ -68,6 +68,10 @@ ifeq ($(OS),Darwin)
       echo -arch x86_64 -arch arm64)
   darwin_CFLAGS += $(MAC_ARCHES) -mmacosx-version-min=10.13
   darwin_LDFLAGS += $(MAC_ARCHES) -mmacosx-version-min=10.13
+  # Older dyld binds a function when it is first called, under its lock: not while other threads are stopped.
+  ifneq ($(filter 10.% 11.%,$(shell sw_vers -productVersion)),)
+    darwin_LDFLAGS += -Wl,-bind_at_load
+  endif
 endif
 
 # $(1): flavour, $(2): compiler, $(3): flags, $(4): sources

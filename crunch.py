@@ -174,10 +174,11 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
         failure = "" if chosen.no_report else written_page(started, chosen.editor)
         below = write_errors(started, entries)
         why, riddle = ([], "") if chosen.quiet else explained(last)
+        crashed = [] if chosen.quiet else crashes.below(path, last.folder, not chosen.no_report)
         (lost, shown), trouble = ((losses.Told(), []), "") if chosen.quiet else call_stacks(last, chosen)
     taken = sum(len(snapshots.folders(process)) for process in (path, *runs.children(path)))
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
-                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, leaks=lost, snapshots=taken,
+                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, crashed, lost, snapshots=taken,
                          remaining_below=runs.remaining_below(path), errors_below=below)
     if not chosen.quiet:
         say(terminal.lines(started, last, kept))

@@ -155,6 +155,8 @@ def gains_rights(mode: int, owner: int, group: int, capabilities: bool) -> Optio
 
 
 def _has_capabilities(path: str) -> bool:
+    if not hasattr(os, "getxattr"):  # macOS, which has none
+        return False
     try:
         return bool(os.getxattr(path, "security.capability"))
     except OSError:

@@ -49,7 +49,7 @@ def run(path: str, arguments: List[str], environment: Mapping[str, str], stdin: 
         every: Sequence[Every] = ()) -> Ended:
     """Runs the program to its end. CrunchError (126, 127) if it cannot be started."""
     child_was_ignored = signal.getsignal(signal.SIGCHLD) == signal.SIG_IGN
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGCHLD, _nothing)
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, WAITED_FOR)
     try:
         started = _start(path, arguments, environment, (stdin, stdout), mask, child_was_ignored)
@@ -62,6 +62,10 @@ def run(path: str, arguments: List[str], environment: Mapping[str, str], stdin: 
         while signal.sigpending() & WAITED_FOR:
             signal.sigwait(WAITED_FOR)
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def _nothing(number: int, frame: object) -> None:
+    """Stands for SIGCHLD's default action, which macOS takes by forgetting the signal at once, blocked or not. Never called."""
 
 
 def open_stream(path: str, flags: int) -> int:
@@ -111,8 +115,7 @@ def _become(path: str, arguments: List[str], environment: Mapping[str, str], str
         signal.signal(number, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    if child_was_ignored:
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN if child_was_ignored else signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     try:
         os.execve(path, arguments, environment)

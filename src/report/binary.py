@@ -9,6 +9,7 @@ MOST_NOTE_BYTES = 1 << 16
 MOST_SECTIONS, MOST_NAME_BYTES = 10_000, 1 << 20
 PT_NOTE, NT_GNU_BUILD_ID = 4, 3
 LC_UUID = 0x1B
+ARCHITECTURES = {(0x01000007, None): "x86_64", (0x0100000C, None): "arm64", (0x0100000C, 2): "arm64e"}
 ELF_MAGIC, MACHO_MAGIC, FAT_MAGIC = b"\x7fELF", b"\xcf\xfa\xed\xfe", b"\xca\xfe\xba\xbe"
 
 
@@ -19,6 +20,19 @@ def build_ids(path: Path) -> FrozenSet[str]:
             return frozenset(_ids(file))
     except (OSError, struct.error, ValueError, OverflowError):
         return frozenset()
+
+
+def architecture(path: Path, build_id: str) -> str:
+    """Of the part of a Mach-O file with this LC_UUID, as tools call it; empty: there is none, or none that is known."""
+    try:
+        with open(path, "rb") as file:
+            for start in _macho_parts(file):
+                if build_id in _macho_ids(file, start):
+                    kind, variant = struct.unpack_from("<II", _at(file, start, 12), 4)
+                    return ARCHITECTURES.get((kind, variant & 0xFFFFFF), ARCHITECTURES.get((kind, None), ""))
+    except (OSError, struct.error, ValueError, OverflowError):
+        pass
+    return ""
 
 
 def has_debug_info(path: Path) -> bool:
@@ -45,17 +59,23 @@ def _section_names(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _ids(file: BinaryIO) -> Iterator[str]:
-    magic = _at(file, 0, 4)
-    if magic == ELF_MAGIC:
+    if _at(file, 0, 4) == ELF_MAGIC:
         yield from _elf_ids(file)
-    elif magic == MACHO_MAGIC:
-        yield from _macho_ids(file, 0)
+    for start in _macho_parts(file):
+        yield from _macho_ids(file, start)
+
+
+def _macho_parts(file: BinaryIO) -> Iterator[int]:
+    """Where they begin: one for each architecture."""
+    magic = _at(file, 0, 4)
+    if magic == MACHO_MAGIC:
+        yield 0
     elif magic == FAT_MAGIC:
         (count,) = struct.unpack(">I", _at(file, 4, 4))
         for number in range(min(count, 16)):
             (offset,) = struct.unpack(">I", _at(file, 8 + number * 20 + 8, 4))
             if _at(file, offset, 4) == MACHO_MAGIC:
-                yield from _macho_ids(file, offset)
+                yield offset
 
 
 def _at(file: BinaryIO, offset: int, size: int) -> bytes:

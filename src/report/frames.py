@@ -14,7 +14,7 @@ CLOSED_BY = {"(": ")", "<": ">"}
 PARTS = re.compile(r"(operator(?:\(\)|<=>|<<=?|>>=?|->\*?|[<>]=?)|\(anonymous namespace\)|->|[()<>])")  # names and brackets
 RUST_LIBRARY = "/rustlib/src/rust/library/"
 STANDARD_NAME = re.compile(r"(?:[\w ]+[&*]* )?<?(?:std|__gnu_cxx)::")
-RUNTIME_MODULE = re.compile(r"(lib(c|m|pthread|stdc\+\+|gcc_s|c\+\+|c\+\+abi|dl|rt|System|dyld|system_\w+|objc)|ld-linux[-\w]*|dyld)[-.\d]*(so|dylib|tbd|$)")
+RUNTIME_MODULE = re.compile(r"(lib(c|m|pthread|stdc\+\+|gcc_s|c\+\+|c\+\+abi|dl|rt|System|dyld|system_\w+|objc)|ld-linux[-\w]*|dyld)[-.\d]*(?:[A-Z]\.)?(so|dylib|tbd|$)")
 STANDARD_RUST_NAME = re.compile(r"[<&]*(?:dyn )?(?:alloc|core)::")  # names that a C++ program may use, too
 
 

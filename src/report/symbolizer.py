@@ -11,8 +11,10 @@ import shutil
 import subprocess
 import sys
 from functools import lru_cache
+from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
+from .binary import architecture as architecture_of
 from .stacks import Module
 
 Line = Tuple[str, str, int, int]  # function, file, line, column; '' and 0 where unknown
@@ -123,7 +125,8 @@ class Atos:
 
     def ask(self, path: str, module: Module, addresses: Sequence[int]) -> Iterator[Answer]:
         """As LlvmSymbolizer.ask."""
-        command = [self.name, "-o", path, "-arch", os.uname().machine, "-l", f"0x{module.start:x}", "-i", "-fullPath"]
+        architecture = architecture_of(Path(path), module.build_id) or os.uname().machine  # another one's under Rosetta
+        command = [self.name, "-o", path, "-arch", architecture, "-l", f"0x{module.start:x}", "-i", "-fullPath"]
         text = _run(command, (f"0x{address + module.bias:x}" for address in addresses))
         answers = atos_answers(text)
         yield from answers if len(answers) == len(addresses) else ()

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Callable, Dict, FrozenSet, Iterable, List, Optional, Tuple
 
-from . import binary, debuginfod, symbol_cache
+from . import binary, debuginfod, shared_cache, symbol_cache
 from .debuginfod import Debuginfod
 from .perf_map import PerfMap
 from .stacks import MARKERS, REASONS, Module, Stacks
@@ -120,6 +120,8 @@ class Symbols:
         fetched = self._fetched(path, module)
         if fetched:
             path, trouble = str(fetched), None
+        if trouble and shared_cache.may_have(module.path):
+            return {address: [(name, "", 0, 0)] for address, name in shared_cache.ask(module, addresses).items()}
         ask = self._ask or tools()
         stamp = None if trouble is not None else [ask.name, *file_stamp(Path(path)), *file_stamp(debug_file(module.build_id))]
         answers = symbol_cache.load(module.build_id, stamp)

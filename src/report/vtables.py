@@ -4,13 +4,12 @@ A pointer lies in a symbol `_ZTV…` ("vtable for …") of a module: in ELF file
 """
 
 import os
-import shutil
 import struct
-import subprocess
 import sys
 from pathlib import Path
 from typing import Dict, Iterable, Iterator, List, Tuple
 
+from .demangle import demangled
 from .run import Run
 from .stacks import Module
 from .symbolizer import tools
@@ -55,8 +54,13 @@ def _elf(path: str, module: Module, words: List[int]) -> Dict[int, str]:
             if start <= address < start + max(1, size):
                 mangled[word] = name
                 break
-    shown = dict(zip(sorted(set(mangled.values())), _demangled(sorted(set(mangled.values())))))
-    return {word: printable(shown[name]) for word, name in mangled.items()}
+    different = sorted(set(mangled.values()))
+    shown = dict(zip(different, demangled(different)))
+    return {word: printable(_class(shown[name])) for word, name in mangled.items()}
+
+
+def _class(name: str) -> str:
+    return name[len(PREFIX):] if name.startswith(PREFIX) else name
 
 
 def _tables(data: bytes) -> Iterator[Tuple[int, int, str]]:
@@ -74,16 +78,6 @@ def _tables(data: bytes) -> Iterator[Tuple[int, int, str]]:
         for name, _, _, index, address, size in SYMBOL.iter_unpack(table):
             if index and strings.startswith(b"_ZTV", name):
                 yield address, size, strings[name:strings.find(b"\0", name)].decode("ascii", "replace")
-
-
-def _demangled(mangled: List[str]) -> List[str]:
-    """Classes, as far as a tool for that is here."""
-    tool = next(filter(None, map(shutil.which, ("c++filt", "llvm-cxxfilt"))), None)
-    if not tool or not mangled:
-        return mangled
-    done = subprocess.run([tool], input="\n".join(mangled) + "\n", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, universal_newlines=True, check=False)
-    lines = done.stdout.splitlines()
-    return [line[len(PREFIX):] if line.startswith(PREFIX) else line for line in lines] if len(lines) == len(mangled) else mangled
 
 
 def _darwin(path: str, module: Module, words: List[int]) -> Dict[int, str]:

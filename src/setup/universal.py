@@ -1,7 +1,8 @@
 """Makes one universal macOS library of cross-linked ones: universal.py OUTPUT THIN...
 
-What a Mac's own tools do and zig's linker does not: symbols of the linker's making are not exported, every slice has an
-ad-hoc signature (arm64 loads nothing without one), and the slices stand in one file, each on a 16 KiB boundary.
+What a Mac's own tools do and zig's linker does not: symbols of the linker's making are not exported, all functions are bound when
+the library is loaded (the first call of one must not need dyld, whose lock a stopped thread may hold), every slice has an ad-hoc
+signature (arm64 loads nothing without one), and the slices stand in one file, each on a 16 KiB boundary.
 """
 
 import hashlib
@@ -167,6 +168,49 @@ def hide_in_symbols(library: Slice) -> None:
         library.put("I", offset, moved.get(index, index))
 
 
+# ---- binding -----------------------------------------------------------------------------------------------------------
+
+BIND_DONE, BIND_NAME = 0x00, 0x40
+BIND_NUMBERS = {0x20: 1, 0x60: 1, 0x70: 1, 0x80: 1, 0xA0: 1, 0xC0: 2}  # of what has numbers behind it, how many
+POINTERS_WITHOUT_ADDEND = b"\x51\x60\x00"
+
+
+def bind_operations(code: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(code):
+        start, operation, at = at, code[at] & 0xF0, at + 1
+        if operation == BIND_NAME:
+            at = code.index(0, at) + 1
+        for _ in range(BIND_NUMBERS.get(operation, 0)):
+            _, at = read_uleb(code, at)
+        yield code[start:at]
+
+
+def without_ends(code: bytes) -> bytes:
+    """Each lazy bind ends with a byte that would end them all; the table's unused room is full of them."""
+    return b"".join(operation for operation in bind_operations(code) if operation[0] != BIND_DONE)
+
+
+def bind_at_load(library: Slice) -> None:
+    """Makes the lazy binds ordinary ones. The table of the weak ones, between the two, is empty in what is written in C."""
+    command = library.command(LC_DYLD_INFO, LC_DYLD_INFO_ONLY)
+    if not command:
+        return
+    (bind, size), (_, weak_size), (lazy, lazy_size) = (library.get("2I", command + at) for at in (16, 24, 32))
+    if not lazy_size:
+        return
+    if weak_size or not bind < lazy:
+        raise SystemExit(f"{library.name}: binds are not laid out as expected")
+    ordinary, late = bytes(library.data[bind:bind + size]), bytes(library.data[lazy:lazy + lazy_size])
+    code = without_ends(ordinary) + POINTERS_WITHOUT_ADDEND + without_ends(late) + b"\0"
+    room = lazy + lazy_size - bind
+    if len(code) > room:
+        raise SystemExit(f"{library.name}: more binds than there is room for")
+    library.data[bind:bind + room] = code.ljust(room, b"\0")
+    library.put("2I", command + 16, bind, room)
+    library.put("2I", command + 32, 0, 0)
+
+
 # ---- signature -------------------------------------------------------------------------------------------------------
 
 
@@ -226,6 +270,7 @@ def main(output: str, *inputs: str) -> None:
     for library in slices:
         hide_in_trie(library)
         hide_in_symbols(library)
+        bind_at_load(library)
         sign(library, Path(output).name.encode())
     Path(output).write_bytes(unite(slices))
 

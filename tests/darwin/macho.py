@@ -65,6 +65,7 @@ class Image:
     exports: List[str] = field(default_factory=list)
     binds: Dict[int, str] = field(default_factory=dict)
     rebases: Dict[int, int] = field(default_factory=dict)
+    lazy_binds: bytes = b""  # the code of those that are not made at load
     weak_imports: Set[str] = field(default_factory=set)
     signature: bytes = b""
 
@@ -259,6 +260,7 @@ def read_linkedit(image: Image, number: int, at: int) -> None:
         read_rebases(image, part(8))
         for offset in (16, 24, 32):  # bound at load, weakly, lazily
             read_binds(image, part(offset))
+        image.lazy_binds = part(32)
         image.exports += read_exports(part(40))
     elif number == LC_DYLD_EXPORTS_TRIE:
         image.exports += read_exports(part(8))

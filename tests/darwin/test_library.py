@@ -1,6 +1,7 @@
 """The macOS library, as built: what dyld will find in the file, for both architectures."""
 
 import importlib.util
+import platform
 import re
 import shutil
 import struct
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from macho import Image, read_library, signature_errors
+from macho import Image, read_exports, read_library, signature_errors
 
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / ("build/libcrunch.dylib" if sys.platform == "darwin" else "build/darwin/libcrunch.dylib")
@@ -135,6 +136,37 @@ def test_what_the_oldest_os_lacks_is_imported_weakly(image):
     imported = set(image.binds.values())
     assert imported
     assert NEWER_THAN_MINIMUM[image.architecture] & imported <= image.weak_imports
+
+
+@pytest.mark.parametrize("name", ["libcrunch.dylib", "libcrunch-check.dylib"])
+def test_every_function_is_bound_when_the_library_is_loaded(images, name):
+    """The first call of a function that is bound late takes dyld's lock, which a stopped thread may hold."""
+    for image in read_library(LIBRARY.with_name(name)).values():
+        if sys.platform == "darwin" and image.lazy_binds and int(platform.mac_ver()[0].split(".")[0]) >= 12:
+            continue  # whose dyld knows no other way
+        assert image.lazy_binds == b""
+        late = image.section("__DATA", "__la_symbol_ptr")
+        pointers = range(late.address, late.address + late.size, 8) if late else ()
+        assert [at for at in pointers if at not in image.binds] == []
+        assert {"_vm_read_overwrite", "_thread_suspend"} <= set(image.binds.values()) or "check" in name
+
+
+def test_names_that_are_hidden_leave_a_trie_that_fits():
+    spec = importlib.util.spec_from_file_location("universal", ROOT / "src/setup/universal.py")
+    universal = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(universal)
+    exports = {f"_crunch_{name}".encode(): bytes([0, number]) for number, name in enumerate(
+        ("access", "access_more", "a", *(f"tracker_{i:03}" for i in range(200))))}
+    trie = universal.write_trie(exports)
+    assert universal.read_trie(trie) == exports
+    assert sorted(read_exports(trie)) == sorted(name.decode() for name in exports)
+    assert len(trie) <= len(universal.write_trie({**exports, b"___dso_handle": b"\0\0"})), "room is never lacking"
+
+
+def test_fork_handlers_are_not_run(image):
+    """fork takes malloc's locks, which threads that are stopped for a snapshot may hold."""
+    assert "___fork" in image.weak_imports, "the system call alone, of which no header says that it stays"
+    assert "_fork" not in image.binds.values()
 
 
 def test_signature_is_ad_hoc_and_right(image):

@@ -38,7 +38,8 @@ STRUCTS = {
     "struct mach_task_basic_info": ("resident_size", "resident_size_max"),
     "struct vm_region_submap_info_64": ("protection", "offset", "user_tag", "external_pager", "share_mode", "is_submap"),
     "struct thread_identifier_info": ("thread_id",), "thread_act_array_t": (), "thread_state_t": (), "thread_info_t": (),
-    "struct proc_threadinfo": ("pth_name",),
+    "struct proc_threadinfo": ("pth_name",), "struct proc_fdinfo": ("proc_fd", "proc_fdtype"),
+    "struct proc_fileinfo": ("fi_openflags", "fi_status", "fi_offset", "fi_guardflags"),
     "mach_timebase_info_data_t": ("numer", "denom"),
     "ucontext_t": ("uc_sigmask", "uc_stack", "uc_link", "uc_mcontext"),
     "mach_msg_type_number_t": (), "task_info_t": (), "kern_return_t": (),
@@ -54,7 +55,8 @@ BEGUN = {  # of these the headers declare no more than the tracker uses
     "FILE": ("_p", "_bf._base", "_bf._size"),
     CONTEXT: ("__es",),
 }
-EXCEPTION = {"x86_64": ("__es.__trapno", "__es.__err"), "arm64": ("__es.__far", "__es.__esr")}
+EXCEPTION = {"x86_64": ("__es.__trapno", "__es.__err", "__es.__faultvaddr", "__ss", "__ss.__rip", "__ss.__rflags"),
+             "arm64": ("__es.__far", "__es.__esr", "__ss", "__ss.__cpsr")}
 REAL = ("assert crt_externs dlfcn errno fcntl libproc pthread setjmp signal stdio stdlib string time unistd mach-o/dyld "
         "mach-o/dyld_images mach-o/loader mach/mach mach/mach_time malloc/malloc sys/file sys/mman sys/resource sys/stat "
         "sys/time sys/types sys/ucontext sys/utsname sys/wait").split()

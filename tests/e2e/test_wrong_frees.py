@@ -180,7 +180,7 @@ def test_errors_of_a_child_are_told_with_its_number(tmp_path):
     result, folder = crunch(tmp_path / "run", target("wrong_frees"), "in-child")
     child, = folder.children.values()
     assert f"crunch: process {child.count('pid')} (wrong_frees): double free: " in result.said
-    assert "\n1 error in child processes\n" in result.said
+    assert f"\n1 error in child processes, written to {folder.path}/children/*/errors\n" in result.said
     assert (child.path / "errors").exists() and not (folder.path / "errors").exists()
 
 

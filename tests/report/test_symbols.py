@@ -3,11 +3,14 @@
 import json
 import os
 import shutil
+import struct
 import subprocess
+from dataclasses import replace
 
 import pytest
 
-from report import binary, frames, perf_map, symbol_cache, symbolizer, symbols
+from programs import make_fat
+from report import binary, frames, perf_map, shared_cache, symbol_cache, symbolizer, symbols
 from report.stacks import Module, Stacks
 from report.symbolizer import Addr2line, LlvmSymbolizer, Tools
 
@@ -258,6 +261,22 @@ def test_addr2lines_answers_are_told_apart():
     assert list(symbolizer.addr2line_answers("", [1])) == []
 
 
+def macho_with_uuid(cpu: int, subtype: int, uuid: bytes) -> bytes:
+    return b"\xcf\xfa\xed\xfe" + struct.pack("<7I", cpu, subtype, 2, 1, 24, 0, 0) + struct.pack("<2I", 0x1B, 24) + uuid
+
+
+def test_atos_is_asked_about_the_architecture_that_ran(tmp_path, monkeypatch):
+    """A universal program may run as x86_64 on an arm64 machine."""
+    uuids = [bytes([number]) * 16 for number in (1, 2, 3)]
+    slices = [macho_with_uuid(*part) for part in ((0x01000007, 3, uuids[0]), (0x0100000C, 0x80000002, uuids[1]), (0x0100000C, 0, uuids[2]))]
+    (tmp_path / "a.out").write_bytes(make_fat(*slices))
+    asked = []
+    monkeypatch.setattr(symbolizer, "_run", lambda command, lines: asked.append(command[command.index("-arch") + 1]) or "")
+    for uuid in [*uuids, b"\4" * 16]:
+        list(symbolizer.Atos().ask(str(tmp_path / "a.out"), Module(0x1000, 0x2000, 0, 0, 0, "", uuid.hex()), [1]))
+    assert asked == ["x86_64", "arm64e", "arm64", os.uname().machine]
+
+
 def test_atos_answers():
     text = "inner (in prog) (/a/x.c:4)\nouter(int) (in prog) (/a/x.c:9)\n\n"
     text += "0x100003f00 (in prog) + 12\n\nmalloc (in libsystem_malloc.dylib) + 30\n"
@@ -286,6 +305,57 @@ def test_own_code_is_neither_the_systems_nor_the_languages():
               frame("f", module="/usr/lib/libx.so"), frame("prog+0x1", known=False), frame("f", module="/usr/bin/prog")]
     assert [frames.is_own(each, "/usr/bin/prog") for each in own + others] == [True] * len(own) + [False] * len(others)
     assert frames.is_own(frame("f", "a.c", "/usr/bin/prog", 3), "/usr/bin/prog")
+
+
+@pytest.mark.parametrize("module", ["libSystem.B.dylib", "libobjc.A.dylib", "libc++.1.dylib", "libsystem_malloc.dylib", "libc.so.6", "dyld"])
+def test_libraries_that_every_program_stands_on(module):
+    assert frames.is_runtime(symbols.Frame("f", "", 0, 0, f"/usr/lib/{module}", True))
+    assert not frames.is_runtime(symbols.Frame("f", "", 0, 0, f"/usr/lib/x{module}", True))
+
+
+class Loader:
+    """What the loader of a Mac tells, of one library that begins at 0x5000 and has slid by 0x4000."""
+
+    def __init__(self, names):
+        self.names = names
+        self._dyld_image_count = lambda: 2
+        self._dyld_get_image_name = Told(lambda number: [b"/usr/bin/python3", b"/usr/lib/libx.dylib"][number])
+        self._dyld_get_image_header = Told(lambda number: [0x1000, 0x5000][number])
+        self._dyld_get_image_vmaddr_slide = Told(lambda number: 0x4000)
+
+    def dladdr(self, address, info):
+        base, start, name = next((name for name in self.names if name[1] <= address.value), (None, None, None))
+        info._obj.base, info._obj.address, info._obj.name = base, start, name
+        return base is not None
+
+
+class Told:
+    def __init__(self, function):
+        self.function, self.restype = function, None
+
+    def __call__(self, number):
+        return self.function(number)
+
+
+def test_system_libraries_of_a_mac_are_asked_for_in_memory(monkeypatch):
+    names = [(0x5000, 0x9000, b"<redacted>"), (0x4000, 0x8000, b"other"), (0x5000, 0x6100, b"_Znwm"), (0x5000, 0x6000, b"qsort")]
+    commands = macho_with_uuid(0x0100000C, 2, b"\7" * 16)
+    monkeypatch.setattr(shared_cache.sys, "platform", "darwin")
+    monkeypatch.setattr(shared_cache.ctypes, "CDLL", lambda path: Loader(names))
+    monkeypatch.setattr(shared_cache.ctypes, "string_at", lambda at, size: commands[at - 0x5000:at - 0x5000 + size])
+    monkeypatch.setattr(shared_cache, "demangled", lambda names: [name.replace("_Znwm", "operator new(unsigned long)") for name in names])
+    shared_cache._images.cache_clear()
+    try:
+        module = Module(0x5000, 0xA000, 0x4000, 0, 0, "/usr/lib/libx.dylib", "07" * 16)
+        addresses = [0x2000, 0x20FF, 0x2100, 0x3100, 0x4000, 0x5000, 0x1000]  # in order: at and in qsort, new, too far behind it, another's, hidden, none
+        frames_of = symbols.Symbols(Stacks([0] * 9, list(range(9)), [0] * 2 + [each + 0x4001 for each in addresses], [0] * 2 + [1] * 7,
+                                           [Module(0, 0, 0, 0, 0, "", ""), module], [], []), 1, 0, "/", ask=Tools())
+        assert [frames_of._answers(module, addresses, lambda _: None).get(each) for each in addresses] == [
+            [("qsort", "", 0, 0)], [("qsort", "", 0, 0)], [("operator new(unsigned long)", "", 0, 0)], None, None, None, None]
+        assert frames_of.troubles == [], "it is no trouble that there is no file"
+        assert shared_cache.ask(replace(module, build_id="08" * 16), addresses) == {}, "another system's"
+    finally:
+        shared_cache._images.cache_clear()
 
 
 def test_llvms_answers_may_be_anything():

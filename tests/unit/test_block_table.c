@@ -175,7 +175,7 @@ static void test_doubt(void)
 
 /* ---- several threads ---- */
 
-static pthread_barrier_t all;
+static struct meeting all;
 
 struct rival {
     int wins;
@@ -189,7 +189,7 @@ static void *take_everything(void *argument)
 {
     struct rival *rival = argument;
     rival->right = true;
-    pthread_barrier_wait(&all);
+    meet(&all);
     for (size_t i = 0; i < PLACES; i++) {
         uint64_t size = leave(&rival->spares, place(i));
         rival->right = rival->right && (size == 0 || size == i + 1);
@@ -202,7 +202,7 @@ static void *take_everything(void *argument)
 static void test_rivals(void)
 {
     static struct rival rival[THREADS];
-    pthread_barrier_init(&all, NULL, THREADS);
+    meeting_of(&all, THREADS);
     for (size_t i = 0; i < PLACES; i++)
         enter(&spares, place(i), i + 1);
     threads_run(THREADS, take_everything, rival, sizeof *rival);
@@ -236,10 +236,10 @@ static void *run_ring(void *argument)
     for (uintptr_t lap = 0; lap < LAPS; lap++) {
         for (uintptr_t i = 0; i < PER_LAP; i++)
             runner->right = runner->right && enter(&runner->spares, lane(runner->self, i), lap + 1) == 0;
-        pthread_barrier_wait(&all);
+        meet(&all);
         for (uintptr_t i = 0; i < PER_LAP; i++)
             runner->right = runner->right && leave(&runner->spares, lane(neighbour, i)) == lap + 1;
-        pthread_barrier_wait(&all);
+        meet(&all);
     }
     cr_record_spill(&runner->spares);
     return NULL;
@@ -252,8 +252,8 @@ static void *make(void *argument)
     for (uintptr_t lap = 0; lap < LAPS; lap++) {
         for (uintptr_t i = 0; i < PER_LAP; i++)
             enter(&runner->spares, lane(9, i), i + 1);
-        pthread_barrier_wait(&all);
-        pthread_barrier_wait(&all);
+        meet(&all);
+        meet(&all);
     }
     return NULL;
 }
@@ -263,10 +263,10 @@ static void *end(void *argument)
     struct runner *runner = argument;
     runner->right = true;
     for (uintptr_t lap = 0; lap < LAPS; lap++) {
-        pthread_barrier_wait(&all);
+        meet(&all);
         for (uintptr_t i = 0; i < PER_LAP; i++)
             runner->right = runner->right && leave(&runner->spares, lane(9, i)) == i + 1;
-        pthread_barrier_wait(&all);
+        meet(&all);
     }
     return NULL;
 }
@@ -290,7 +290,7 @@ static void test_wandering_records(void)
 {
     static struct runner runner[THREADS], pair[2];
     bool right = true;
-    pthread_barrier_init(&all, NULL, THREADS);
+    meeting_of(&all, THREADS);
     for (size_t i = 0; i < THREADS; i++)
         runner[i].self = i;
     threads_run(THREADS, run_ring, runner, sizeof *runner);
@@ -298,7 +298,7 @@ static void test_wandering_records(void)
         right = right && runner[i].right;
     ok(right, "threads that free each other's blocks find what was entered");
 
-    pthread_barrier_init(&all, NULL, 2);
+    meeting_of(&all, 2);
     pair[1].self = 1;
     threads_run(2, make_or_end, pair, sizeof *pair);
     ok(pair[1].right, "so do a thread that only makes and one that only frees");

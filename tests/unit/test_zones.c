@@ -13,7 +13,8 @@ static const size_t aligns[] = {16, 32, 64, 256, 4096};
 static char *lay(void **base, size_t size, size_t align)
 {
     size_t total = cr_zone_total(size, align);
-    *base = aligned_alloc(16, (total + 15) & ~(size_t)15);
+    if (posix_memalign(base, 16, total))
+        abort();
     memset(*base, 0x11, total);
     return cr_zone_lay(*base, size, align);
 }

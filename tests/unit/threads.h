@@ -17,4 +17,30 @@ static inline void threads_run(size_t count, void *(*work)(void *), void *argume
         pthread_join(thread[i], NULL);
 }
 
+/* What pthread_barrier_t is, which macOS has not. */
+struct meeting {
+    pthread_mutex_t lock;
+    pthread_cond_t over;
+    unsigned most, here, number;
+};
+
+static inline void meeting_of(struct meeting *meeting, unsigned most)
+{
+    *meeting = (struct meeting){.lock = PTHREAD_MUTEX_INITIALIZER, .over = PTHREAD_COND_INITIALIZER, .most = most};
+}
+
+static inline void meet(struct meeting *meeting)
+{
+    pthread_mutex_lock(&meeting->lock);
+    unsigned number = meeting->number;
+    if (++meeting->here == meeting->most) {
+        meeting->here = 0;
+        meeting->number++;
+        pthread_cond_broadcast(&meeting->over);
+    }
+    while (number == meeting->number)
+        pthread_cond_wait(&meeting->over, &meeting->lock);
+    pthread_mutex_unlock(&meeting->lock);
+}
+
 #endif

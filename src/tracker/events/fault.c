@@ -70,7 +70,7 @@ static void read_operand(void *argument)
 static void find_stack(struct cr_fault *fault)
 {
     const struct cr_thread *thread = cr_tls_get();
-    fault->stack.is_main = (uint64_t)getpid() == cr_os_thread_id();
+    fault->stack.is_main = cr_os_is_main_thread();
     if ((uintptr_t)thread <= CR_THREAD_BUSY || !thread->unwind->stack_high)
         return;
     fault->stack.low = thread->unwind->stack_low;

@@ -23,10 +23,11 @@ enum cr_access cr_os_access(const void *context)
 static size_t list_more(const ucontext_t *signal, const struct cr_os_registers *registers, struct cr_os_register *list)
 {
     list[0] = (struct cr_os_register){"rip", registers->pc};
-    list[1] = (struct cr_os_register){"trapno", signal->uc_mcontext->__es.__trapno};
-    list[2] = (struct cr_os_register){"err", signal->uc_mcontext->__es.__err};
-    list[3] = (struct cr_os_register){"cr2", signal->uc_mcontext->__es.__faultvaddr};
-    return 4;
+    list[1] = (struct cr_os_register){"eflags", signal->uc_mcontext->__ss.__rflags};
+    list[2] = (struct cr_os_register){"trapno", signal->uc_mcontext->__es.__trapno};
+    list[3] = (struct cr_os_register){"err", signal->uc_mcontext->__es.__err};
+    list[4] = (struct cr_os_register){"cr2", signal->uc_mcontext->__es.__faultvaddr};
+    return 5;
 }
 
 #else
@@ -41,9 +42,10 @@ enum cr_access cr_os_access(const void *context)
 static size_t list_more(const ucontext_t *signal, const struct cr_os_registers *registers, struct cr_os_register *list)
 {
     list[0] = (struct cr_os_register){"pc", registers->pc};
-    list[1] = (struct cr_os_register){"far", signal->uc_mcontext->__es.__far};
-    list[2] = (struct cr_os_register){"esr", signal->uc_mcontext->__es.__esr};
-    return 3;
+    list[1] = (struct cr_os_register){"pstate", signal->uc_mcontext->__ss.__cpsr};
+    list[2] = (struct cr_os_register){"far", signal->uc_mcontext->__es.__far};
+    list[3] = (struct cr_os_register){"esr", signal->uc_mcontext->__es.__esr};
+    return 4;
 }
 
 #endif

@@ -4,7 +4,8 @@
 #include "platform/platform.h"
 #include "base/banned.h"
 
-/* The system marks malloc's regions, its own records included. */
+/* Its records, which the system marks. The regions of blocks are not left out: what crunch has not seen allocated, by calls between system
+ * libraries or by typed allocation, may hold what it has seen, and nobody tells which part of a region is in use. */
 void cr_os_each_malloc_part(const struct cr_os_mapping *mapping,
                             void (*visit)(void *context, uintptr_t start, uintptr_t end), void *context)
 {

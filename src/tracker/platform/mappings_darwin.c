@@ -7,9 +7,10 @@
 #include "platform/platform.h"
 #include "base/banned.h"
 
-/* What the owner of a region says it is for (mach/vm_statistics.h): the numbers of malloc's regions, and that of stacks. */
-#define TAG_MALLOC_FIRST 1
-#define TAG_MALLOC_LAST 13
+/* What the owner of a region says it is for (mach/vm_statistics.h). malloc's records of zones and of large blocks, and those of its debugging
+ * tools, are full of addresses of blocks; the regions in which blocks lie have other numbers. */
+#define TAG_MALLOC 1
+#define TAG_ANALYSIS_TOOL 10
 #define TAG_STACK 30
 #define TAG_IOKIT 21
 
@@ -20,7 +21,7 @@ static unsigned flags_of(const struct vm_region_submap_info_64 *info)
                      (info->protection & VM_PROT_EXECUTE ? CR_OS_EXECUTE : 0u);
     if (info->share_mode == SM_SHARED || info->share_mode == SM_TRUESHARED)
         flags |= CR_OS_SHARED;
-    if (info->user_tag >= TAG_MALLOC_FIRST && info->user_tag <= TAG_MALLOC_LAST)
+    if (info->user_tag == TAG_MALLOC || info->user_tag == TAG_ANALYSIS_TOOL)
         flags |= CR_OS_HEAP;
     if (info->user_tag == TAG_STACK)
         flags |= CR_OS_STACK;

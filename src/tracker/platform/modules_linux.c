@@ -120,7 +120,7 @@ extern void *__libc_stack_end;
 
 bool cr_os_stack_bounds(uintptr_t *low, uintptr_t *high)
 {
-    if ((uint64_t)getpid() == cr_os_thread_id()) {
+    if (cr_os_is_main_thread()) {
         /* It grows down as needed, and the kernel keeps mappings out of its way for at least this far. */
         struct rlimit limit;
         size_t bytes = MAIN_STACK_MOST_BYTES;

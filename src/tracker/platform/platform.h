@@ -87,6 +87,7 @@ uint64_t cr_os_resident_bytes(void);
 /* The name of a thread of this process, by the system's number; empty if it cannot be told. */
 void cr_os_thread_name(uint64_t thread, char *name, size_t bytes);
 uint64_t cr_os_thread_id(void); /* the system's number of the calling thread */
+bool cr_os_is_main_thread(void);
 /* Whether start-up may be in the process's first hook. On macOS that is too early: the first ones are libSystem's, while it still
  * sets itself up, and nothing else runs before the tracker's constructor. */
 extern const bool cr_os_starts_in_hook;
@@ -105,8 +106,8 @@ extern int cr_os_exit_status;
 /* ---- a frozen copy of the process ---- */
 
 /* Forks without the program noticing: no fork handlers, no signal at its end, unknown to wait functions that are not asked for such
- * children (macOS knows no such fork: docs/platforms.md). All signals are blocked by the caller. In the child only the calling
- * thread is left. The child's number, 0 in the child, or -errno. */
+ * children (macOS: SIGCHLD and wait functions know of it, docs/platforms.md). All signals are blocked by the caller. Other threads may be
+ * stopped. In the child only the calling thread is left. The child's number, 0 in the child, or -errno. */
 int cr_os_fork_frozen(void);
 /* Whether such a child has ended (or is not known any more); never waits. */
 bool cr_os_frozen_ended(int child);
@@ -178,8 +179,8 @@ enum cr_os_mapping_flags {
     CR_OS_SHARED = 1u << 3,
     CR_OS_FILE = 1u << 4,   /* has a file, which `name` names */
     CR_OS_DEVICE = 1u << 5, /* of a device: reading may have effects */
-    CR_OS_HEAP = 1u << 6,   /* the C library's malloc has it, as far as the system says so */
-    CR_OS_STACK = 1u << 7,  /* the main thread's */
+    CR_OS_HEAP = 1u << 6,   /* the C library's malloc has it, for its records (macOS) or all (Linux) */
+    CR_OS_STACK = 1u << 7,  /* the main thread's, on macOS any thread's */
 };
 struct cr_os_mapping {
     uintptr_t start, end;

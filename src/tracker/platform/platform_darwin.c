@@ -155,6 +155,8 @@ uint64_t cr_os_thread_id(void)
     return id;
 }
 
+bool cr_os_is_main_thread(void) { return pthread_main_np() != 0; }
+
 const bool cr_os_starts_in_hook = false;
 const bool cr_os_realloc_to_0_frees = false;
 char **cr_os_environment(void) { return *_NSGetEnviron(); } /* a library has no `environ` of its own */

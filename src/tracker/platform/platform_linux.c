@@ -187,6 +187,7 @@ const bool cr_os_realloc_to_0_frees = true;
 char **cr_os_environment(void) { return environ; }
 
 uint64_t cr_os_thread_id(void) { return (uint64_t)syscall(SYS_gettid); }
+bool cr_os_is_main_thread(void) { return (uint64_t)getpid() == cr_os_thread_id(); }
 
 _Noreturn void cr_os_exit_now(int status)
 {

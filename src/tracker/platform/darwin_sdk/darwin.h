@@ -50,6 +50,7 @@ int *__error(void);
 #define ENOSPC 28
 #define EROFS 30
 #define ENAMETOOLONG 63
+#define ENOSYS 78
 #define EDQUOT 69
 
 /* ---- assert.h, string.h, stdlib.h, stdio.h ---- */
@@ -114,9 +115,7 @@ int execlp(const char *file, const char *arg, ...);
 int execv(const char *path, char *const argv[]);
 int execve(const char *path, char *const argv[], char *const envp[]);
 int execvp(const char *file, char *const argv[]);
-pid_t fork(void);
 int ftruncate(int fd, off_t bytes);
-int getdtablesize(void);
 int rmdir(const char *path);
 char *getcwd(char *buffer, size_t bytes);
 pid_t getpid(void);

@@ -54,6 +54,25 @@ struct proc_threadinfo {
     char pth_name[64];
 };
 int proc_pidinfo(int process, int kind, uint64_t argument, void *info, int bytes);
+#define PROC_PIDLISTFDS 1
+#define PROX_FDTYPE_VNODE 1
+#define PROX_FDTYPE_SOCKET 2
+#define PROX_FDTYPE_PIPE 6
+struct proc_fdinfo {
+    int32_t proc_fd;
+    uint32_t proc_fdtype;
+};
+#define PROC_PIDFDVNODEINFO 1
+#define PROC_PIDFDSOCKETINFO 3
+#define PROC_PIDFDPIPEINFO 6
+#define PROC_FP_GUARDED 4
+struct proc_fileinfo {
+    uint32_t fi_openflags, fi_status;
+    off_t fi_offset;
+    int32_t fi_type;
+    uint32_t fi_guardflags;
+};
+int proc_pidfdinfo(int process, int fd, int kind, void *info, int bytes);
 
 typedef struct dl_info {
     const char *dli_fname;
@@ -116,6 +135,7 @@ typedef unsigned mach_msg_type_number_t, natural_t, task_flavor_t, mach_port_t, 
 typedef int *task_info_t;
 extern mach_port_t mach_task_self_;
 #define mach_task_self() mach_task_self_
+mach_port_t task_self_trap(void);
 #define TASK_DYLD_INFO 17
 #define TASK_DYLD_INFO_COUNT (sizeof(struct task_dyld_info) / sizeof(natural_t))
 #define TASK_VM_INFO 22
@@ -248,8 +268,17 @@ struct cr_exception_state {
     uint32_t __esr, __exception;
 #endif
 };
+struct cr_general_state {
+#if defined(__x86_64__)
+    uint64_t cr_general[16], __rip, __rflags;
+#else
+    uint64_t cr_general[33];
+    uint32_t __cpsr;
+#endif
+};
 struct cr_mcontext {
-    struct cr_exception_state __es; /* the registers follow */
+    struct cr_exception_state __es;
+    struct cr_general_state __ss; /* more follows */
 };
 typedef struct {
     int uc_onstack;

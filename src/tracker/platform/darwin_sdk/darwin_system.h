@@ -245,6 +245,7 @@ void *pthread_getspecific(pthread_key_t key);
 int pthread_setcancelstate(int state, int *old);
 #define PTHREAD_CANCEL_DISABLE 0
 pthread_t pthread_self(void);
+int pthread_main_np(void);
 void *pthread_get_stackaddr_np(pthread_t thread);
 size_t pthread_get_stacksize_np(pthread_t thread);
 int pthread_key_create(pthread_key_t *key, void (*at_end)(void *));
