@@ -204,4 +204,5 @@ def test_a_program_without_any_hears_nothing(tmp_path):
 def test_abort_on_error_is_an_option(tmp_path):
     result, folder = crunch(tmp_path / "run", target("wrong_frees"), "double", options=["--abort-on-error"])
     assert result.status == 128 + 6 and "crunch: SIGABRT aborted: --abort-on-error: double free by free\n" in result.said
+    assert "\n  crunch ended the program at its first error, as it was told to\n" in result.said and "abort was called" not in result.said
     assert result.said.index("crunch: double free: ") < result.said.index("crunch: SIGABRT")
