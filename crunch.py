@@ -11,46 +11,66 @@ Usage:
   crunch --list
   crunch --help | --version
 
-Everything after the program's name belongs to the program. The exit status is the program's, 128 + n after signal n;
-125 means that crunch itself failed, 126 that the program cannot be executed, 127 that there is none.
+Everything after the program's name belongs to the program. The exit status is
+the program's, 128 + n after signal n; 125 means that crunch itself failed, 126
+that the program cannot be executed, 127 that there is none.
 
 Options:
-  -n --no-report        Only the summary on the terminal; no output folder is written.
+  -n --no-report        Only the summary on the terminal; no output folder is
+                        written.
   -i <file>             Read the program's standard input from a file.
   -o <file>             Write the program's standard output to a file.
   --out <folder>        Where the results go [default: crunch_out].
   --no-heap             Keep no contents of blocks: they may hold secrets.
-  --heap-limit <size>   Contents kept in all, in at most 10,000 files [default: 256M].
+  --heap-limit <size>   Contents kept in all, in at most 10,000 files
+                        [default: 256M].
   --no-children         Do not record the program's child processes.
   --max-listed <n>      Remaining blocks named on the terminal [default: 20].
-  --stacks <n>          Show n whole call stacks on the terminal, 0 for none; without it, 3 in short.
-  --check               Find writes around blocks and into freed ones, and mem* and str* calls that leave their block.
-  --quarantine <size>   With --check, freed blocks kept from being used again; 64M unless given.
-  --fill <byte>         With --check, what new blocks are filled with, or none; 0xcd unless given.
-  --guard=<n>           Put one block in n, plain --guard: each, against an unreachable page: wrong accesses fault.
-  --guard-below         With --guard, the unreachable page is before the block instead of behind it.
-  --max-errors <n>      Errors told on the terminal while the program runs [default: 20].
+  --stacks <n>          Show n whole call stacks on the terminal, 0 for none;
+                        without it, 3 in short.
+  --check               Find writes around blocks and into freed ones, and mem*
+                        and str* calls that leave their block.
+  --quarantine <size>   With --check, freed blocks kept from being used again;
+                        64M unless given.
+  --fill <byte>         With --check, what new blocks are filled with, or none;
+                        0xcd unless given.
+  --guard=<n>           Put one block in n, plain --guard: each, against an
+                        unreachable page: wrong accesses fault.
+  --guard-below         With --guard, the unreachable page is before the block
+                        instead of behind it.
+  --max-errors <n>      Errors told on the terminal while the program runs
+                        [default: 20].
   --abort-on-error      End the program at its first error, by SIGABRT.
-  --suppressions <file>  Leave out the leaks and errors that this file means, in memcheck's or LSan's format; repeatable.
-  --print-suppressions  Print entries for the leaks and errors found, in memcheck's format.
-  --error-exitcode <n>  End with status n instead of the program's if there is an error or a definite leak.
+  --suppressions <file>
+                        Leave out the leaks and errors that this file means, in
+                        memcheck's or LSan's format; repeatable.
+  --print-suppressions  Print entries for the leaks and errors found, in
+                        memcheck's format.
+  --error-exitcode <n>  End with status n instead of the program's if there is
+                        an error or a definite leak.
   -q --quiet            Print nothing but crunch's own failures.
   --open                Open the report in the browser.
-  --editor <pattern>    Source lines in the report open by this address, such as vscode://file/{file}:{line}.
+  --editor <pattern>    Source lines in the report open by this address, such as
+                        vscode://file/{file}:{line}.
   --report <folder>     Make the report of a finished run again.
-  --export <format>     Write a finished run for another program, to standard output or -o: folded, speedscope, pprof,
-                        massif, dhat, xml (valgrind's), csv or json.
-  --value <what>        Of the export: live, peak, bytes, allocations or temporary [default: live].
-  --debuginfod <s>      Ask the servers of DEBUGINFOD_URLS for debug information that is missing, for s seconds in all.
+  --export <format>     Write a finished run for another program, to standard
+                        output or -o: folded, speedscope, pprof, massif, dhat,
+                        xml (valgrind's), csv or json.
+  --value <what>        Of the export: live, peak, bytes, allocations or
+                        temporary [default: live].
+  --debuginfod <s>      Ask the servers of DEBUGINFOD_URLS for debug information
+                        that is missing, for s seconds in all.
   --compare <old>       Compare two run folders or snapshots by call stack.
   --fail-if-grown <size>
-                        Of the comparison: exit status 1 if more has come to live than this.
+                        Of the comparison: exit status 1 if more has come to
+                        live than this.
   --snapshot-every <time>
                         Take a snapshot every 10s, 5m …
   --snapshot-at-peak    Take one at every peak that is 10 % above the last.
   --snapshot-on <signal>
                         Take one whenever the program gets this signal (USR1 …).
-  --snapshot <process>  Have a running program take one now; by number or folder.
+  --snapshot <process>  Have a running program take one now; by number or
+                        folder.
   --watch <process>     Show a running program on the whole terminal.
   --list                Show the programs that run under crunch.
   -h --help             Show this text.
@@ -174,10 +194,11 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
         failure = "" if chosen.no_report else written_page(started, chosen.editor)
         below = write_errors(started, entries)
         why, riddle = ([], "") if chosen.quiet else explained(last)
+        crashed = [] if chosen.quiet else crashes.below(path, last.folder, not chosen.no_report)
         (lost, shown), trouble = ((losses.Told(), []), "") if chosen.quiet else call_stacks(last, chosen)
     taken = sum(len(snapshots.folders(process)) for process in (path, *runs.children(path)))
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
-                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, leaks=lost, snapshots=taken,
+                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, crashed, lost, snapshots=taken,
                          remaining_below=runs.remaining_below(path), errors_below=below)
     if not chosen.quiet:
         say(terminal.lines(started, last, kept))

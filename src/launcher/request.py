@@ -25,6 +25,9 @@ WANTED = struct.Struct("<I")
 def ask(process: live.Process, seconds: float = MOST_SECONDS) -> Path:
     """Has a snapshot taken and written; its folder. CrunchError if it cannot be had."""
     with _header(process.folder) as header:
+        number = _counters(header).signal
+        if number and _reads_from_descriptor(process.pid, number):
+            raise CrunchError(f"process {process.pid} cannot be asked: it would read SIGURG from a signalfd")
         asked = _raise_wanted(header)
         _wait_for_answer(process, header, asked, seconds)
         now = _counters(header)
@@ -43,7 +46,7 @@ def poke(process: live.Process) -> None:
     try:
         with _header(process.folder) as header:
             now = _counters(header)
-            if not now.signal:
+            if not now.signal or _reads_from_descriptor(process.pid, now.signal):
                 return
             if now.wanted == now.answered:
                 _raise_wanted(header)
@@ -74,6 +77,19 @@ def _check(process: live.Process, number: int) -> None:
         raise CrunchError(f"process {process.pid} has ended")
     if seen.recording.flags & reader.STOPPED:
         raise CrunchError(f"process {process.pid} is not recorded any more: {printable(seen.recording.message)}")
+
+
+def _reads_from_descriptor(pid: int, number: int) -> bool:
+    """Whether the process has a signalfd for the signal (Linux): it would take the request for a signal of its own."""
+    try:
+        for entry in os.scandir(f"/proc/{pid}/fd"):
+            if os.readlink(entry.path) == "anon_inode:[signalfd]":
+                mask = Path(f"/proc/{pid}/fdinfo/{entry.name}").read_text().partition("sigmask:")[2]
+                if int(mask, 16) >> (number - 1) & 1:
+                    return True
+    except (OSError, ValueError):
+        pass  # it has just closed one, or ended, or is another user's
+    return False
 
 
 def _send(pid: int, number: int) -> None:

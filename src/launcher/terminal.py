@@ -25,6 +25,7 @@ class Kept:
     stacks: Sequence[str] = ()  # what sites.lines has to say
     suppressed: Sequence[str] = ()  # and suppressed.lines
     crash: Sequence[str] = ()  # what crashes.lines has to say
+    crashes_below: Sequence[str] = ()  # what crashes.below has to say
     leaks: losses.Told = field(default_factory=losses.Told)
     snapshots: int = 0
     errors_below: int = 0  # in the child processes together
@@ -33,7 +34,7 @@ class Kept:
 
 def lines(started: Run, ended: Run, kept: Kept) -> List[str]:
     """The whole text. `ended` is `started`, unless exec replaced the program on the way."""
-    groups = [[*_end(ended), *kept.crash], _crash_info(ended) if kept.report else [], _notes(started, ended),
+    groups = [[*_end(ended), *kept.crash], _crash_info(ended) if kept.report else [], list(kept.crashes_below), _notes(started, ended),
               *_summary(ended, kept), _files(ended, kept) if kept.report else [],
               kept.leaks.nothing, list(kept.stacks), list(kept.suppressed)]
     text: List[str] = []
@@ -82,7 +83,8 @@ def _errors(run: Run, kept: Kept) -> List[str]:
     more = problems.left_out(run)
     text += [more] if more else []
     if kept.errors_below and not (kept.errors_below == len(run.findings.problems) and run.folder != kept.folder):
-        text.append(f"{plural(kept.errors_below, 'error')} in child processes")
+        where = f", written to {printable(str(kept.folder / 'children'))}/*/errors" if kept.report else ""
+        text.append(f"{plural(kept.errors_below, 'error')} in child processes{where}")
     return text
 
 

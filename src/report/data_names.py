@@ -16,6 +16,7 @@ SEGMENT = struct.Struct("<IIQQQQQQ")
 SYMBOL = struct.Struct("<IBBHQQ")
 SYMTAB, DYNSYM, LOAD, OBJECT = 2, 11, 1, 1
 LARGEST_BYTES = 1 << 30
+LONGEST_NAME = 4096  # longer ones are cut
 NESTED = re.compile(r"_Z(?:L|ZN?|N)*")  # what of a mangled name goes before the plain names in it
 
 Table = Tuple[int, List[int], List[Tuple[int, str]]]  # the file's first address; starts; ends and names
@@ -41,7 +42,7 @@ def plain(mangled: str) -> str:
     rest = mangled[start.end():] if start else ""
     parts: List[str] = []
     while rest:
-        count = re.match(r"\d+", rest)
+        count = re.match(r"\d{1,9}", rest)
         if count is None:
             break
         parts.append(rest[count.end():count.end() + int(count.group())])
@@ -55,7 +56,7 @@ def _table(path: str) -> Optional[Table]:
         if not os.path.isfile(path) or os.path.getsize(path) > LARGEST_BYTES:
             return None
         return _parse(Path(path).read_bytes())
-    except (OSError, ValueError, struct.error):
+    except (OSError, ValueError, OverflowError, struct.error):
         return None
 
 
@@ -78,4 +79,4 @@ def _parse(data: bytes) -> Optional[Table]:
 def _symbols(table: bytes, names: bytes, found: Dict[int, Tuple[int, str]]) -> None:
     for offset, info, _, section, value, size in SYMBOL.iter_unpack(table[:len(table) // SYMBOL.size * SYMBOL.size]):
         if info & 15 == OBJECT and section and size:
-            found[value] = (value + size, names[offset:names.find(b"\0", offset)].decode("utf-8", "replace"))
+            found[value] = (value + size, names[offset:offset + LONGEST_NAME].partition(b"\0")[0].decode("utf-8", "replace"))

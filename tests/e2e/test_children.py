@@ -36,6 +36,18 @@ def test_child_that_crashes(folder):
     assert child.end == "signal SIGABRT" and child.fatal.line == "SIGABRT aborted"
 
 
+def test_the_terminal_tells_of_crashed_children_once(folder):
+    result, run = crunch(folder, "sh", "-c", f"{target('crashes')} null_field; {target('crashes')} null_field >/dev/null; exit 3")
+    assert result.status == 3 and len(run.children) == 2
+    for child in run.children.values():
+        assert child.end == "signal SIGSEGV"
+        assert (f"crunch: process {child.path.name} (crashes): SIGSEGV illegal access: address 0x18\n"
+                "  a read of the field at offset 24 of a null pointer\n"
+                f"  crash info written to {child.path}/fatal\n") in result.said
+    result, _ = crunch(folder, "--no-report", "sh", "-c", f"exec {target('crashes')} null_field")
+    assert result.status == 128 + 11 and result.said.count("SIGSEGV") == 1, "what the program became is the program"
+
+
 @pytest.mark.parametrize("way", ["exec", "vfork", "spawn", "system", "popen"])
 def test_executed_child_is_what_it_became(way, folder):
     result, run = preloaded(folder, [target("children"), way])

@@ -177,6 +177,17 @@ def frozen_copy(pid):
     return None
 
 
+def test_program_that_reads_its_signals(folder):
+    process = start([*CRUNCH, "--out", str(folder), target("reads_signals")], stdin=subprocess.PIPE)
+    assert process.stdout.readline() == b"ready\n"
+    found = asked(folder)
+    request.poke(found)
+    with pytest.raises(CrunchError, match="signalfd"):
+        request.ask(found)
+    result = finish(process, stdin=b"")
+    assert (result.status, result.stdout) == (0, b""), "it has read no signal that it would not have read without crunch"
+
+
 def test_copy_that_is_killed(folder):
     process = start([*CRUNCH, "--out", str(folder), target("snapshots"), "sleep", "200"], stdin=subprocess.PIPE)
     process.stdout.readline()

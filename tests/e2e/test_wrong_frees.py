@@ -180,7 +180,7 @@ def test_errors_of_a_child_are_told_with_its_number(tmp_path):
     result, folder = crunch(tmp_path / "run", target("wrong_frees"), "in-child")
     child, = folder.children.values()
     assert f"crunch: process {child.count('pid')} (wrong_frees): double free: " in result.said
-    assert "\n1 error in child processes\n" in result.said
+    assert f"\n1 error in child processes, written to {folder.path}/children/*/errors\n" in result.said
     assert (child.path / "errors").exists() and not (folder.path / "errors").exists()
 
 
@@ -204,4 +204,5 @@ def test_a_program_without_any_hears_nothing(tmp_path):
 def test_abort_on_error_is_an_option(tmp_path):
     result, folder = crunch(tmp_path / "run", target("wrong_frees"), "double", options=["--abort-on-error"])
     assert result.status == 128 + 6 and "crunch: SIGABRT aborted: --abort-on-error: double free by free\n" in result.said
+    assert "\n  crunch ended the program at its first error, as it was told to\n" in result.said and "abort was called" not in result.said
     assert result.said.index("crunch: double free: ") < result.said.index("crunch: SIGABRT")

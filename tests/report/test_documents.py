@@ -9,9 +9,21 @@ PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
 DECISIONS = sorted((DOCS / "decisions").glob("*.md"))
 
 
+USAGE = re.search(r'^"""(.*?)"""', (ROOT / "crunch.py").read_text(), re.MULTILINE | re.DOTALL)[1]
+
+
+def test_help_fits_a_terminal():
+    assert not [line for line in USAGE.splitlines() if len(line) > 80]
+
+
+def test_the_commands_are_the_same_in_help_and_documents():
+    commands = re.findall(r"^  crunch (.*)$", USAGE.split("Usage:")[1].split("\n\n")[0], re.MULTILINE)
+    documented = re.findall(r"^    crunch (.*)$", (DOCS / "options.md").read_text(), re.MULTILINE)
+    assert len(commands) >= 8 and documented == commands
+
+
 def test_every_option_is_described_and_nothing_else():
-    usage = re.search(r'^"""(.*?)"""', (ROOT / "crunch.py").read_text(), re.MULTILINE | re.DOTALL)[1]
-    offered = {option for line in re.findall(r"^  (-.*?)(?:  |$)", usage.split("Options:")[1], re.MULTILINE)
+    offered = {option for line in re.findall(r"^  (-.*?)(?:  |$)", USAGE.split("Options:")[1], re.MULTILINE)
                for option in re.findall(r"(?<!\S)--?\w[-\w]*", line)}
     table = [line.split("|")[1] for line in (DOCS / "options.md").read_text().splitlines() if line.startswith("| `-")]
     described = {option for cell in table for option in re.findall(r"`(--?\w[-\w]*)", cell)}

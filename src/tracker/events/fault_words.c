@@ -1,6 +1,7 @@
 /* fault_words.c - a verdict in words. Pure. See fault.h. */
 #include <string.h>
 
+#include "events/errors.h"
 #include "events/fault.h"
 #include "events/signal_words.h"
 #include "base/banned.h"
@@ -248,7 +249,11 @@ static void put_abort(struct cr_text *text, const struct cr_fault *fault)
         put_message(text, "the allocator found its heap damaged and gave up: ", fault->message);
         break;
     case CR_FAULT_EXCEPTION: put_exception(text, fault); break;
-    default: put_message(text, fault->message[0] ? "abort was called: " : "abort was called", fault->message);
+    default:
+        if (cr_errors_abort_reason())
+            put(text, "crunch ended the program at its first error, as it was told to");
+        else
+            put_message(text, fault->message[0] ? "abort was called: " : "abort was called", fault->message);
     }
 }
 
