@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-static void ***all;
+void ***volatile all; /* where nothing reads it, the compiler would not keep it, and all would be lost */
 
 int main(int argc, char **argv)
 {
@@ -19,15 +19,15 @@ int main(int argc, char **argv)
     size_t blocks = strtoul(argv[1], NULL, 10), bytes = strtoul(argv[2], NULL, 10),
            pointers = strtoul(argv[3], NULL, 10);
     uint64_t random = 88172645463325252u;
-    all = malloc(blocks * sizeof *all);
+    void ***block = all = malloc(blocks * sizeof *block);
     for (size_t i = 0; i < blocks; i++)
-        all[i] = memset(malloc(bytes), 1, bytes); /* every page is there */
+        block[i] = memset(malloc(bytes), 1, bytes); /* every page is there */
     for (size_t i = 0; i < blocks; i++)
         for (size_t p = 0; p < pointers; p++) {
             random ^= random << 13;
             random ^= random >> 7;
             random ^= random << 17;
-            all[i][random % (bytes / sizeof(void *))] = all[(random >> 32) % blocks];
+            block[i][random % (bytes / sizeof(void *))] = block[(random >> 32) % blocks];
         }
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);

@@ -117,7 +117,8 @@ def test_killed_by_the_system_when_memory_runs_out(folder):
 
 def test_report_after_the_launcher_and_the_program_were_killed(folder):
     process = start([*CRUNCH, "--out", str(folder), target("threads_churn")])
-    wait_until(lambda: (folder / "recording").exists() and reader.read_recording(folder))
+    recording = folder / "recording"
+    wait_until(lambda: recording.exists() and recording.read_bytes()[:8] == b"crunch-r")  # written last of its header
     time.sleep(0.5)
     child = reader.read_recording(folder).pid
     process.kill()
