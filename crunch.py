@@ -77,6 +77,7 @@ Options:
   --version             Show the version.
 """
 
+import dataclasses
 import os
 import sys
 import warnings
@@ -124,7 +125,8 @@ def parse(arguments: List[str]) -> options.Options:
     try:
         spelled = options.spelled_out(arguments, __doc__)
         first = not options.takes_folders(spelled, __doc__)  # else options may stand behind the folders, too
-        return options.from_docopt(docopt.docopt(__doc__, spelled, version=f"crunch {VERSION}", options_first=first))
+        chosen = options.from_docopt(docopt.docopt(__doc__, spelled, version=f"crunch {VERSION}", options_first=first))
+        return dataclasses.replace(chosen, typed=options.typed(arguments, __doc__))
     except docopt.DocoptExit:
         raise CrunchError(options.mistake(arguments, __doc__)) from None
 
@@ -146,7 +148,7 @@ def record(chosen: options.Options) -> int:
         with inject.preloadable(libraries) as names, live.registered(claimed.path):
             limit = 0 if chosen.no_report else chosen.heap_limit
             environment = inject.environment(os.environ, names, claimed.path, limit, chosen.children, chosen.checks,
-                                             chosen.snapshot_at_peak, chosen.snapshot_on, chosen.abort_on_error)
+                                             chosen.snapshot_at_peak, chosen.snapshot_on, chosen.abort_on_error, chosen.typed)
             typed = path if path.startswith("./") else chosen.program or path
             samples = resident.Samples(claimed.path)
             teller = telling.Teller(claimed.path, chosen.max_errors, entries, say)

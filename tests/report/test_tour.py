@@ -1,5 +1,6 @@
 """Every view of the page on real recordings, by mouse and keyboard, and without a violation that axe-core finds."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -176,6 +177,13 @@ def test_threads_have_names_and_lead_to_their_blocks(tour, page):
     view.locator("#threads tr", has_text="parser").get_by_role("link").click()
     ready(view, "blocks")
     assert "thread=" in view.url and view.locator("#grid-blocks .grid-row").count() >= 1
+
+
+def test_about_tells_options_versions_and_the_names_of_variables(tour, page):
+    said = text(page(tour["ends"], "about"), "about")
+    assert "--snapshot-every 20ms" in said and "glibc 2." in said and "crunch 0." in said and "tour ends" in said
+    assert "PATH" in said.split("Environment")[1] and os.environ["PATH"] not in said and "LD_PRELOAD" not in said
+    assert "Nothing: the page holds everything" in said
 
 
 def test_objects_have_the_names_of_their_classes(tour, page):
