@@ -248,7 +248,7 @@ def compared(chosen: options.Options) -> int:
         from report import compare_page
 
         page = Path(chosen.stdout) if chosen.stdout else folders[1] / compare_page.PAGE
-        compare_page.write(found, page, ROOT / "templates", f"crunch {VERSION}")
+        compare_page.write(found, page, ROOT / "templates", f"crunch {VERSION}", chosen.editor)
         if not chosen.quiet:
             print(f"comparison written to {printable(str(page))}")
     return 1 if chosen.fail_if_grown is not None and found.bytes > chosen.fail_if_grown else 0

@@ -1,5 +1,5 @@
 // Starts the page: one view at a time, chosen by the address. A view is { show(params), keys, help }, made when it is first looked at.
-const STARTS = { flame: startFlame, sites: startSites, time: startTime, blocks: startBlocks, leaks: startLeaks };
+const STARTS = { flame: startFlame, sites: startSites, time: startTime, blocks: startBlocks, leaks: startLeaks, snapshots: startChanges, changes: startChanges };
 
 function startPage() {
   const data = JSON.parse(document.getElementById("data").textContent), pack = packReader(data.packs);
@@ -23,11 +23,11 @@ function startPage() {
     const [columns, snapshots, time] = await Promise.all([pack("stacks"), pack("snapshots"), pack("time")]);
     if (columns && !page.stacks) page.stacks = readStacks({ ...columns, ...snapshots }, data.facts);
     page.time ||= readTime(time);
-    return STARTS[name](page);
+    return STARTS[name](page, name);
   }
 
   async function route() {
-    const { view: wanted, params } = parseHash(location.hash), name = labels[wanted] ? wanted : "overview", mine = ++turn;
+    const { view: wanted, params } = parseHash(location.hash), name = labels[wanted] ? wanted : sections[0].id, mine = ++turn;
     const moved = view !== "" && view !== name;
     view = name;
     for (const section of sections) section.hidden = section.id !== name;
@@ -49,7 +49,7 @@ function startPage() {
 
   function setUnits(name) {
     useUnits(name);
-    for (const each of document.querySelectorAll("data.size")) each.textContent = sizeWords(Number(each.value));
+    for (const each of document.querySelectorAll("data.size")) each.textContent = (each.classList.contains("signed") ? signedSize : sizeWords)(Number(each.value));
     unitsButton.textContent = name === "decimal" ? "kB" : "KiB";
     unitsButton.setAttribute("aria-label", name === "decimal" ? "Units of 1,000; switch to units of 1,024" : "Units of 1,024; switch to units of 1,000");
     try { localStorage.setItem("crunch-units", name); } catch { /* pages from disk may have no storage */ }

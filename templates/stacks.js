@@ -101,6 +101,21 @@ function functionName(name, most) {
   return made;
 }
 
+/** A call stack in a cell of a table: what it is named after, where that is, and what is around it. */
+function placeCell(stacks, cell, site) {
+  const { sites } = stacks, label = sites.label[site], line = element("span", "line");
+  line.append(functionName(label ? nameOf(stacks, label) : "unknown", SHORT_NAME));
+  if (label) line.append(" ", element("span", "where", whereOf(stacks, label)));
+  if (sites.flags && sites.flags[site] & RUNTIME) line.append(" ", element("span", "tag", "runtime"));
+  cell.append(line, element("span", "callers", aroundOf(stacks, sites.leaf[site], label)));
+}
+
+/** What leads to a stack in the flame graph: the path of keys to the frame that called its innermost one. */
+function zoomPath(stacks, leaf) {
+  const { keyOf } = mergeKeys(stacks, "function");
+  return stackOf(stacks, stacks.parent[leaf] || leaf).reverse().map((node) => keyOf[stacks.frame[node]]).join(".");
+}
+
 /** Where a node's code is; a link where the page knows how to open an editor. */
 function whereElement(stacks, node, whole) {
   const where = whereOf(stacks, node, whole), frame = stacks.frame[node];

@@ -1,6 +1,7 @@
 """Every view of the page on real recordings, by mouse and keyboard, and without a violation that axe-core finds."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -25,6 +26,7 @@ def tour(tmp_path_factory):
         result, run = harness.crunch(folder / end, harness.target("tour"), end, options=options)
         assert run.path.joinpath("report.html").exists(), result.said
         found[end] = run.path
+    subprocess.run([*harness.CRUNCH, "-q", "--compare", found["ends"] / "snapshots" / "1", found["ends"]], check=True)
     return found
 
 
@@ -33,7 +35,7 @@ def page(chromium):
     """Opens a finished page; afterwards it must have said nothing and asked for nothing."""
     contexts, troubles = [], []
 
-    def start(folder: Path, view: str, **options):
+    def start(folder: Path, view: str, name: str = "report.html", **options):
         context = chromium.new_context(**options)
         context.set_default_timeout(10_000)
         contexts.append(context)
@@ -41,7 +43,7 @@ def page(chromium):
         opened.on("console", lambda message: troubles.append(message.text))
         opened.on("pageerror", lambda error: troubles.append(str(error)))
         opened.on("request", lambda request: troubles.append(request.url) if not request.url.startswith("file:") else None)
-        opened.goto((folder / "report.html").as_uri() + "#" + view)
+        opened.goto((folder / name).as_uri() + "#" + view)
         return ready(opened, view.split("?")[0])
 
     yield start
@@ -161,13 +163,60 @@ def test_a_site_tells_its_histograms_and_growth(tour, page):
 
 def test_snapshots_are_compared_in_the_flame_graph(tour, page):
     view = page(tour["ends"], "snapshots")
-    view.get_by_role("link", name="until the end").first.click()
+    view.locator("#snapshot-1").get_by_role("link", name="flame graph").click()
     ready(view, "flame")
     assert view.get_by_label("Compared with").input_value() == "snapshot1"
     label = view.locator(".bar[aria-label^='(anonymous namespace)::fill_cache']").first.get_attribute("aria-label")
     assert ", before " in label and view.locator(".bar.change1, .bar.change2").count() > 0
     view.get_by_label("Show").select_option("snapshot1")
     assert view.locator(".bar.change0").count() > 0 and view.locator(".bar.change2").count() == 0
+
+
+def test_any_two_moments_are_compared_by_call_stack(tour, page):
+    view = page(tour["ends"], "snapshots")
+    status, rows = view.locator("#snapshots [role=status]"), view.locator("#grid-snapshots .grid-row")
+    assert view.get_by_label("From", exact=True).input_value() == "snapshot1" and view.get_by_label("to", exact=True).input_value() == "live"
+    assert "blocks. Call stacks: " in status.inner_text() and " as they were." in status.inner_text()
+    grown = rows.filter(has_text="fill_cache").first.inner_text()
+    assert "grown" in grown and "+" in grown and "800 blocks" in grown
+    view.get_by_label("to", exact=True).select_option("snapshot1")
+    assert rows.count() == 0 and status.inner_text().startswith("±0 bytes in ±0 blocks")
+    view.go_back()
+    view.keyboard.press("x")
+    assert "from=live&to=snapshot1" in view.url and "shrunk" in rows.filter(has_text="fill_cache").first.inner_text()
+    view.get_by_role("button", name="Blocks").click()
+    blocks = [int(text.replace("−", "-").replace("+", "").replace("±", "").replace(",", "")) for text in view.locator("#grid-snapshots .grid-row .number:nth-child(4)").all_inner_texts()]
+    assert blocks == sorted(blocks, reverse=True) and blocks[-1] < -100
+    view.get_by_label("Only what is").select_option("new")
+    assert "only=new" in view.url and all("new" in text for text in rows.all_inner_texts())
+    view.get_by_label("Only what is").select_option("")
+    view.get_by_label("Filter the changes").fill("FILL_cache")
+    browser.expect(rows).to_have_count(3)
+    rows.first.click()
+    said = view.locator("#snapshots .beside").inner_text()
+    assert "Before" in said and "(anonymous namespace)::fill_cache(int, int)" in said and "main" in said
+    view.get_by_role("link", name="All about this call stack").click()
+    ready(view, "sites")
+    assert view.locator("#sites .beside").is_visible()
+
+
+def test_a_comparison_is_a_page_with_a_table_and_a_flame_graph(tour, page):
+    view = page(tour["ends"], "changes", name="compare.html")
+    assert "in +" in view.locator(".verdict").inner_text() and "snapshots/1" in text(view, "changes")
+    rows = view.locator("#grid-changes .grid-row")
+    rows.filter(has_text="fill_cache").first.click()
+    assert "Change" in view.locator(".beside").inner_text() and "main" in view.locator(".beside .stack").inner_text()
+    view.get_by_role("link", name="Show in the flame graph").click()
+    ready(view, "flame")
+    assert view.get_by_label("Compared with").input_value() == "old" and view.locator(".bar.change2, .bar.change1").count() > 0
+    view.get_by_label("Compared with").select_option("")
+    assert view.locator(".bar.own").count() > 0
+    view.go_back()
+    view.keyboard.press("g")
+    view.keyboard.press("d")
+    ready(view, "changes")
+    view.keyboard.press("m")
+    assert "kB" in view.locator("#grid-changes").inner_text()
 
 
 def test_threads_have_names_and_lead_to_their_blocks(tour, page):
@@ -197,7 +246,8 @@ def test_objects_have_the_names_of_their_classes(tour, page):
     assert "(anonymous namespace)::Circle" in view.locator(".beside .values").last.inner_text()
 
 
-VIEWS = {"ends": ["overview", "leaks", "flame", "flame?up=1&find=cache", "sites?site=0", "time", "time?show=rate", "blocks", "snapshots", "threads", "about"], "errors": ["errors"], "crash": ["overview", "crash"]}
+VIEWS = {("ends", "compare.html"): ["changes?site=0", "flame"], ("ends", "report.html"): ["overview", "leaks", "flame", "flame?up=1&find=cache", "sites?site=0", "time", "time?show=rate", "blocks", "snapshots?site=0", "threads", "about"],
+         ("errors", "report.html"): ["errors"], ("crash", "report.html"): ["overview", "crash"]}
 
 
 @pytest.mark.parametrize("scheme, width, rules", [("light", 1366, "{}"), ("dark", 1366, "{runOnly: ['color-contrast']}"), ("light", 390, "{}")])
@@ -205,8 +255,8 @@ def test_axe_finds_nothing(tour, page, scheme, width, rules):
     axe = pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
     script = (Path(axe.__file__).parent / "axe.min.js").read_text("utf-8")
     found = {}
-    for end, views in VIEWS.items():
-        view = page(tour[end], views[0], color_scheme=scheme, viewport={"width": width, "height": 900})
+    for (end, file), views in VIEWS.items():
+        view = page(tour[end], views[0], file, color_scheme=scheme, viewport={"width": width, "height": 900})
         view.evaluate(script)
         for name in views:
             view.evaluate("(hash) => { location.hash = hash; }", "#" + name)
@@ -225,8 +275,8 @@ def test_axe_finds_nothing(tour, page, scheme, width, rules):
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1366])
 def test_nothing_sticks_out_sideways(tour, page, width):
-    for end, views in VIEWS.items():
-        view = page(tour[end], views[0], viewport={"width": width, "height": 800})
+    for (end, file), views in VIEWS.items():
+        view = page(tour[end], views[0], file, viewport={"width": width, "height": 800})
         for name in views:
             view.evaluate("(hash) => { location.hash = hash; }", "#" + name)
             ready(view, name.split("?")[0])
