@@ -3,7 +3,7 @@ const FIRST_LINES = 32, FIRST_VALUES = 128, FIRST_LINKS = 50;
 const BYTE_VIEWS = [["hex", "Hex and text"], ["text", "Strings"], ["ptr8", "Pointers, 64 bits"], ["ptr4", "Pointers, 32 bits"], ["i8", "Signed, 8 bits"], ["u8", "Unsigned, 8 bits"],
   ["i16", "Signed, 16 bits"], ["u16", "Unsigned, 16 bits"], ["i32", "Signed, 32 bits"], ["u32", "Unsigned, 32 bits"], ["i64", "Signed, 64 bits"], ["u64", "Unsigned, 64 bits"],
   ["f32", "Floating point, 32 bits"], ["f64", "Floating point, 64 bits"]];
-let byteView = "hex"; // stays from block to block
+let byteView = "hex"; // as the address says it; links to other blocks keep it
 
 /** Where the kept bytes point: for every block that is pointed at, [block, place, offset in it] of who points there. Made once. */
 function pointersIn(blocks, contents, cache) {
@@ -27,11 +27,11 @@ function pointersIn(blocks, contents, cache) {
 const pointerCache = {};
 
 function blockLink(blocks, block, offset) {
-  return link(formatHash("blocks", { at: addressWords(blocks.address[block] + (offset || 0)) }), addressWords(blocks.address[block]) + (offset ? " + " + offset : ""), "address");
+  return link(formatHash("blocks", { at: addressWords(blocks.address[block] + (offset || 0)), as: byteView === "hex" ? "" : byteView }), addressWords(blocks.address[block]) + (offset ? " + " + offset : ""), "address");
 }
 
-/** `offset`: the place in the block that was asked for. */
-function blockDetail(page, shared, block, offset, closed) {
+/** `offset`: the place in the block that was asked for. closed() and viewed(reading): what was clicked. */
+function blockDetail(page, shared, block, offset, closed, viewed) {
   const { blocks, contents } = shared, { stacks } = page, bytes = bytesOf(contents, block), address = addressWords(blocks.address[block]), flags = blocks.flags[block];
   const title = element("h3"), made = [button("close", "Close", closed), title];
   title.append(element("code", "", address), " ", sizeWords(blocks.size[block]));
@@ -43,7 +43,7 @@ function blockDetail(page, shared, block, offset, closed) {
   if (offset) rows.push(["Asked for", `byte ${number(offset)} of it, ${addressWords(blocks.address[block] + offset)}`]);
   if (flags & BLOCK_CONTENTS) rows.push(["File", link("heap/" + address, "heap/" + address)]);
   made.push(factList(rows));
-  if (bytes && bytes.length) made.push(...byteSection(blocks, bytes, blocks.size[block], flags));
+  if (bytes && bytes.length) made.push(...byteSection(blocks, bytes, blocks.size[block], viewed));
   else if (blocks.size[block]) made.push(element("p", "quiet", "Its contents were not kept."));
   made.push(...holderSection(page, shared, block));
   if (contents) made.push(...pointerSection(page, blocks, contents, block, bytes));
@@ -55,13 +55,12 @@ function blockDetail(page, shared, block, offset, closed) {
   return made;
 }
 
-function byteSection(blocks, bytes, size) {
-  const box = element("div", "bytes"), heading = element("h4", "", "Bytes ");
-  const chooser = choice("as", BYTE_VIEWS, (value) => { byteView = value; fill(); });
+/** viewed(reading) is told what was chosen. */
+function byteSection(blocks, bytes, size, viewed) {
+  const box = element("div", "bytes"), heading = element("h4", "", "Bytes "), chooser = choice("as", BYTE_VIEWS, viewed);
   chooser.select.value = byteView;
-  const fill = () => box.replaceChildren(...(byteView === "hex" ? [hexDump(bytes)] : byteView === "text" ? strings(bytes) :
+  box.append(...(byteView === "hex" ? [hexDump(bytes)] : byteView === "text" ? strings(bytes) :
     byteView.startsWith("ptr") ? pointerTable(blocks, bytes, Number(byteView.slice(3))) : values(bytes, byteView)));
-  fill();
   const part = bytes.length < size ? [element("p", "quiet", `The page holds the first ${number(bytes.length)} of ${plural(size, "byte")}; the file has the rest.`)] : [];
   heading.append(chooser);
   return [heading, ...part, box];

@@ -1,4 +1,4 @@
-// The view of the remaining blocks. Its state: #blocks?sort=size&down=0&min=4k&max=1M&thread=2&kind=1&site=12&text=hello&runtime=1&at=0x7f…
+// The view of the remaining blocks. Its state: #blocks?sort=size&down=0&min=4k&max=1M&thread=2&kind=1&site=12&text=hello&runtime=1&at=0x7f…&as=f64
 const BLOCK_RUNTIME = 1, BLOCK_INHERITED = 2, BLOCK_CONTENTS = 4;
 
 /** The numbers of the blocks that a filter lets through. filter: { min, max, thread, kind, site, text, runtime }, as far as they are given. */
@@ -123,9 +123,13 @@ async function startBlocks(page) {
   };
   const open = () => {
     const address = params.at ? Number(params.at) : NaN, block = Number.isNaN(address) ? -1 : blockAt(blocks, address);
+    const choosing = detail.contains(document.activeElement) && document.activeElement.tagName === "SELECT";
+    byteView = BYTE_VIEWS.some(([reading]) => reading === params.as) ? params.as : "hex";
     split.classList.toggle("open", Boolean(params.at));
     if (block < 0) { detail.replaceChildren(...(params.at ? [element("p", "note", `No remaining block holds ${params.at}.`)] : [])); return; }
-    detail.replaceChildren(...blockDetail(page, shared, block, address - blocks.address[block], () => { go({ at: "" }); grid.grid.focus(); }));
+    detail.replaceChildren(...blockDetail(page, shared, block, address - blocks.address[block], () => { go({ at: "" }); grid.grid.focus(); },
+      (reading) => go({ as: reading === "hex" ? "" : reading })));
+    if (choosing) detail.querySelector("select")?.focus();
     grid.activate(block);
   };
 

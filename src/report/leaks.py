@@ -98,6 +98,20 @@ class Leaks:
                 found.setdefault((place, KINDS[leak]), set()).add(reader.KINDS[kind])
         return found
 
+    def largest(self, records: List[Record]) -> Dict[int, int]:
+        """The number of the largest block of each of these records, which are of one kind, by place."""
+        blocks, stacks = self._run.blocks, self._run.stacks
+        found: Dict[int, Tuple[int, int]] = {}
+        if blocks is None or stacks is None or not records:
+            return {}
+        kind, wanted = KINDS.index(records[0].kind), {record.site for record in records}
+        places = [place if place in wanted else -1 for place in stacks.place_of]
+        for number, (site, leak, size_) in enumerate(zip(blocks.column("site"), blocks.column("leak"), blocks.column("size"))):
+            place = places[site] if leak == kind and site < len(places) else -1
+            if place >= 0 and size_ > found.get(place, (-1, 0))[0]:
+                found[place] = (size_, number)
+        return {place: number for place, (_, number) in found.items()}
+
     def path(self, number: int) -> List[Step]:
         """From a block (its number in `blocks`) to what holds it, and so on: to a root or, if it is lost, to a block that nothing holds."""
         blocks = self._run.blocks

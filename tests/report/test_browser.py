@@ -83,7 +83,7 @@ def test_a_blocks_bytes_as_numbers_pointers_and_text(visit, tmp_path):
         assert shown in page.locator(".beside .bytes").inner_text()
     page.locator(".beside select").select_option("text")
     beside.get_by_role("link", name="0x7f00 + 8").first.click()
-    assert page.url.endswith("at=0x7f08") and "byte 8 of it" in beside.inner_text()
+    assert page.url.endswith("at=0x7f08&as=text") and "byte 8 of it" in beside.inner_text()
     assert "the inner text" in page.locator(".beside .bytes").inner_text()
     assert "Pointed to by 1 block" in beside.inner_text() and "0x9000" in beside.inner_text()
     page.go_back()

@@ -1,6 +1,7 @@
 """Every view of the page on real recordings, by mouse and keyboard, and without a violation that axe-core finds."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ def tour(tmp_path_factory):
     """The tour's run folders: as it ends, with wrong frees, and as it crashes."""
     folder = tmp_path_factory.mktemp("tour")
     found = {}
-    for end, options in (("ends", ("--snapshot-every", "20ms")), ("errors", ()), ("crash", ())):
+    for end, options in (("ends", ("--snapshot-every", "1h")), ("errors", ()), ("crash", ())):
         result, run = harness.crunch(folder / end, harness.target("tour"), end, options=options)
         assert run.path.joinpath("report.html").exists(), result.said
         found[end] = run.path
@@ -99,6 +100,62 @@ def test_leaks_by_kind_with_what_they_hold(tour, page):
     assert view.locator(".bar").first.get_attribute("aria-label") == "all: 11.7 KiB, 100 %"
 
 
+def test_each_reachable_record_tells_the_ways_to_its_roots(tour, page):
+    view = page(tour["ends"], "leaks")
+    record = view.locator("#leaks .records > li").filter(has_text="in 800 blocks").first
+    record.locator("summary").first.click()
+    ways = record.locator(".ways-to-roots > details")
+    assert re.match(r"108 KiB in 800 blocks ← \(anonymous namespace\)::fill_cache\(int, int\) \S*tour.cpp:\d+ ← main", ways.first.inner_text())
+    assert ways.first.locator(".root").inner_text() == "(anonymous namespace)::cache in tour" and "open=0." in view.url
+    ways.first.locator("summary").click()
+    steps = ways.first.locator("li").all_inner_texts()
+    assert len(steps) > 2 and steps[0].startswith("held by 0x") and "48 bytes" in steps[-2] and steps[-1] == "held by (anonymous namespace)::cache in tour"
+    address = view.url
+    view.keyboard.press("x")
+    assert view.locator("#leaks .records > li > details[open]").count() == 0 and view.url.endswith("#leaks?open=none")
+    view.go_back()
+    browser.expect(record.locator("details").first).to_have_attribute("open", "")
+    view.goto("about:blank")
+    view.goto(address)
+    ready(view, "leaks")
+    assert ways.first.is_visible()
+    view.keyboard.press("j")
+    view.keyboard.press("j")
+    view.keyboard.press("k")
+    assert view.evaluate("document.activeElement.textContent").startswith("40 bytes in 1 block")
+
+
+def test_without_a_script_leaks_say_who_holds_them(tour, chromium):
+    context = chromium.new_context(java_script_enabled=False)
+    view = context.new_page()
+    view.goto((tour["ends"] / "report.html").as_uri())
+    record = view.locator("#leaks .records > li").filter(has_text="in 800 blocks").first
+    record.locator("summary").first.click()
+    assert "Who holds the largest of them" in record.inner_text() and "held by (anonymous namespace)::cache in tour" in record.inner_text()
+    for name in ("overview", "leaks", "sites", "blocks", "about"):
+        assert view.locator(f"#{name}").is_visible()
+    context.close()
+
+
+def test_a_reading_of_bytes_is_in_the_address(tour, page):
+    view = page(tour["ends"], "sites?find=draw")
+    view.locator("#grid-sites .grid-row", has_text="24 bytes").first.click()
+    view.get_by_role("link", name="Its 1 block").click()
+    ready(view, "blocks")
+    view.locator("#grid-blocks .grid-row").click()
+    view.locator(".beside select").focus()
+    view.locator(".beside select").select_option("f64")
+    assert view.url.endswith("&as=f64") and "+8 3" in view.locator(".beside .bytes").inner_text()
+    assert view.evaluate("document.activeElement.tagName") == "SELECT"
+    address = view.url
+    view.go_back()
+    browser.expect(view.locator(".beside pre")).to_be_visible()
+    view.goto("about:blank")
+    view.goto(address)
+    ready(view, "blocks")
+    assert "+8 3" in view.locator(".beside .bytes").inner_text()
+
+
 def test_the_crash_is_drawn_and_explained(tour, page):
     view = page(tour["crash"], "crash")
     said = text(view, "crash")
@@ -163,6 +220,7 @@ def test_a_site_tells_its_histograms_and_growth(tour, page):
 
 def test_snapshots_are_compared_in_the_flame_graph(tour, page):
     view = page(tour["ends"], "snapshots")
+    assert "1 early" in text(view, "snapshots") and "2 late" in text(view, "snapshots") and "by the program" in text(view, "snapshots")
     view.locator("#snapshot-1").get_by_role("link", name="flame graph").click()
     ready(view, "flame")
     assert view.get_by_label("Compared with").input_value() == "snapshot1"
@@ -230,7 +288,7 @@ def test_threads_have_names_and_lead_to_their_blocks(tour, page):
 
 def test_about_tells_options_versions_and_the_names_of_variables(tour, page):
     said = text(page(tour["ends"], "about"), "about")
-    assert "--snapshot-every 20ms" in said and "glibc 2." in said and "crunch 0." in said and "tour ends" in said
+    assert "--snapshot-every 1h" in said and "glibc 2." in said and "crunch 0." in said and "tour ends" in said
     assert "PATH" in said.split("Environment")[1] and os.environ["PATH"] not in said and "LD_PRELOAD" not in said
     assert "Nothing: the page holds everything" in said
 
