@@ -91,9 +91,8 @@ async function startBlocks(page) {
   const min = typed("Smallest size", "from", (text) => go({ min: text }, true), "text"), max = typed("Largest size", "to", (text) => go({ max: text }, true), "text");
   const sizes = element("span", "choice", "Size ");
   sizes.append(min, " – ", max);
-  const present = (column) => [...new Set(column)].sort((a, b) => a - b);
-  const kind = choice("From", [["", "any"], ...present(blocks.kind).map((each) => [String(each), kinds[each]])], (value) => go({ kind: value }));
-  const threads = present(blocks.thread).slice(0, 500);
+  const kind = choice("From", [["", "any"], ...distinct(blocks.kind).map((each) => [String(each), kinds[each]])], (value) => go({ kind: value }));
+  const threads = distinct(blocks.thread).slice(0, 500);
   const thread = choice("Thread", [["", "any"], ...threads.map((each) => [String(each), number(each)])], (value) => go({ thread: value }));
   const own = element("label", "choice"), ownBox = element("input");
   ownBox.type = "checkbox";
@@ -113,7 +112,8 @@ async function startBlocks(page) {
     if (filter !== filtered) {
       filtered = filter;
       found = filterBlocks(blocks, contents, params);
-      bytes = found.reduce((sum, block) => sum + blocks.size[block], 0);
+      bytes = 0;
+      for (let i = 0; i < found.length; i++) bytes += blocks.size[found[i]];
     }
     const key = blocks[sort] && sort !== "roots" ? sort : "size", falling = down !== "0";
     grid.show(orderBy(found, blocks[key], falling), { key, down: falling });

@@ -74,7 +74,7 @@ function wayFinder(blocks) {
   };
   const through = (holder, outer) => {
     const site = blocks.site[holder];
-    return steps[outer].site === site ? outer : step(`${site} ${outer}`, { site, outer });
+    return steps[outer].site === site ? outer : step(outer * 2 ** 24 + site, { site, outer }); // pages have fewer sites
   };
   const wayOf = (block) => {
     const waiting = [];
@@ -84,7 +84,7 @@ function wayFinder(blocks) {
       waiting.push(at);
       at += blocks.holder[at];
     }
-    if (way[at] < 0) way[at] = step(`root ${blocks.root[at]}`, { root: blocks.root[at] }); // also where a circle is met again
+    if (way[at] < 0) way[at] = step(-1 - blocks.root[at], { root: blocks.root[at] }); // also where a circle is met again
     while (waiting.length) {
       const inner = waiting.pop();
       way[inner] = through(inner + blocks.holder[inner], way[inner + blocks.holder[inner]]);

@@ -12,6 +12,9 @@ function readStacks(columns, facts) {
     if (kind === "frame") stacks.frames[column] = values;
     if (kind === "site") stacks.sites[column] = values;
   }
+  const { leaf, labelBack } = stacks.sites;
+  stacks.sites.label = Int32Array.from(leaf, (node, site) => node - labelBack[site]);
+  delete stacks.sites.labelBack;
   stacks.frame[0] = -1;
   for (let node = 1; node < count; node++) {
     stacks.parent[node] = node - back[node - 1];

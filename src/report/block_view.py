@@ -92,7 +92,7 @@ def _least(sizes: memoryview) -> Tuple[int, int]:
 
 def _pack(run: Run, blocks: Blocks, chosen: List[int], page_site: Sequence[int]) -> Pack:
     """Sites are numbered from 1 here, and 0 is none; times are microseconds."""
-    pack = Pack()
+    pack = Pack(noisy=True)
 
     def column(name: str) -> List[int]:
         values = blocks.column(name)

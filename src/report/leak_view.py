@@ -58,11 +58,12 @@ def view(run: Run, stacks: Optional[StackView], editor: str) -> Optional[LeakVie
         return None
     groups, notes = [], []
     numbers = {place: number for number, place in enumerate(stacks.shown)} if stacks else {}
+    held = [record for kind in (POSSIBLE, REACHABLE) for record in found.of(kind)[:PAGE_RECORDS[kind]]]
+    largest = found.largest(held) if held else {}
     for kind, most in PAGE_RECORDS.items():
         records = found.of(kind)
         if records:
-            largest = found.largest(records[:most]) if kind != DEFINITE else {}
-            groups.append((TITLES[kind], [_row(run, found, record, numbers, editor, largest.get(record.site, -1)) for record in records[:most]]))
+            groups.append((TITLES[kind], [_row(run, found, record, numbers, editor, largest.get((record.site, kind), -1)) for record in records[:most]]))
         if len(records) > most:
             left_out = sum(record.bytes for record in records[most:])
             notes.append(f"{WORDS[kind].capitalize()}: the {most} largest of {plural(len(records), 'record')} are here; the others have {size(left_out)}. "

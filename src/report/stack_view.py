@@ -110,7 +110,7 @@ def _page_sites(stacks: Stacks, shown: List[int]) -> List[int]:
 def pack_tree(tree: Tree, leaves: List[int], program: str) -> Pack:
     """Frames, call tree and sites, without anything that is counted; `leaves`: the nodes of the sites.
 
-    A node's parent is given as how far it lies back, beginning with node 1; texts are indexes into `text`; 0 is the empty text."""
+    A node's parent is given as how far it lies back, beginning with node 1, and a site's label as how far behind its leaf; texts are indexes into `text`; 0 is the empty text."""
     text: Dict[str, int] = {"": 0}
 
     def index(value: str) -> int:
@@ -130,7 +130,7 @@ def pack_tree(tree: Tree, leaves: List[int], program: str) -> Pack:
     pack.numbers("node.back", [number[node] - number[tree.parents[node]] for node in nodes[1:]])
     pack.numbers("node.frame", [frame_number[tree.frame_of[node]] for node in nodes[1:]])
     pack.numbers("site.leaf", [number[leaf] for leaf in leaves], delta=True)
-    pack.numbers("site.label", [number[tree.label(leaf)] for leaf in leaves], delta=True)
+    pack.numbers("site.labelBack", [number[leaf] - number[tree.label(leaf)] for leaf in leaves])
     pack.texts("text", text)
     return pack
 

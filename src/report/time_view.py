@@ -112,7 +112,7 @@ def _add_histograms(pack: Pack, run: Run, page_place: Sequence[int]) -> None:
     counts: List[int] = []
     lengths = []
     for _, kept in found:
-        filled: List[Tuple[int, int]] = [pair for pair in enumerate(kept.by_allocations + kept.by_time + kept.sizes) if pair[1]]
+        filled = kept.filled()
         lengths.append(len(filled))
         buckets += [bucket for bucket, _ in filled]
         counts += [count for _, count in filled]
@@ -120,6 +120,6 @@ def _add_histograms(pack: Pack, run: Run, page_place: Sequence[int]) -> None:
     pack.numbers("histogram.filled", lengths)
     pack.numbers("histogram.bucket", buckets)
     pack.numbers("histogram.count", counts)
-    for name, attribute in (("ended", "ended"), ("temporary", "temporary"), ("others", "by_others"), ("grown", "grown"), ("shrunk", "shrunk"),
-                            ("moved", "moved"), ("copied", "copied_bytes"), ("longest", "longest"), ("least", "at_least")):
+    for name, attribute in (("others", "by_others"), ("grown", "grown"), ("shrunk", "shrunk"), ("copied", "copied_bytes"), ("longest", "longest"),
+                            ("least", "at_least")):
         pack.numbers("histogram." + name, [int(getattr(kept, attribute)) for _, kept in found])

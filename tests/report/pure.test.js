@@ -74,7 +74,7 @@ function sample() {
   const text = ["", "main", "load", "grow", "save", "std", "a.c", "libc"];
   return readStacks({
     text, "frame.name": [1, 2, 3, 4, 5], "frame.file": [6, 6, 6, 6, 0], "frame.line": [1, 2, 3, 4, 0], "frame.module": [0, 0, 0, 0, 7], "frame.flags": [4, 4, 4, 4, 8],
-    "node.back": [1, 1, 1, 2, 1, 5, 5], "node.frame": [0, 1, 2, 4, 2, 3, 1], "site.leaf": [3, 5, 6, 7], "site.label": [3, 5, 6, 7], "site.live": [3, 2, 5, 1],
+    "node.back": [1, 1, 1, 2, 1, 5, 5], "node.frame": [0, 1, 2, 4, 2, 3, 1], "site.leaf": [3, 5, 6, 7], "site.labelBack": [0, 0, 0, 0], "site.live": [3, 2, 5, 1],
   }, { folder: "/", editor: "" });
 }
 const settings = { up: false, merge: "function", focus: [], hide: [], skipRuntime: false };
