@@ -44,19 +44,26 @@ function bytesOf(contents, block) {
 
 const addressWords = (address) => "0x" + address.toString(16);
 
-/** What views of blocks share, made when first asked for: columns, contents, and who holds which; null if the page has no blocks. */
+/** What views of blocks share, made when first asked for: columns, and who holds which; null if the page has no blocks. Contents and what
+ *  they point at are there when `whole` has been fulfilled. */
 function blockReader(pack) {
   let promised = null;
   return () => (promised ||= (async () => {
-    const [blocks, contents] = await Promise.all([pack("blocks"), pack("contents")]);
-    return blocks && { blocks, contents: readContents(contents), held: blocks.holder ? readHolders(blocks) : null };
+    const blocks = await pack("blocks");
+    if (!blocks) return null;
+    const shared = { blocks, contents: null, pointers: null, held: blocks.holder ? readHolders(blocks) : null };
+    shared.whole = pack("contents").then((columns) => {
+      shared.contents = readContents(columns);
+      shared.pointers = pointerIndex(blocks, shared.contents);
+    });
+    return shared;
   })());
 }
 
 async function startBlocks(page) {
   const shared = await page.blocks();
   if (!shared) return { show() {} };
-  const { blocks, contents } = shared, { stacks } = page, kinds = page.facts.kinds;
+  const { blocks } = shared, { stacks } = page, kinds = page.facts.kinds;
   const section = document.getElementById("blocks"), split = element("div", "split"), detail = element("aside", "beside"), chips = element("p", "chips");
   const say = element("p", "quiet"), tools = element("div", "tools");
   say.setAttribute("role", "status");
@@ -98,7 +105,7 @@ async function startBlocks(page) {
   ownBox.type = "checkbox";
   ownBox.addEventListener("change", () => go({ runtime: ownBox.checked ? "1" : "" }));
   own.append(ownBox, " The runtime's own, too");
-  if (contents) tools.append(inside);
+  if (page.hasContents) tools.append(inside);
   tools.append(sizes);
   if (kind.select.options.length > 2) tools.append(kind);
   if (threads.length > 1) tools.append(thread);
@@ -111,7 +118,7 @@ async function startBlocks(page) {
     listed = wanted;
     if (filter !== filtered) {
       filtered = filter;
-      found = filterBlocks(blocks, contents, params);
+      found = filterBlocks(blocks, shared.contents, params);
       bytes = 0;
       for (let i = 0; i < found.length; i++) bytes += blocks.size[found[i]];
     }
@@ -139,6 +146,7 @@ async function startBlocks(page) {
   return {
     show(given) {
       params = given;
+      if (!shared.pointers && (given.text || given.at)) return shared.whole.then(() => (params === given ? this.show(given) : null));
       for (const [input, name] of [[inside, "text"], [min, "min"], [max, "max"]]) if (document.activeElement !== input) input.value = params[name] || "";
       kind.select.value = params.kind || "";
       thread.select.value = params.thread || "";
@@ -147,7 +155,8 @@ async function startBlocks(page) {
       open();
       grid.draw();
     },
-    keys: { "/": () => (contents ? inside : min).focus(), Escape: () => { if (params.at) go({ at: "" }); } },
+    warm: () => shared.whole.then(() => shared.pointers.later()),
+    keys: { "/": () => (page.hasContents ? inside : min).focus(), Escape: () => { if (params.at) go({ at: "" }); } },
     help: [["/", "Search inside blocks"], ["↑ ↓", "Next block"], ["Enter", "Open it"], ["Esc", "Close it"]],
   };
 }

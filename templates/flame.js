@@ -20,9 +20,8 @@ function startFlame(page) {
   const snapshots = page.facts.snapshots.filter(([column]) => stacks.sites[column]);
   for (const [column, label] of snapshots) measures.push([column, label]);
   const measure = () => FLAME_MEASURES[by()] || { words: sizeWords };
-  const sum = (values) => values.reduce((all, value) => all + Math.max(0, value), 0);
-  const defaultMeasure = () => (!stacks.sites.live ? measures[measures.length - 1][0] : sum(stacks.sites.live) > 0 ? "live" : "total");
-  const by = () => (stacks.sites[params.by] ? params.by : defaultMeasure());
+  const usual = !stacks.sites.live ? measures[measures.length - 1][0] : stacks.sites.live.some((bytes) => bytes > 0) ? "live" : "total";
+  const by = () => (stacks.sites[params.by] ? params.by : usual);
   const before = () => (params.before === undefined ? page.facts.before || "" : params.before);
   const go = (change, replace) => page.go("flame", { ...params, ...change }, replace);
 

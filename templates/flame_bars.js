@@ -1,5 +1,5 @@
 // The bars of the flame graph: how spots become elements, and how one walks among them by keyboard.
-const ROW_PIXELS = 20, LEAST_PIXELS = 2;
+const ROW_PIXELS = 20, LEAST_PIXELS = 2, LEAST_NAMED_PIXELS = 24;
 
 /** tell(spot), press(spot), ask(spot, x, y): what a pointed-at, a pressed and a right-clicked bar are for. */
 function makeBars(graphBox, { describe, tell, press, ask }) {
@@ -16,17 +16,15 @@ function makeBars(graphBox, { describe, tell, press, ask }) {
     return most ? Math.round((2 * (spot.value - spot.before)) / most) : 0;
   };
   const bar = (place, marked, pixels) => {
-    const { spot, row, left, width } = place, made = element("div", "bar " + (graph.before ? "change" + change(spot) : className(spot)));
-    if (row < places.zoomRow) made.classList.add("outer");
-    if (marked && spot.nodes.some((node) => node > 0 && marked[graph.stacks.frame[node]])) made.classList.add("match");
-    made.style.left = 100 * left + "%";
-    made.style.width = 100 * width + "%";
-    made.style.top = row * ROW_PIXELS + "px";
+    const { spot, row, left, width } = place, named = width * pixels > LEAST_NAMED_PIXELS, name = spot.outside ? graph.labels[spot.key] : "all";
+    const found = marked && spot.nodes.some((node) => node > 0 && marked[graph.stacks.frame[node]]);
+    const made = element("div", (named ? "bar named " : "bar ") + (graph.before ? "change" + change(spot) : className(spot)) + (row < places.zoomRow ? " outer" : "") + (found ? " match" : ""));
+    made.style.cssText = `left:${100 * left}%;width:${100 * width}%;top:${row * ROW_PIXELS}px`;
     made.setAttribute("role", "treeitem");
     made.setAttribute("aria-level", String(row + 1));
-    made.setAttribute("aria-label", describe(spot));
+    made.setAttribute("aria-label", named ? describe(spot) : shortName(name, SHORT_NAME)); // of narrow ones the amounts are told when one comes to them
     made.tabIndex = -1;
-    if (width * pixels > 24) made.textContent = spot.outside ? shortName(graph.labels[spot.key], 120) : "all";
+    if (named) made.textContent = shortName(name, 120);
     place.bar = made;
     made.place = place;
     return made;

@@ -148,6 +148,7 @@ function wayWords(page, shared, finder, way) {
 /** Adds to every record who holds its blocks, these blocks, and what they hold. Its state: #leaks?open=0.4 (numbers of records). */
 async function startLeaks(page) {
   const shared = await page.blocks(), records = [...document.querySelectorAll("#leaks .records > li")];
+  await shared?.whole;
   const all = records.map((item) => item.querySelector("details")), first = opened();
   function opened() {
     return all.map((each, i) => (each.open ? i : -1)).filter((i) => i >= 0).join(".");

@@ -34,12 +34,12 @@ function sortByDigit(from, into, keys, shift) {
   for (let i = 0; i < from.length; i++) into[starts[(keys[from[i]] >>> shift) & 65535]++] = from[i];
 }
 
-/** The values that a column of small whole numbers has, ascending. */
+/** The values that a column of whole numbers below 2^16 has, ascending; those above are left out. */
 function distinct(column) {
-  const seen = new Set();
-  let last = -1;
-  for (let i = 0; i < column.length; i++) if (column[i] !== last) seen.add(last = column[i]);
-  return [...seen].sort((a, b) => a - b);
+  const seen = new Uint8Array(65536), found = [];
+  for (let i = 0; i < column.length; i++) if (column[i] < 65536) seen[column[i]] = 1;
+  seen.forEach((there, value) => { if (there) found.push(value); });
+  return found;
 }
 
 /** Where a value stands in ascending values: the last place that is not larger, or -1. */

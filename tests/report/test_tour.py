@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import browser
-from browser import ready
+from browser import in_sight, ready
 from conftest import ROOT
 
 sys.path.append(str(ROOT / "tests" / "e2e"))
@@ -143,17 +143,17 @@ def test_a_reading_of_bytes_is_in_the_address(tour, page):
     view.get_by_role("link", name="Its 1 block").click()
     ready(view, "blocks")
     view.locator("#grid-blocks .grid-row").click()
-    view.locator(".beside select").focus()
-    view.locator(".beside select").select_option("f64")
-    assert view.url.endswith("&as=f64") and "+8 3" in view.locator(".beside .bytes").inner_text()
+    view.locator("section:not([hidden]) .beside select").focus()
+    view.locator("section:not([hidden]) .beside select").select_option("f64")
+    assert view.url.endswith("&as=f64") and "+8 3" in view.locator("section:not([hidden]) .beside .bytes").inner_text()
     assert view.evaluate("document.activeElement.tagName") == "SELECT"
     address = view.url
     view.go_back()
-    browser.expect(view.locator(".beside pre")).to_be_visible()
+    browser.expect(view.locator("section:not([hidden]) .beside pre")).to_be_visible()
     view.goto("about:blank")
     view.goto(address)
     ready(view, "blocks")
-    assert "+8 3" in view.locator(".beside .bytes").inner_text()
+    assert "+8 3" in view.locator("section:not([hidden]) .beside .bytes").inner_text()
 
 
 def test_the_crash_is_drawn_and_explained(tour, page):
@@ -172,12 +172,12 @@ def test_sites_flame_graph_and_blocks(tour, page):
     assert "11.7 KiB in 300 blocks" in text(view, "sites")
     view.get_by_role("link", name="Its 300 blocks").click()
     ready(view, "blocks")
-    view.get_by_label("Text inside").fill("node number 299")
+    in_sight(view).get_by_label("Text inside").fill("node number 299")
     browser.expect(view.locator("#grid-blocks .grid-row")).to_have_count(1)
     view.locator("#grid-blocks .grid-row").click()
     assert "Points to 1 block" in text(view, "blocks")
-    view.locator(".beside select").select_option("text")
-    assert "node number 299" in view.locator(".beside .bytes").inner_text()
+    view.locator("section:not([hidden]) .beside select").select_option("text")
+    assert "node number 299" in view.locator("section:not([hidden]) .beside .bytes").inner_text()
     view.keyboard.press("g")
     view.keyboard.press("f")
     ready(view, "flame")
@@ -187,14 +187,14 @@ def test_sites_flame_graph_and_blocks(tour, page):
 def test_time_by_call_stack_with_cursor_and_window(tour, page):
     view = page(tour["ends"], "time")
     said = text(view, "time")
-    assert "fill_cache" in said and view.locator(".chart .area").count() >= 2 and view.locator(".chart .snapshot").count() >= 1
+    assert "fill_cache" in said and view.locator("section:not([hidden]) .chart .area").count() >= 2 and view.locator("section:not([hidden]) .chart .snapshot").count() >= 1
     status = view.locator("#time [role=status]")
-    view.locator(".chart").focus()
+    view.locator("section:not([hidden]) .chart").focus()
     view.keyboard.press("Home")
     before = status.inner_text()
     view.keyboard.press("End")
     assert before != status.inner_text() and "live in" in before
-    box = view.locator(".chart").bounding_box()
+    box = view.locator("section:not([hidden]) .chart").bounding_box()
     view.mouse.move(box["x"] + 300, box["y"] + 100)
     view.mouse.down()
     view.mouse.move(box["x"] + 600, box["y"] + 120)
@@ -202,8 +202,8 @@ def test_time_by_call_stack_with_cursor_and_window(tour, page):
     assert "from=" in view.url and "to=" in view.url and view.get_by_role("button", name="Whole run").is_visible()
     view.keyboard.press("Escape")
     assert "from=" not in view.url
-    view.get_by_label("Show").select_option("rate")
-    assert view.locator(".chart .area").count() == 0 and "a second" in view.locator(".chart svg").get_attribute("aria-label")
+    in_sight(view).get_by_label("Show").select_option("rate")
+    assert view.locator("section:not([hidden]) .chart .area").count() == 0 and "a second" in view.locator("section:not([hidden]) .chart svg").get_attribute("aria-label")
 
 
 def test_a_site_tells_its_histograms_and_growth(tour, page):
@@ -211,7 +211,7 @@ def test_a_site_tells_its_histograms_and_growth(tour, page):
     view.locator("#grid-sites .grid-row").first.click()
     said = text(view, "sites")
     assert "Sizes of the blocks that ended" in said
-    bars = view.locator(".bars-box").first.get_attribute("aria-label")
+    bars = view.locator("section:not([hidden]) .bars-box").first.get_attribute("aria-label")
     assert "blocks of 512 bytes to 1,023 bytes" in bars
     view.evaluate("location.hash = '#sites?find=fill_cache'")
     view.locator("#grid-sites .grid-row").first.click()
@@ -223,21 +223,21 @@ def test_snapshots_are_compared_in_the_flame_graph(tour, page):
     assert "1 early" in text(view, "snapshots") and "2 late" in text(view, "snapshots") and "by the program" in text(view, "snapshots")
     view.locator("#snapshot-1").get_by_role("link", name="flame graph").click()
     ready(view, "flame")
-    assert view.get_by_label("Compared with").input_value() == "snapshot1"
+    assert in_sight(view).get_by_label("Compared with").input_value() == "snapshot1"
     label = view.locator(".bar[aria-label^='(anonymous namespace)::fill_cache']").first.get_attribute("aria-label")
     assert ", before " in label and view.locator(".bar.change1, .bar.change2").count() > 0
-    view.get_by_label("Show").select_option("snapshot1")
+    in_sight(view).get_by_label("Show").select_option("snapshot1")
     assert view.locator(".bar.change0").count() > 0 and view.locator(".bar.change2").count() == 0
 
 
 def test_any_two_moments_are_compared_by_call_stack(tour, page):
     view = page(tour["ends"], "snapshots")
     status, rows = view.locator("#snapshots [role=status]"), view.locator("#grid-snapshots .grid-row")
-    assert view.get_by_label("From", exact=True).input_value() == "snapshot1" and view.get_by_label("to", exact=True).input_value() == "live"
+    assert in_sight(view).get_by_label("From", exact=True).input_value() == "snapshot1" and in_sight(view).get_by_label("to", exact=True).input_value() == "live"
     assert "blocks. Call stacks: " in status.inner_text() and " as they were." in status.inner_text()
     grown = rows.filter(has_text="fill_cache").first.inner_text()
     assert "grown" in grown and "+" in grown and "800 blocks" in grown
-    view.get_by_label("to", exact=True).select_option("snapshot1")
+    in_sight(view).get_by_label("to", exact=True).select_option("snapshot1")
     assert rows.count() == 0 and status.inner_text().startswith("±0 bytes in ±0 blocks")
     view.go_back()
     view.keyboard.press("x")
@@ -245,10 +245,10 @@ def test_any_two_moments_are_compared_by_call_stack(tour, page):
     view.get_by_role("button", name="Blocks").click()
     blocks = [int(text.replace("−", "-").replace("+", "").replace("±", "").replace(",", "")) for text in view.locator("#grid-snapshots .grid-row .number:nth-child(4)").all_inner_texts()]
     assert blocks == sorted(blocks, reverse=True) and blocks[-1] < -100
-    view.get_by_label("Only what is").select_option("new")
+    in_sight(view).get_by_label("Only what is").select_option("new")
     assert "only=new" in view.url and all("new" in text for text in rows.all_inner_texts())
-    view.get_by_label("Only what is").select_option("")
-    view.get_by_label("Filter the changes").fill("FILL_cache")
+    in_sight(view).get_by_label("Only what is").select_option("")
+    in_sight(view).get_by_label("Filter the changes").fill("FILL_cache")
     browser.expect(rows).to_have_count(3)
     rows.first.click()
     said = view.locator("#snapshots .beside").inner_text()
@@ -263,11 +263,11 @@ def test_a_comparison_is_a_page_with_a_table_and_a_flame_graph(tour, page):
     assert "in +" in view.locator(".verdict").inner_text() and "snapshots/1" in text(view, "changes")
     rows = view.locator("#grid-changes .grid-row")
     rows.filter(has_text="fill_cache").first.click()
-    assert "Change" in view.locator(".beside").inner_text() and "main" in view.locator(".beside .stack").inner_text()
+    assert "Change" in view.locator("section:not([hidden]) .beside").inner_text() and "main" in view.locator("section:not([hidden]) .beside .stack").inner_text()
     view.get_by_role("link", name="Show in the flame graph").click()
     ready(view, "flame")
-    assert view.get_by_label("Compared with").input_value() == "old" and view.locator(".bar.change2, .bar.change1").count() > 0
-    view.get_by_label("Compared with").select_option("")
+    assert in_sight(view).get_by_label("Compared with").input_value() == "old" and view.locator(".bar.change2, .bar.change1").count() > 0
+    in_sight(view).get_by_label("Compared with").select_option("")
     assert view.locator(".bar.own").count() > 0
     view.go_back()
     view.keyboard.press("g")
@@ -301,7 +301,7 @@ def test_objects_have_the_names_of_their_classes(tour, page):
     view.locator("#grid-blocks .grid-row").click()
     said = text(view, "blocks")
     assert "(anonymous namespace)::Square" in said
-    assert "(anonymous namespace)::Circle" in view.locator(".beside .values").last.inner_text()
+    assert "(anonymous namespace)::Circle" in view.locator("section:not([hidden]) .beside .values").last.inner_text()
 
 
 VIEWS = {("ends", "compare.html"): ["changes?site=0", "flame"], ("ends", "report.html"): ["overview", "leaks", "flame", "flame?up=1&find=cache", "sites?site=0", "time", "time?show=rate", "blocks", "snapshots?site=0", "threads", "about"],
