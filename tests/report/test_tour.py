@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -348,3 +349,31 @@ def test_a_page_without_data_is_small(tmp_path):
     out = folders.run_folder(tmp_path / "out")
     build.reports(run.load(out), ROOT / "templates", "crunch")
     assert (out / "report.html").stat().st_size < 300_000
+
+
+def printed(view, tmp_path):
+    """The view as a PDF: its pages as text, as pdftotext gives them."""
+    path = tmp_path / "page.pdf"
+    path.write_bytes(view.pdf(format="A4"))
+    return subprocess.run(["pdftotext", "-layout", path, "-"], stdout=subprocess.PIPE, check=True).stdout.decode().rstrip("\f").split("\f")
+
+
+@pytest.mark.skipif(not shutil.which("pdftotext"), reason="pdftotext is not installed")
+def test_a_view_is_printed_whole_and_in_ink(tour, page, tmp_path):
+    view = page(tour["ends"], "blocks", color_scheme="dark")
+    pages = printed(view, tmp_path)
+    assert "2,705 blocks, 228 KiB." in pages[0] and "The first 200 of 2,705 rows." in pages[-1] and 2 < len(pages) < 20
+    assert sum(text.count("0x") for text in pages) == 200 and all(text.strip() for text in pages)
+    for name, words in (("overview", "Most memory still allocated"), ("leaks", "nothing points at them any more"), ("flame", "Still allocated"), ("about", "--snapshot-every 1h")):
+        view.evaluate(f"location.hash = '#{name}'")
+        ready(view, name)
+        said = printed(view, tmp_path)
+        assert words in re.sub(r"\s+", " ", " ".join(said)), name
+        assert len(said) <= 3
+    view.emulate_media(media="print", color_scheme="dark")
+    assert view.evaluate("getComputedStyle(document.body).color") == "rgb(27, 29, 32)" and view.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert not view.locator("nav").is_visible() and view.evaluate("[...document.querySelectorAll('button')].every((each) => !each.offsetParent)")
+    view.emulate_media(media="screen")
+    view.evaluate("location.hash = '#blocks'")
+    ready(view, "blocks")
+    assert view.locator("#grid-blocks .grid-row").count() < 60
