@@ -136,7 +136,7 @@ function wayWords(page, shared, finder, way) {
   for (let step = finder.steps[way]; step; step = finder.steps[step.outer]) {
     made.push(element("span", "where", "← "));
     if (step.site === undefined) {
-      made.push(element("span", "root", step.root ? blocks.roots[step.root - 1] : "nobody knows"));
+      made.push(element("span", "held-root", step.root ? blocks.roots[step.root - 1] : "nobody knows"));
     } else {
       const label = stacks && step.site ? stacks.sites.label[step.site - 1] : 0;
       made.push(label ? functionName(nameOf(stacks, label), SHORT_NAME) : element("span", "", "blocks of an unknown call stack"), " ", element("span", "where", label ? whereOf(stacks, label) : ""), " ");

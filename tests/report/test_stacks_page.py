@@ -157,6 +157,31 @@ def test_zoom_search_and_back_by_keyboard(visit, folder):
     expect(page.locator("#flame [role=status]")).to_contain_text("load: ")
 
 
+def test_very_many_narrow_bars_are_painted_and_can_be_used_all_the_same(visit, tmp_path, monkeypatch):
+    names = [b"main", *(b"leaf%d" % n for n in range(420))]
+    sites = [site(16, 17 + n, allocations=1, bytes=1000 - n, live_bytes=1000 - n, live_blocks=1) for n in range(420)]
+    folder = folders.run_folder(tmp_path / "out", [(0x1000, 9, 0)], call_stacks=folders.perf_stacks(tmp_path / "maps", monkeypatch, names, sites, [(0, 16)]))
+    page = visit(folder, "#flame")
+    assert page.locator("#flame .bar").count() == 252 and page.locator("#flame canvas").count() == 1
+    box = page.locator("#flame canvas").bounding_box()
+    at = box["x"] + box["width"] - 12, box["y"] + 50
+    page.mouse.move(*at)
+    said = say(page)
+    assert said.startswith("leaf4")
+    colour = page.evaluate("([x, y]) => [...document.querySelector('#flame canvas').getContext('2d').getImageData(x * devicePixelRatio, y * devicePixelRatio, 3, 1).data]", [box["width"] - 13, 50])
+    assert any(colour[4 * n + 3] == 255 for n in range(3))
+    page.mouse.click(*at)
+    page.wait_for_function("location.hash.includes('zoom=')")
+    assert say(page).split(":")[0] == said.split(":")[0] and page.locator("#flame canvas").count() == 0
+    page.keyboard.press("Escape")
+    page.locator(".bar[aria-label='leaf249']").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "leaf250" and page.locator("#flame .bar").count() == 253
+    page.mouse.click(*at, button="right")
+    page.get_by_role("menuitem", name="Hide this function").click()
+    page.wait_for_function("location.hash.includes('hide=')")
+
+
 def test_an_address_brings_everything_back(visit, folder):
     page = visit(folder, "#flame")
     bar(page, "load").first.click()

@@ -107,7 +107,7 @@ def test_each_reachable_record_tells_the_ways_to_its_roots(tour, page):
     record.locator("summary").first.click()
     ways = record.locator(".ways-to-roots > details")
     assert re.match(r"108 KiB in 800 blocks ← \(anonymous namespace\)::fill_cache\(int, int\) \S*tour.cpp:\d+ ← main", ways.first.inner_text())
-    assert ways.first.locator(".root").inner_text() == "(anonymous namespace)::cache in tour" and "open=0." in view.url
+    assert ways.first.locator(".held-root").inner_text() == "(anonymous namespace)::cache in tour" and "open=0." in view.url
     ways.first.locator("summary").click()
     steps = ways.first.locator("li").all_inner_texts()
     assert len(steps) > 2 and steps[0].startswith("held by 0x") and "48 bytes" in steps[-2] and steps[-1] == "held by (anonymous namespace)::cache in tour"
