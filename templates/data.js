@@ -43,7 +43,7 @@ function fromBase64(text) {
 
 async function inflate(bytes) {
   const stream = new DecompressionStream("deflate"), writer = stream.writable.getWriter();
-  writer.write(bytes).catch(() => {}); // what is damaged fails where it is read
+  writer.write(bytes).catch(() => {}); // a pack that cannot be inflated fails where it is read
   writer.close().catch(() => {});
   return new Uint8Array(await new Response(stream.readable).arrayBuffer());
 }

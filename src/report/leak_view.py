@@ -34,7 +34,10 @@ class KindRow:
 class RecordRow:
     """The blocks of one kind from one call stack. site: its number in the page, -1: not there."""
 
-    amount: str
+    bytes: int
+    blocks: str
+    through_bytes: int  # indirectly lost
+    through: str  # their number; empty: there are none
     stack: StackRows
     site: int
     leak: int
@@ -74,7 +77,8 @@ def view(run: Run, stacks: Optional[StackView], editor: str) -> Optional[LeakVie
 
 def _row(run: Run, found: Leaks, record: Record, numbers: Dict[int, int], editor: str, largest: int) -> RecordRow:
     stack = stack_rows.view(run, "", found.frames(record), editor, with_source=record.kind != REACHABLE)
-    return RecordRow(leaks.amount(record), stack, numbers.get(record.site, -1), leaks.KINDS.index(record.kind), _held(found, largest))
+    through = f"{plural(record.indirect_blocks, 'block')} through {'it' if record.blocks == 1 else 'them'}" if record.indirect_blocks else ""
+    return RecordRow(record.bytes, plural(record.blocks, "block"), record.indirect_bytes, through, stack, numbers.get(record.site, -1), leaks.KINDS.index(record.kind), _held(found, largest))
 
 
 def _held(found: Leaks, block: int) -> List[str]:

@@ -63,13 +63,14 @@ class ChildRow:
     name: str
     end: str
     tone: str
-    remaining: str
-    peak: str
+    blocks: str  # that remain
+    remaining: Optional[int]  # bytes; None: it is not known, as below
+    peak: Optional[int]
     link: str  # empty: it has no page, or this is it
     depth: int  # in the tree; 0: the process of this page
     branch: str  # drawn before its number
     below: str  # processes below it; empty: none
-    total: str  # what remains in it and below; empty where that is itself
+    total: Optional[int]  # what remains in it and below; None where that is itself
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def page(run: Run, version: str, children: Optional[ChildList] = None, parent: s
     shown = stacks.shown if stacks else []
     places = stack_view.page_places(run.stacks, shown) if run.stacks else []
     made = Page(
-        title=printable(run.name), subtitle=run.command, version=version, verdict=verdict(run), cards=cards(run), worst=overview.worst(run, stacks),
+        title=printable(run.name), subtitle=run.command, version=version, verdict=verdict(run), cards=cards(run), worst=overview.worst(run, stacks, editor),
         steps=overview.steps(run, stacks), notes=notes(run), fatal=fatal(run), blocks=block_view.view(run, stacks.page_site if stacks else []),
         about=about_view.view(run, version), facts={}, views=[], children=children, parent=parent, successor=successor, stacks=stacks,
         crash=crash_view.view(run, editor), errors=error_view.view(run, editor),
@@ -277,11 +278,11 @@ def child_row(process: Process, depth: int, link: str) -> ChildRow:
     pid = process.folder.name if depth else str(process.pid)
     branch = "\u00a0\u00a0" * max(0, min(depth, DEEPEST_BRANCH) - 1) + ("" if not depth else "⇒ " if process.became else "└ ")
     below = f"{process.processes - 1:,}" if process.children else ""
-    total = size(process.remaining_bytes) if process.children else ""
+    total = process.remaining_bytes if process.children else None
     if run is None:
-        return ChildRow(pid, "", printable(process.state), "warn", "", "", "", depth, branch, below, total)
+        return ChildRow(pid, "", printable(process.state), "warn", "", None, None, "", depth, branch, below, total)
     tone = "bad" if run.crashed else "warn" if run.signal or run.end not in ("exit 0", "exec") else "good"
-    own = f"{plural(run.remaining_blocks, 'block')}, {size(run.remaining_bytes)}" if run.remaining_blocks else "nothing"
-    return ChildRow(pid, printable(run.name), printable(run.end), tone, own, size(run.count("peak_bytes")), link, depth,
-                    branch, below, total)
+    blocks = plural(run.remaining_blocks, "block") if run.remaining_blocks else "nothing"
+    return ChildRow(pid, printable(run.name), printable(run.end), tone, blocks, run.remaining_bytes if run.remaining_blocks else None,
+                    run.count("peak_bytes"), link, depth, branch, below, total)
 

@@ -278,6 +278,46 @@ def test_a_comparison_is_a_page_with_a_table_and_a_flame_graph(tour, page):
     assert "kB" in view.locator("#grid-changes").inner_text()
 
 
+def test_every_stack_can_be_copied(tour, page):
+    for end, view_name in (("ends", "leaks?open=0.1"), ("ends", "sites?site=0"), ("ends", "snapshots?site=0"), ("errors", "errors"), ("crash", "crash"), ("ends", "blocks?min=24&max=24")):
+        view = page(tour[end], view_name, permissions=["clipboard-read", "clipboard-write"])
+        if view_name.startswith("blocks"):
+            view.locator("#blocks .grid-row").first.click()
+        copies = in_sight(view).get_by_role("button", name="Copy stack")
+        assert copies.count() >= (3 if end == "errors" else 1), view_name
+        for number in range(min(2, copies.count())):
+            copies.nth(number).click()
+            copied = view.evaluate("navigator.clipboard.readText()").splitlines()
+            assert copied[0].startswith("#0 ") and len(copied) >= 2 and re.search(r"main \(|worker\(|only the caller", "\n".join(copied)), (view_name, copied)
+        view.locator("body").click(position={"x": 5, "y": 300})
+
+
+def test_source_lines_open_the_editor_in_every_view(tour, page, tmp_path):
+    for end in tour:
+        shutil.copytree(tour[end], tmp_path / end)
+        subprocess.run([*harness.CRUNCH, "-q", "--report", tmp_path / end, "--editor", "vscode://file{file}:{line}"], check=True)
+    subprocess.run([*harness.CRUNCH, "-q", "--compare", tmp_path / "ends/snapshots/1", tmp_path / "ends", "--editor", "vscode://file{file}:{line}"], check=True)
+    for end, file, view_name in (("ends", "report", "overview"), ("ends", "report", "leaks?open=0"), ("ends", "report", "sites?site=0"), ("ends", "report", "snapshots?site=0"),
+                                 ("ends", "report", "time"), ("errors", "report", "errors"), ("crash", "report", "crash"), ("ends", "compare", "changes?site=0")):
+        view = page(tmp_path / end, view_name, f"{file}.html")
+        links = [each.get_attribute("href") for each in in_sight(view).locator("a.where").all()]
+        opened = [each for each in links if each.startswith("vscode:")]
+        assert opened and any(re.fullmatch(r"vscode://file/.*/tests/targets/tour.cpp:\d+", each) for each in opened), (view_name, links)
+
+
+def test_units_are_switched_in_every_view(tour, page):
+    view = page(tour["ends"], "overview")
+    view.keyboard.press("m")
+    for name in ("overview", "leaks", "sites?site=0", "time", "blocks", "snapshots?site=0", "threads", "flame"):
+        view.evaluate(f"location.hash = '#{name}'")
+        ready(view, name.split("?")[0])
+        for box in view.locator("section:not([hidden]) > details").all():
+            box.evaluate("box => { box.open = true; }")
+        said = text(view, name.split("?")[0]).replace("\n", " ")
+        binary = re.findall(r"[^.]{0,40} [KMG]iB\b", said.split("Where to look next")[0].partition("Remaining")[2] if name == "overview" else said)
+        assert "kB" in said and not [each for each in binary], (name, binary)
+
+
 def test_threads_have_names_and_lead_to_their_blocks(tour, page):
     view = page(tour["ends"], "threads")
     said = text(view, "threads")
