@@ -80,7 +80,7 @@ async function startBlocks(page) {
         if (blocks.flags[block] & BLOCK_RUNTIME) cell.append(" ", element("span", "tag", "runtime"));
         if (blocks.flags[block] & BLOCK_INHERITED) cell.append(" ", element("span", "tag", "inherited"));
       } },
-      { key: "size", label: "Size", width: "7rem", narrow: "6rem", number: true, fill: (cell, block) => cell.append(sizeWords(blocks.size[block])) },
+      { key: "size", label: "Size", width: "7rem", narrow: "6.8rem", number: true, fill: (cell, block) => cell.append(sizeWords(blocks.size[block])) },
       { key: "site", label: "Allocated by", width: "minmax(10rem, 2fr)", sort: false, fill: (cell, block) => {
         if (stacks && blocks.site[block]) cell.append(functionName(siteName(blocks.site[block] - 1), SHORT_NAME), " ",
           element("span", "where", stacks.sites.label[blocks.site[block] - 1] ? whereOf(stacks, stacks.sites.label[blocks.site[block] - 1]) : ""));
