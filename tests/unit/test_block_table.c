@@ -74,6 +74,15 @@ static void test_random_use(void)
         live += reference[i] != 0;
     cr_block_each(compare, &matching);
     ok(live > 100 && matching == live, "each visits all %zu live blocks and no other", live);
+    size_t first = 0, second = 0, after = 0;
+    cr_block_each_stand_still(true);
+    cr_block_each(compare, &first);
+    cr_block_each(compare, &second);
+    cr_block_each_stand_still(false);
+    reference[0] = reference[0] ? leave(&spares, place(0)) : 0;
+    enter(&spares, place(0), reference[0] = 5);
+    cr_block_each(compare, &after);
+    ok(first == live && second == live && after >= live, "so it does while they stand still, and after");
     for (size_t i = 0; i < PLACES; i++)
         leave(&spares, place(i));
     cr_block_each(compare, &again);

@@ -296,12 +296,32 @@ bool cr_block_around(uintptr_t address, struct cr_record *copy)
     return !is_doubted(address) && (reached_from_below(address, 0, copy) || reached_from_below(address, CLASS, copy));
 }
 
+static struct {
+    bool still, known;
+    uint32_t chunks, count; /* if known: live ones are in so many chunks, and so many records of the last of these */
+} live;
+
+void cr_block_each_stand_still(bool still)
+{
+    live.still = still;
+    live.known = false;
+}
+
 void cr_block_each(void (*visit)(void *context, struct cr_record *record), void *context)
 {
-    for (uint32_t c = 0; c < slab.chunk_count; c++) {
+    uint32_t chunks = live.known ? live.chunks : slab.chunk_count, last_chunks = 0, last_count = 0;
+    for (uint32_t c = 0; c < chunks; c++) {
         uint32_t count = c + 1 == slab.chunk_count ? slab.used : slab.records[c];
+        if (live.known && c + 1 == chunks)
+            count = live.count;
         for (uint32_t i = 0; i < count; i++)
-            if (atomic_load_explicit(&cr_record_chunk[c][i].address, memory_order_relaxed))
+            if (atomic_load_explicit(&cr_record_chunk[c][i].address, memory_order_relaxed)) {
+                last_chunks = c + 1;
+                last_count = i + 1;
                 visit(context, &cr_record_chunk[c][i]);
+            }
     }
+    live.chunks = last_chunks;
+    live.count = last_count;
+    live.known = live.still;
 }

@@ -184,5 +184,8 @@ uint32_t cr_record_index(const struct cr_record *record);
 
 /* Calls visit for every live block. Other threads may go on: blocks that come or go meanwhile may be missed or seen. */
 void cr_block_each(void (*visit)(void *context, struct cr_record *record), void *context);
+/* From now on no block comes into being, since no other thread runs, or again they may: meanwhile only the first call of cr_block_each
+ * looks at all records, the others go no further than the last live one. */
+void cr_block_each_stand_still(bool still);
 
 #endif
