@@ -20,6 +20,8 @@ extern struct cr_header *cr_recording;
 /* Creates folder/recording and maps it. heap_bytes and heap_files are the budget for contents. -EEXIST when there is one
  * already; -ENOMEM: nothing works. Without a file recording goes on in private memory, and 0 is returned. Called once. */
 int cr_recording_start(const char *folder, uint64_t heap_bytes, uint64_t heap_files, uint32_t flags);
+/* Part of it (recording_meta.c): fills META with what is known of the process, its arguments, the names of its environment's variables and crunch's options. */
+void cr_recording_describe(void);
 
 /* Just before a fork: notes what the child will need of the recording, which stays the parent's to change until the child has its
  * own. */
