@@ -307,6 +307,15 @@ def test_own_code_is_neither_the_systems_nor_the_languages():
     assert frames.is_own(frame("f", "a.c", "/usr/bin/prog", 3), "/usr/bin/prog")
 
 
+@pytest.mark.parametrize("name, runtime, glue", [
+    ("runtime.cgocall", True, True), ("runtime.asmcgocall.abi0", True, True), ("_cgo_e77c6118ce1e_Cfunc_grab", True, True),
+    ("main._Cfunc_grab.abi0", True, True), ("github.com/x/y._C2func_open", True, True), ("runtime.newm1", True, False),
+    ("main.hold", False, False), ("runtime.part.0", False, False), ("runtime", False, False), ("_cgo_open", False, False)])
+def test_what_belongs_to_go(name, runtime, glue):
+    frame = symbols.Frame(name, "", 0, 0, "/home/x/prog", True)
+    assert (frames.is_go_runtime(frame), frames.is_glue(frame), frames.is_own(frame, "/home/x/prog")) == (runtime, glue, not runtime)
+
+
 @pytest.mark.parametrize("module", ["libSystem.B.dylib", "libobjc.A.dylib", "libc++.1.dylib", "libsystem_malloc.dylib", "libc.so.6", "dyld"])
 def test_libraries_that_every_program_stands_on(module):
     assert frames.is_runtime(symbols.Frame("f", "", 0, 0, f"/usr/lib/{module}", True))

@@ -122,6 +122,51 @@ static NOINLINE void test_without_tables(void)
     LEAVE();
 }
 
+/* ---- the same on two stacks, as Go calls C: on a stack of its own, whose code has no tables but keeps the frame pointer, down to the thread's ---- */
+
+#if defined(__x86_64__)
+/* Calls function on the stack it was called on, from code that runs on the other one; with its return addresses. */
+void by_other_stack(void (*function)(uintptr_t, uintptr_t, uintptr_t), void *other_stack_top);
+__asm__(".text\n.p2align 6\n"
+        "back_on_own:\n"
+        " pushq %rbp\n movq %rsp, %rbp\n leaq -512(%rsi), %rsp\n andq $-16, %rsp\n movq %rdi, %rax\n"
+        " movq 8(%rbp), %rdi\n movq (%rbp), %rcx\n movq 8(%rcx), %rsi\n movq (%rcx), %rcx\n movq 8(%rcx), %rdx\n"
+        " callq *%rax\n movq %rbp, %rsp\n popq %rbp\n ret\n"
+        "on_other:\n"
+        " pushq %rbp\n movq %rsp, %rbp\n callq back_on_own\n popq %rbp\n ret\n"
+        ".globl by_other_stack\nby_other_stack:\n"
+        " pushq %rbp\n movq %rsp, %rbp\n movq %rsi, %rsp\n movq %rbp, %rsi\n callq on_other\n"
+        " movq %rbp, %rsp\n popq %rbp\n ret\n"
+        ".fill 64, 1, 0x90\n");
+
+static NOINLINE void behind_other_stack(uintptr_t inner, uintptr_t middle, uintptr_t outer)
+{
+    uintptr_t callers[] = {outer, middle, inner};
+    for (unsigned i = 0; i < 3; i++)
+        written->address[written->depth++] = callers[i];
+    ENTER();
+    hook();
+    LEAVE();
+    written->depth -= 3;
+}
+
+static NOINLINE void test_other_stack(void)
+{
+    static char *other;
+    if (!other)
+        other = written_map(65536);
+    ENTER();
+    for (volatile int i = 0; i < 3; i++)
+        by_other_stack(behind_other_stack, other + 65536);
+    bool known = written->state->stack_high != 0; /* else nothing tells that the frame pointer leads to another stack */
+    ok(known ? written->mismatches == 0 : ends_there(), "code without a table on another stack");
+    written->mismatches = written->captures = 0;
+    LEAVE();
+}
+#else
+static void test_other_stack(void) { skip("frame pointers tell no stack pointer here"); }
+#endif
+
 /* The code that the kernel puts into every process. There is none under an emulator, or no list of modules tells. */
 static void test_vdso(void)
 {
@@ -134,6 +179,7 @@ static void test_vdso(void)
 
 #else
 static void test_without_tables(void) { skip("all code keeps the frame pointer here"); }
+static void test_other_stack(void) { skip("all code keeps the frame pointer here"); }
 static void test_vdso(void) { skip("there is no vdso here"); }
 #endif
 
@@ -143,6 +189,7 @@ static NOINLINE void run(void)
     test_rules();
     test_wild_starts();
     test_without_tables();
+    test_other_stack();
     test_vdso();
     LEAVE();
 }

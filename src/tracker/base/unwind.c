@@ -270,6 +270,7 @@ static void start_walk(struct cr_unwind_walk *walk, const struct cr_unwind_state
     walk->fp = fp;
     walk->exact = false;
     walk->stacks = 0;
+    walk->chained = false;
     walk->null_slot = 0;
     walk->all.known = false;
     struct cr_unwind_memory *memory = &walk->memory;
