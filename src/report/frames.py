@@ -4,7 +4,7 @@ import os
 import re
 from typing import List
 
-from .symbols import SECTION_WORDS, Frame
+from .symbols import MISSING_WORDS, SECTION_WORDS, Frame
 from .words import plural, size
 
 SYSTEM = ("/usr/lib/", "/usr/lib32/", "/usr/lib64/", "/usr/libexec/", "/usr/include/", "/usr/local/include/", "/lib/", "/lib32/",
@@ -58,6 +58,11 @@ def is_main(frame: Frame) -> bool:
 def is_section(frame: Frame) -> bool:
     """Whether it is no frame but a name that the program has given to a part of its run (crunch_section)."""
     return not frame.known and frame.name.startswith(SECTION_WORDS)
+
+
+def is_missing(frame: Frame) -> bool:
+    """Whether it is no frame but stands for missing ones, with the reason."""
+    return not frame.known and frame.name.startswith(MISSING_WORDS)
 
 
 def is_starter(frame: Frame) -> bool:

@@ -23,6 +23,7 @@ OWN_LIBRARY = "libcrunch."
 NO_TOOL = ("functions and lines have no names here: install llvm-symbolizer (package llvm) or addr2line (package binutils) and "
            "run 'crunch --report' on the folder")
 SECTION_WORDS = "[section: "
+MISSING_WORDS = "[frames missing: "
 Progress = Callable[[int, int], None]  # done and all
 
 
@@ -175,7 +176,7 @@ def _marker(number: int) -> Tuple[Frame, ...]:
     """What stands for the missing outermost frames; nothing for the root."""
     if not number:
         return ()
-    return (Frame(f"[frames missing: {REASONS.get(number, f'reason {number}')}]", "", 0, 0, "", False),)
+    return (Frame(f"{MISSING_WORDS}{REASONS.get(number, f'reason {number}')}]", "", 0, 0, "", False),)
 
 
 @lru_cache(maxsize=4096)
