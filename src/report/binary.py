@@ -1,8 +1,9 @@
 """The identity of a program or library on disk: its GNU build-id or LC_UUID. Files may be anything; nothing is raised."""
 
+import os
 import struct
 from pathlib import Path
-from typing import BinaryIO, FrozenSet, Iterator
+from typing import BinaryIO, FrozenSet, Iterator, List, Tuple
 
 MOST_SEGMENTS = 1000
 MOST_NOTE_BYTES = 1 << 16
@@ -37,14 +38,25 @@ def architecture(path: Path, build_id: str) -> str:
 
 def has_debug_info(path: Path) -> bool:
     """Whether an ELF file has a section .debug_info or .zdebug_info of its own."""
+    return any(name in (b".debug_info", b".zdebug_info") for name, _ in _sections(path))
+
+
+def debug_link(path: Path) -> str:
+    """The name of the file with an ELF file's debug information, as its .gnu_debuglink has it; empty: it has none."""
+    found = next((content for name, content in _sections(path, b".gnu_debuglink")), b"")
+    return os.path.basename(os.fsdecode(found.partition(b"\0")[0]))
+
+
+def _sections(path: Path, wanted: bytes = b"") -> List[Tuple[bytes, bytes]]:
+    """The names of an ELF file's sections; of those with the wanted name the beginning, too, and of no others then."""
     try:
         with open(path, "rb") as file:
-            return any(name in (b".debug_info", b".zdebug_info") for name in _section_names(file))
+            return list(_read_sections(file, wanted))
     except (OSError, struct.error, ValueError, OverflowError):
-        return False
+        return []
 
 
-def _section_names(file: BinaryIO) -> Iterator[bytes]:
+def _read_sections(file: BinaryIO, wanted: bytes) -> Iterator[Tuple[bytes, bytes]]:
     head = _at(file, 0, 64)
     if head[:4] != ELF_MAGIC or head[4:6] != b"\x02\x01":
         return
@@ -55,7 +67,12 @@ def _section_names(file: BinaryIO) -> Iterator[bytes]:
     text = _at(file, start, min(length, MOST_NAME_BYTES))
     for number in range(len(table) // size if size else 0):
         (at,) = struct.unpack_from("<I", table, number * size)
-        yield text[at:text.find(b"\0", at)]
+        name = text[at:text.find(b"\0", at)]
+        if not wanted:
+            yield name, b""
+        elif name == wanted:
+            start, length = struct.unpack_from("<QQ", table, number * size + 24)
+            yield name, _at(file, start, min(length, MOST_NOTE_BYTES))
 
 
 def _ids(file: BinaryIO) -> Iterator[str]:

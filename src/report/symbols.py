@@ -18,7 +18,8 @@ from .stacks import MARKERS, REASONS, Module, Stacks
 from .symbolizer import Answer, Tools, tools
 from .words import printable
 
-DEBUG_FOLDER = Path("/usr/lib/debug/.build-id")
+DEBUG_ROOT = Path("/usr/lib/debug")
+DEBUG_FOLDER = DEBUG_ROOT / ".build-id"
 OWN_LIBRARY = "libcrunch."
 NO_TOOL = ("functions and lines have no names here: install llvm-symbolizer (package llvm) or addr2line (package binutils) and "
            "run 'crunch --report' on the folder")
@@ -124,7 +125,7 @@ class Symbols:
         if trouble and shared_cache.may_have(module.path):
             return {address: [(name, "", 0, 0)] for address, name in shared_cache.ask(module, addresses).items()}
         ask = self._ask or tools()
-        stamp = None if trouble is not None else [ask.name, *file_stamp(Path(path)), *file_stamp(debug_file(module.build_id))]
+        stamp = None if trouble is not None else [ask.name, *map(file_stamp, (Path(path), debug_file(module.build_id), *linked_files(Path(path))))]
         answers = symbol_cache.load(module.build_id, stamp)
         missing = [address for address in addresses if address not in answers]
         if not missing:
@@ -143,7 +144,7 @@ class Symbols:
 
     def _fetched(self, path: str, module: Module) -> Optional[Path]:
         """The file with the module's debug information that a server gave, now or before; None: it has its own, or there is none."""
-        if debug_file(module.build_id).exists() or binary.has_debug_info(Path(path)):
+        if binary.has_debug_info(Path(path)) or any(file.exists() for file in (debug_file(module.build_id), *linked_files(Path(path)))):
             return None
         before = debuginfod.kept(module.build_id)
         if before and before.exists():
@@ -204,10 +205,16 @@ def debug_file(build_id: str) -> Path:
     return DEBUG_FOLDER / build_id[:2] / f"{build_id[2:]}.debug"
 
 
-def file_stamp(path: Path) -> Tuple[int, int]:
+def linked_files(path: Path) -> List[Path]:
+    """Where the separate debug information of a file may lie that names it by a .gnu_debuglink (gdb's manual, "Debugging Information in Separate Files")."""
+    name = binary.debug_link(path)
+    return [folder / name for folder in (path.parent, path.parent / ".debug", DEBUG_ROOT / str(path.parent).lstrip("/"))] if name else []
+
+
+def file_stamp(path: Path) -> List[int]:
     """Changes when the file does."""
     try:
         status = path.stat()
-        return status.st_size, status.st_mtime_ns
+        return [status.st_size, status.st_mtime_ns]
     except OSError:
-        return 0, 0
+        return [0, 0]

@@ -147,6 +147,21 @@ def test_a_separate_debug_file_is_found_by_its_link(program, tmp_path):
     assert shown(one(path, address)[0])[-1] == ("outer", "prog.cpp", 6, False)
 
 
+@pytest.mark.parametrize("place", [".", ".debug"])
+def test_a_separate_debug_file_that_comes_later_is_not_missed(program, tmp_path, place):
+    """Names without it are kept between runs, but not beyond that."""
+    path = program()
+    address = call_in(path, "outer")
+    for command in (["--only-keep-debug", path, tmp_path / "prog.debug"], ["--strip-debug", path],
+                    [f"--add-gnu-debuglink={tmp_path / 'prog.debug'}", path]):
+        subprocess.run(["objcopy", *map(str, command)], check=True)
+    debug = (tmp_path / "prog.debug").rename(tmp_path / "kept")
+    assert binary.debug_link(path) == "prog.debug" and one(path, address)[0][-1].line == 0
+    (path.parent / place).mkdir(exist_ok=True)
+    debug.rename(path.parent / place / "prog.debug")
+    assert shown(one(path, address)[0])[-1] == ("outer", "prog.cpp", 6, False)
+
+
 def test_a_path_relative_to_the_programs_folder_is_found(program):
     path = program()
     assert one(path, call_in(path, "outer"), module_path="./prog")[0][-1].name == "outer"
