@@ -159,6 +159,7 @@ def test_a_separate_debug_file_that_comes_later_is_not_missed(program, tmp_path,
     assert binary.debug_link(path) == "prog.debug" and one(path, address)[0][-1].line == 0
     (path.parent / place).mkdir(exist_ok=True)
     debug.rename(path.parent / place / "prog.debug")
+    symbolizer.tools.cache_clear()  # a later run has a process of its own
     assert shown(one(path, address)[0])[-1] == ("outer", "prog.cpp", 6, False)
 
 
