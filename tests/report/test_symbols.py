@@ -270,6 +270,21 @@ def test_hostile_names_are_harmless(program):
     assert found and all(frame.name.isprintable() and len(frame.name) < 10_000 for frame in found)
 
 
+@pytest.mark.parametrize("kind", [LlvmSymbolizer, Addr2line])
+def test_code_that_no_symbol_covers_has_no_name(program, kind):
+    """addr2line gives the name of the symbol before it, however far that is."""
+    path = program("lib.so", "-shared", "-fPIC", source="""
+        #include <cstdlib>
+        extern "C" __attribute__((noinline)) void *known() { return malloc(1); }
+        static __attribute__((noinline)) void *hidden() { void *p = malloc(2); return p; }
+        extern "C" void *also_known() { void *p = hidden(); return p ? p : known(); }""")
+    address = call_in(path, "_ZL6hiddenv")
+    before = call_in(path, "known")
+    subprocess.run(["strip", str(path)], check=True)
+    assert [frame.name for frame in one(path, address, tools=tools_of(kind))[0]] == [f"lib.so+0x{address:x}"]
+    assert [frame.name for frame in one(path, before, tools=tools_of(kind))[0]] == ["known"]
+
+
 def test_addr2lines_answers_are_told_apart():
     text = "0x0000000000001139\ninner\n/a b/x.c:4 (discriminator 2)\nouter\n/a b/x.c:9\n0x0000000000002000\n??\n??:0\n"
     assert list(symbolizer.addr2line_answers(text, [0x1139, 0x2000])) == [
