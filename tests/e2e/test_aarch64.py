@@ -3,6 +3,7 @@
 The emulator has no threads that can be stopped and maps pages in a way of its own, so not all of the unit tests can pass there.
 """
 
+import json
 import os
 import platform
 import subprocess
@@ -37,6 +38,46 @@ def test_unwinding(emulator, name):
     result = bare([*emulator, str(BUILD / "aarch64" / "unit" / name)], 120)
     lines = result.stdout.decode().splitlines()
     assert result.status == 0 and [line for line in lines if line.startswith("not ok")] == [] and lines.count("ok") < len(lines) > 4
+
+
+def compiled(out, source, *options):
+    """The path of a program or library made of one of tests/targets."""
+    compiler = needs("aarch64-linux-gnu-g++") if source.endswith(".cpp") else COMPILER
+    subprocess.run([compiler, "-g", "-w", "-fno-builtin", "-pthread", "-D_GNU_SOURCE", "-O2", str(TARGETS / source), *options, "-ldl", "-o", str(out)],
+                   check=True)
+    return str(out)
+
+
+@pytest.fixture(scope="module")
+def mixed(emulator, tmp_path_factory):
+    """Runs parts of mixed_stacks, which has everything that makes stacks hard, with its stacks compared with those of backtrace(); gives the counts."""
+    folder = tmp_path_factory.mktemp("mixed")
+    objects = sorted(map(str, (BUILD / "aarch64-library").glob("*/unwind*.o")))
+    library = compiled(folder / "compare.so", "compare_stacks.c", f"-I{ROOT / 'src' / 'tracker'}", "-shared", "-fPIC", *objects)
+    frames = [compiled(folder / f"frames{size}.so", "plugin_frames.c", "-shared", "-fPIC", f"-DFRAME={size}") for size in (400, 1200, 3000)]
+    lazy = compiled(folder / "lazy.so", "plugin_lazy.c", "-shared", "-fPIC")
+    program = compiled(folder / "mixed", "mixed_stacks.cpp")
+
+    def run(every, *parts):
+        settings = {"LD_PRELOAD": library, "COMPARE_OUT": folder / "counts", "COMPARE_EVERY": every, "MIXED_PLUGINS": ":".join(frames), "MIXED_LAZY": lazy}
+        (folder / "counts").unlink(missing_ok=True)
+        result = bare([*emulator, *(word for key, value in settings.items() for word in ("-E", f"{key}={value}")), program, *parts], 120)
+        assert result.status == 0, result.said[-3000:]
+        return json.loads((folder / "counts").read_text())
+
+    return run
+
+
+def test_hard_stacks_are_those_of_backtrace_and_complete(mixed):
+    counts = mixed(20, "exceptions", "frames", "recursion", "deep", "callbacks", "threads", "coroutines", "alternate", "modules")
+    assert (counts["wrong"], counts["shorter"], counts["longer"], counts["memo_wrong"], counts["given_up"]) == (0, 0, 0, 0, 0), counts
+    assert counts["compared"] > 20_000 and counts["root"] == counts["captures"] > 400_000, counts
+
+
+def test_lazy_binding_keeps_its_callers(mixed):
+    """glibc's table of it is wrong in many versions, and its backtrace() crashes there: it is not asked."""
+    counts = mixed(1_000_000, "lazy")
+    assert counts["root"] == counts["captures"] > 1000, counts
 
 
 @pytest.mark.parametrize("option", ["-O0", "-O2"])

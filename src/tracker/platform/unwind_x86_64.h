@@ -3,7 +3,7 @@
 #ifndef CR_PLATFORM_UNWIND_X86_64_H
 #define CR_PLATFORM_UNWIND_X86_64_H
 
-#include "platform/unwind_platform.h"
+#include "platform/unwind_cfi.h"
 
 #include <string.h>
 
@@ -65,6 +65,9 @@ static inline bool cr_arch_ends_call(const uint8_t *after)
     }
     return false;
 }
+/* Mends rows that are known to be wrong: of none here. */
+static inline void cr_arch_mend(struct cr_cfi *cfi) { (void)cfi; }
+
 #define CR_ARCH_SLOTS_FROM_BASE 0 /* rules may use CR_RULE_FROM_BASE */
 #define CR_ARCH_CALL_PUSHES 1     /* a call puts the return address on the stack */
 #define CR_ARCH_CALL_BYTES 7
