@@ -3,6 +3,7 @@
 
 #include "platform/unwind_platform.h"
 
+#define SAME_STACK_BYTES 65536u
 #define MOST_STACKS 8 /* a walk that changes stacks more often is going in a circle */
 
 /* On the thread's own stack everything from the start's frame on can be read. Elsewhere (coroutines, sigaltstack) bounds are unknown, and a
@@ -37,10 +38,11 @@ static bool ends(struct cr_unwind_walk *walk, enum cr_unwind_end end)
     return false;
 }
 
-/* Whether a caller's frame may begin at cfa: outwards of this one or, by way of the frame pointer, on another stack. */
+/* Whether a caller's frame may begin at cfa: outwards of this one or, by way of the frame pointer, on another stack. A little further out is no other
+ * stack, though its page may not have been tried yet. */
 static bool plausible(struct cr_unwind_walk *walk, uintptr_t cfa, bool by_fp)
 {
-    bool here = cfa - walk->memory.low <= walk->memory.high - walk->memory.low;
+    bool here = cfa - walk->memory.low <= walk->memory.high - walk->memory.low || cfa - walk->sp < SAME_STACK_BYTES;
     if (here || !by_fp)
         return cfa > walk->sp;
     return ++walk->stacks <= MOST_STACKS;
