@@ -135,6 +135,11 @@ $(foreach cc,$(COMPILERS),$(eval $(call library_rules,strict-$(cc),$(cc),$(OPTIM
 UBSAN := -fsanitize=undefined -fsanitize-undefined-trap-on-error
 $(eval $(call library_rules,ubsan,$(CC),$(OPTIMISE) $($(HOST)_CFLAGS) $(UBSAN)))
 
+# As on systems whose C library has no _dl_find_object.
+ifeq ($(HOST),linux)
+$(eval $(call library_rules,own-modules,$(CC),$(OPTIMISE) $(linux_CFLAGS) -DCR_UNWIND_OWN_MODULES -Werror))
+endif
+
 # The levels below the hooks run as ordinary programs, so the sanitizers can look at them.
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 plain_FLAGS := $(OPTIMISE)

@@ -86,7 +86,6 @@ static inline void *written_map(size_t bytes)
 static inline void written_run(void (*tests)(void))
 {
     struct cr_unwind_state *state = written->state = written_map(sizeof *written->state);
-    cr_unwind_modules_refresh();
     tests();
     uintptr_t page = (uintptr_t)__builtin_frame_address(0) & ~(uintptr_t)4095;
     state->stack_low = page - (1 << 20);

@@ -51,4 +51,4 @@ void cr_unwind_start_exact(struct cr_unwind_walk *walk, const struct cr_os_regis
 
 void cr_unwind_flush(void) {}
 
-void cr_unwind_modules_refresh(void) {}
+bool cr_unwind_modules_refresh(void) { return false; }
