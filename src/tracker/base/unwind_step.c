@@ -120,6 +120,14 @@ CR_UNWIND_LOOKS static bool chains_elsewhere(struct cr_unwind_walk *walk, uintpt
     return true;
 }
 
+/* Code without a table that returns right behind its call, as the trampolines that CPython makes for its functions do. */
+CR_UNWIND_LOOKS static bool returns(struct cr_unwind_walk *walk, struct cr_unwind_return *found)
+{
+    uintptr_t sp = walk->sp;
+    return cr_unwind_returns(walk->pc, found) && cr_unwind_memory_has(&walk->memory, sp + found->ra) &&
+           cr_unwind_follows_call(CR_UNWIND_STRIP(*(const uintptr_t *)(sp + found->ra)));
+}
+
 /* Code without a table (made at run time, or assembly): the frame pointer may hold. It does if it points at a frame outside of this one that
  * leads back to behind a call, and either on outwards or into code with a table. A chain that has led here ends with a null record. */
 CR_UNWIND_LOOKS static bool step_chain(struct cr_unwind_walk *walk, struct cr_unwind_frame *frame)
@@ -131,6 +139,9 @@ CR_UNWIND_LOOKS static bool step_chain(struct cr_unwind_walk *walk, struct cr_un
         return ends(
             walk,
             CR_UNWIND_ROOT); /* no call ends where a function begins: makecontext put this here, to be returned to */
+    struct cr_unwind_return found;
+    if (returns(walk, &found))
+        return go_out(walk, frame, walk->sp + found.cfa, walk->sp + found.ra, found.fp == UINT32_MAX ? 0 : walk->sp + found.fp);
     if ((fp < walk->sp && !chains_elsewhere(walk, fp)) || !cr_unwind_memory_has(&walk->memory, fp) ||
         !cr_unwind_memory_has(&walk->memory, fp + sizeof fp))
         return ends(walk, CR_UNWIND_NO_RULE);

@@ -58,6 +58,17 @@ static inline bool cr_arch_ends_call(const uint8_t *after)
     return (instruction & 0xfc000000u) == 0x94000000u || (instruction & 0xfefff800u) == 0xd63f0000u ||
            (instruction & 0xfefff800u) == 0xd63f0800u;
 }
+/* Whether code does nothing but return: ldp x29, x30, [sp], #n; ret. */
+#define CR_ARCH_RETURN_BYTES 8
+static inline bool cr_arch_returns(const uint8_t *code, struct cr_unwind_return *found)
+{
+    uint32_t instruction[2];
+    memcpy(instruction, code, sizeof instruction);
+    uint32_t words = instruction[0] >> 15 & 0x7f;
+    *found = (struct cr_unwind_return){.cfa = 8 * words, .ra = 8, .fp = 0};
+    return (instruction[0] & 0xffc07fffu) == 0xa8c07bfdu && words >= 2 && words < 64 && instruction[1] == 0xd65f03c0u;
+}
+
 /* Mends rows that are known to be wrong. glibc's _dl_runtime_resolve (2.36 and others) does not count the two words that the PLT has pushed: the return
  * address, the second of them, seems to lie outside of the frame, as it does in no other. */
 static inline void cr_arch_mend(struct cr_cfi *cfi)
