@@ -66,7 +66,7 @@ kept = outer()
 def python_with_perf():
     """A Python that makes trampolines for its functions, by its real path: what stands on PATH may be a script."""
     for name in ("python3", "python3.12", "python3.13", "python3.14"):
-        code = "import sys; sys.activate_stack_trampoline('perf'); print(sys.executable)"
+        code = "import sys, sysconfig; print(sys.executable if sysconfig.get_config_var('PY_HAVE_PERF_TRAMPOLINE') else '')"
         try:
             done = subprocess.run([name, "-c", code], capture_output=True, text=True, check=False)
         except OSError:
