@@ -69,10 +69,11 @@ static inline uint64_t cr_record_time_ns(const struct cr_record *record, uint64_
     return now - ((uint64_t)cr_record_age(record, now) << CR_AGE_SHIFT);
 }
 
-/* A thread's own supply of records. All zero at first. */
+/* A thread's own supply of records: lists of spare ones, linked through size_tag, and a run of fresh ones. All zero at first. */
+#define CR_SPARES_MOST 4096u
 struct cr_spares {
-    uint32_t head; /* list of used ones, 0: none */
-    uint32_t count;
+    uint32_t head, count;      /* fewer than CR_SPARES_MOST; 0: none */
+    uint32_t full;             /* another list, of CR_SPARES_MOST; 0: none */
     uint32_t fresh, fresh_end; /* never used ones */
 };
 
@@ -97,10 +98,11 @@ extern struct cr_record *cr_record_chunk[CR_RECORD_CHUNKS];
 
 /* The slow ways of the functions below. */
 struct cr_region *cr_region_find(uint64_t number, bool create);
+_Atomic uint32_t *cr_block_slot_slowly(uintptr_t address, bool create);
 uint32_t cr_record_refill(struct cr_spares *spares);
+void cr_record_put_aside(struct cr_spares *spares);
+/* Gives all spare records to everybody. */
 void cr_record_spill(struct cr_spares *spares);
-
-#define CR_SPARES_MOST 8192u
 
 static inline struct cr_record *cr_record(uint32_t index)
 {
@@ -110,18 +112,11 @@ static inline struct cr_record *cr_record(uint32_t index)
 /* The index slot of an address, or NULL: no block can be there, or (create) no memory. */
 static inline _Atomic uint32_t *cr_block_slot(uintptr_t address, bool create)
 {
-    if (CR_UNLIKELY(address & 7))
-        return NULL;
-    uint64_t number = (uint64_t)address >> CR_REGION_SHIFT | (uint64_t)(address & 8) << 58;
-    uint64_t entry = (number ^ (uint64_t)(address & 8) << 10) & (CR_FRONT_ENTRIES - 1);
-    struct cr_region *region = atomic_load_explicit(&cr_region_front[entry], memory_order_acquire);
-    if (CR_UNLIKELY(!region || region->number != number)) {
-        if (!address) /* free(NULL) */
-            return NULL;
-        region = cr_region_find(number, create);
-        if (!region)
-            return NULL;
-    }
+    uint64_t number = (uint64_t)address >> CR_REGION_SHIFT;
+    struct cr_region *region =
+        atomic_load_explicit(&cr_region_front[number & (CR_FRONT_ENTRIES - 1)], memory_order_acquire);
+    if (CR_UNLIKELY(address & 15 || !region || region->number != number))
+        return cr_block_slot_slowly(address, create);
     return &region->slot[address >> CR_GRANULE_SHIFT & (CR_REGION_GRANULES - 1)];
 }
 
@@ -134,27 +129,28 @@ static inline uint32_t cr_record_new(struct cr_spares *spares)
         spares->count--;
         return index;
     }
-    if (CR_LIKELY(spares->fresh < spares->fresh_end))
+    if (CR_LIKELY(!spares->full && spares->fresh < spares->fresh_end))
         return spares->fresh++;
     return cr_record_refill(spares);
 }
 
-static inline void cr_record_drop(struct cr_spares *spares, uint32_t index)
+/* record: of that index. */
+static inline void cr_record_drop(struct cr_spares *spares, struct cr_record *record, uint32_t index)
 {
-    struct cr_record *record = cr_record(index);
     atomic_store_explicit(&record->address, 0, memory_order_relaxed);
     record->size_tag = spares->head;
     spares->head = index;
-    if (CR_UNLIKELY(++spares->count > CR_SPARES_MOST))
-        cr_record_spill(spares);
+    if (CR_UNLIKELY(++spares->count == CR_SPARES_MOST))
+        cr_record_put_aside(spares);
 }
 
-/* Enters a block whose record is filled. Returns the record that stood there before, which the caller counts as freed (its free
+/* Enters a block whose record, of that index, is filled. Returns the record that stood there before, which the caller counts as freed (its free
  * went past crunch) and drops, or 0. */
-static inline uint32_t cr_block_publish(_Atomic uint32_t *slot, uintptr_t address, uint32_t index)
+static inline uint32_t cr_block_publish(_Atomic uint32_t *slot, uintptr_t address, struct cr_record *record,
+                                        uint32_t index)
 {
     uint32_t before = atomic_load_explicit(slot, memory_order_relaxed);
-    atomic_store_explicit(&cr_record(index)->address, address, memory_order_relaxed);
+    atomic_store_explicit(&record->address, address, memory_order_relaxed);
     atomic_store_explicit(slot, index, memory_order_release);
     return cr_slot_is_live(before) ? before : 0;
 }
@@ -193,5 +189,8 @@ uint32_t cr_record_index(const struct cr_record *record);
 
 /* Calls visit for every live block. Other threads may go on: blocks that come or go meanwhile may be missed or seen. */
 void cr_block_each(void (*visit)(void *context, struct cr_record *record), void *context);
+/* From now on no block comes into being, since no other thread runs, or again they may: meanwhile only the first call of cr_block_each
+ * looks at all records, the others go no further than the last live one. */
+void cr_block_each_stand_still(bool still);
 
 #endif
