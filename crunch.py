@@ -77,6 +77,7 @@ Options:
   --version             Show the version.
 """
 
+import gc
 import os
 import sys
 import warnings
@@ -86,6 +87,7 @@ from typing import List, Optional, Tuple
 VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "src"))
+gc.set_threshold(100_000)  # there are hardly any cycles, and looking for them took a tenth of the time
 
 from launcher import (commands, crashes, folder, inject, live, losses, options, program, progress, resident, run,  # noqa: E402
                       sites, suppressed, telling, terminal)  # (found through the line above)

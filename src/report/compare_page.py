@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-import jinja2
 from markupsafe import Markup
 
-from . import compare, frames, render
+from . import compare, frames, render, templates
 from .compare import Comparison
 from .words import size
 
@@ -13,17 +12,15 @@ MOST_ROWS = 2000
 PAGE = "compare.html"
 
 
-def write(comparison: Comparison, path: Path, templates: Path, version: str) -> None:
+def write(comparison: Comparison, path: Path, folder: Path, version: str) -> None:
     """Writes the page, completely or not at all."""
-    style = (templates / "compare.css").read_text("utf-8")
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(str(templates)), autoescape=True, undefined=jinja2.StrictUndefined,
-                                     trim_blocks=True, lstrip_blocks=True)
+    style = (folder / "compare.css").read_text("utf-8")
     rows = comparison.changes
     if len(rows) > MOST_ROWS:  # those that changed most, either way
         kept = sorted(rows, key=lambda change: -abs(change.bytes))[:MOST_ROWS]
         chosen = set(map(id, kept))
         rows = [change for change in rows if id(change) in chosen]
-    text = environment.get_template("compare.html").render(
+    text = templates.environment(folder).get_template("compare.html").render(
         comparison=comparison, rows=rows, left_out=len(comparison.changes) - len(rows), old=compare.named(comparison.old), new=compare.named(comparison.new),
         sentence=compare.sentence(comparison), signed=compare.signed, signed_count=compare.signed_count, size=size, line=frames.line,
         label=lambda change: frames.line(compare.label(comparison, change)), version=version,

@@ -147,6 +147,22 @@ def test_a_separate_debug_file_is_found_by_its_link(program, tmp_path):
     assert shown(one(path, address)[0])[-1] == ("outer", "prog.cpp", 6, False)
 
 
+@pytest.mark.parametrize("place", [".", ".debug"])
+def test_a_separate_debug_file_that_comes_later_is_not_missed(program, tmp_path, place):
+    """Names without it are kept between runs, but not beyond that."""
+    path = program()
+    address = call_in(path, "outer")
+    for command in (["--only-keep-debug", path, tmp_path / "prog.debug"], ["--strip-debug", path],
+                    [f"--add-gnu-debuglink={tmp_path / 'prog.debug'}", path]):
+        subprocess.run(["objcopy", *map(str, command)], check=True)
+    debug = (tmp_path / "prog.debug").rename(tmp_path / "kept")
+    assert binary.debug_link(path) == "prog.debug" and one(path, address)[0][-1].line == 0
+    (path.parent / place).mkdir(exist_ok=True)
+    debug.rename(path.parent / place / "prog.debug")
+    symbolizer.tools.cache_clear()  # a later run has a process of its own
+    assert shown(one(path, address)[0])[-1] == ("outer", "prog.cpp", 6, False)
+
+
 def test_a_path_relative_to_the_programs_folder_is_found(program):
     path = program()
     assert one(path, call_in(path, "outer"), module_path="./prog")[0][-1].name == "outer"
@@ -254,6 +270,21 @@ def test_hostile_names_are_harmless(program):
     assert found and all(frame.name.isprintable() and len(frame.name) < 10_000 for frame in found)
 
 
+@pytest.mark.parametrize("kind", [LlvmSymbolizer, Addr2line])
+def test_code_that_no_symbol_covers_has_no_name(program, kind):
+    """addr2line gives the name of the symbol before it, however far that is."""
+    path = program("lib.so", "-shared", "-fPIC", source="""
+        #include <cstdlib>
+        extern "C" __attribute__((noinline)) void *known() { return malloc(1); }
+        static __attribute__((noinline)) void *hidden() { void *p = malloc(2); return p; }
+        extern "C" void *also_known() { void *p = hidden(); return p ? p : known(); }""")
+    address = call_in(path, "_ZL6hiddenv")
+    before = call_in(path, "known")
+    subprocess.run(["strip", str(path)], check=True)
+    assert [frame.name for frame in one(path, address, tools=tools_of(kind))[0]] == [f"lib.so+0x{address:x}"]
+    assert [frame.name for frame in one(path, before, tools=tools_of(kind))[0]] == ["known"]
+
+
 def test_addr2lines_answers_are_told_apart():
     text = "0x0000000000001139\ninner\n/a b/x.c:4 (discriminator 2)\nouter\n/a b/x.c:9\n0x0000000000002000\n??\n??:0\n"
     assert list(symbolizer.addr2line_answers(text, [0x1139, 0x2000])) == [
@@ -305,6 +336,15 @@ def test_own_code_is_neither_the_systems_nor_the_languages():
               frame("f", module="/usr/lib/libx.so"), frame("prog+0x1", known=False), frame("f", module="/usr/bin/prog")]
     assert [frames.is_own(each, "/usr/bin/prog") for each in own + others] == [True] * len(own) + [False] * len(others)
     assert frames.is_own(frame("f", "a.c", "/usr/bin/prog", 3), "/usr/bin/prog")
+
+
+@pytest.mark.parametrize("name, runtime, glue", [
+    ("runtime.cgocall", True, True), ("runtime.asmcgocall.abi0", True, True), ("_cgo_e77c6118ce1e_Cfunc_grab", True, True),
+    ("main._Cfunc_grab.abi0", True, True), ("github.com/x/y._C2func_open", True, True), ("runtime.newm1", True, False),
+    ("main.hold", False, False), ("runtime.part.0", False, False), ("runtime", False, False), ("_cgo_open", False, False)])
+def test_what_belongs_to_go(name, runtime, glue):
+    frame = symbols.Frame(name, "", 0, 0, "/home/x/prog", True)
+    assert (frames.is_go_runtime(frame), frames.is_glue(frame), frames.is_own(frame, "/home/x/prog")) == (runtime, glue, not runtime)
 
 
 @pytest.mark.parametrize("module", ["libSystem.B.dylib", "libobjc.A.dylib", "libc++.1.dylib", "libsystem_malloc.dylib", "libc.so.6", "dyld"])
