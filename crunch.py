@@ -66,6 +66,8 @@ Options:
                         live than this.
   --snapshot-every <time>
                         Take a snapshot every 10s, 5m …
+  --snapshot-keep <n>   Of these let n stay, spread over the whole run, or all;
+                        50 unless given.
   --snapshot-at-peak    Take one at every peak that is 10 % above the last.
   --snapshot-on <signal>
                         Take one whenever the program gets this signal (USR1 …).
@@ -88,7 +90,7 @@ ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "src"))
 
 from launcher import (commands, crashes, folder, inject, live, losses, options, program, progress, resident, run,  # noqa: E402
-                      sites, suppressed, telling, terminal)  # (found through the line above)
+                      sites, suppressed, telling, terminal, timed)  # (found through the line above)
 from report import debuginfod, findings, problem_text, reader  # noqa: E402
 from report import run as runs  # noqa: E402
 from report import snapshots, summary, suppressions  # noqa: E402
@@ -152,7 +154,7 @@ def record(chosen: options.Options) -> int:
             teller = telling.Teller(claimed.path, chosen.max_errors, entries, say)
             every = [run.Every(resident.SECONDS, samples.take)]
             if chosen.snapshot_every:
-                every.append(run.Every(chosen.snapshot_every, lambda: commands.poke_all(claimed.path)))
+                every.append(run.Every(chosen.snapshot_every, timed.Timed(claimed.path, chosen.snapshot_keep).ask))
             if not chosen.quiet:
                 every.append(run.Every(telling.SECONDS, teller.look))
             ended = run.run(path, [typed, *chosen.arguments], environment, *streams, every)
@@ -188,6 +190,8 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
         return False
     for process in (path, *runs.children(path)):
         snapshots.settle(process)
+    if chosen.snapshot_every:
+        timed.Timed(path, chosen.snapshot_keep).thin()
     with progress.bar(sys.stderr, chosen.quiet) as told:
         started = runs.load(path, told, entries, servers(chosen, told))
         last = runs.became(started) or started
@@ -197,8 +201,9 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
         crashed = [] if chosen.quiet else crashes.below(path, last.folder, not chosen.no_report)
         (lost, shown), trouble = ((losses.Told(), []), "") if chosen.quiet else call_stacks(last, chosen)
     taken = sum(len(snapshots.folders(process)) for process in (path, *runs.children(path)))
+    gone = sum(map(snapshots.gone, (path, *runs.children(path))))
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
-                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, crashed, lost, snapshots=taken,
+                         chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, crashed, lost, snapshots=taken, snapshots_gone=gone,
                          remaining_below=runs.remaining_below(path), errors_below=below)
     if not chosen.quiet:
         say(terminal.lines(started, last, kept))

@@ -31,12 +31,6 @@ def comparison(compared: Comparison, listed: int) -> List[str]:
     return text + ([f"  … and {more:,} more; --max-listed shows more of them"] if more else [])
 
 
-def poke_all(folder: Path) -> None:
-    """Asks every process of a run for a snapshot and does not wait."""
-    for process in live.in_folder(folder):
-        request.poke(process)
-
-
 def listed() -> List[str]:
     """A line per running process."""
     processes = live.running()

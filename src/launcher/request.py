@@ -19,7 +19,8 @@ from . import live
 AGAIN_SECONDS = 0.25
 LOOK_SECONDS = 0.01
 MOST_SECONDS = 10.0
-WANTED = struct.Struct("<I")
+NUMBER = struct.Struct("<I")
+WANTED_AT, TIMED_AT = reader.SNAPSHOTS_AT, reader.SNAPSHOTS_AT + 24  # of struct cr_snapshots
 
 
 def ask(process: live.Process, seconds: float = MOST_SECONDS) -> Path:
@@ -41,14 +42,16 @@ def ask(process: live.Process, seconds: float = MOST_SECONDS) -> Path:
         return folder
 
 
-def poke(process: live.Process) -> None:
-    """Asks and does not wait; the process takes none while one is being written."""
+def poke(process: live.Process, timed: bool = False) -> None:
+    """Asks and does not wait; the process takes none while one is being written. timed: it is nobody but the clock that asks."""
     try:
         with _header(process.folder) as header:
             now = _counters(header)
             if not now.signal or _reads_from_descriptor(process.pid, now.signal):
                 return
             if now.wanted == now.answered:
+                if timed:
+                    NUMBER.pack_into(header, TIMED_AT, _next(now))
                 _raise_wanted(header)
             os.kill(process.pid, now.signal)
     except (CrunchError, ProcessLookupError):
@@ -118,9 +121,13 @@ def _counters(header: mmap.mmap) -> Snapshots:
 
 
 def _raise_wanted(header: mmap.mmap) -> int:
-    wanted = (_counters(header).wanted + 1) % 2**32
-    WANTED.pack_into(header, reader.SNAPSHOTS_AT, wanted)
+    wanted = _next(_counters(header))
+    NUMBER.pack_into(header, WANTED_AT, wanted)
     return wanted
+
+
+def _next(now: Snapshots) -> int:
+    return (now.wanted + 1) % 2**32
 
 
 def _message(folder: Path) -> str:

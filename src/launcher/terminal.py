@@ -28,6 +28,7 @@ class Kept:
     crashes_below: Sequence[str] = ()  # what crashes.below has to say
     leaks: losses.Told = field(default_factory=losses.Told)
     snapshots: int = 0
+    snapshots_gone: int = 0  # taken, and thinned since
     errors_below: int = 0  # in the child processes together
     remaining_below: int = 0  # bytes, in the child processes together
 
@@ -127,7 +128,8 @@ def _files(run: Run, kept: Kept) -> List[str]:
         left = f", {size(kept.remaining_below)} remaining in them" if kept.remaining_below else ""
         text.append(f"{kept.children:,} {noun} recorded in {printable(str(kept.folder / 'children'))}{left}")
     if kept.snapshots:
-        text.append(f"{plural(kept.snapshots, 'snapshot')} in {printable(str(kept.folder / 'snapshots'))}")
+        gone = f"; {kept.snapshots_gone:,} more made room for later ones, --snapshot-keep lets more stay" if kept.snapshots_gone else ""
+        text.append(f"{plural(kept.snapshots, 'snapshot')} in {printable(str(kept.folder / 'snapshots'))}{gone}")
     page = kept.folder / "report.html"
     if page.exists():
         text.append(f"crunch report written to {printable(str(page))}")

@@ -226,6 +226,27 @@ def test_every(folder):
         Folder(path).check()
 
 
+def test_those_by_the_clock_are_thinned(folder):
+    """So few stay as are wanted, the first and the last among them; what a person asked for stays whatever comes."""
+    process = start([*CRUNCH, "--out", str(folder), "--snapshot-every", "30ms", "--snapshot-keep", "3", target("snapshots"), "sleep", "1"],
+                    stdin=subprocess.PIPE)
+    process.stdout.readline()
+    wait_until(lambda: (folder / "snapshots" / "2").exists())
+    own = [int(request.ask(asked(folder)).name) for _ in range(4)]
+    last = int(own[-1])
+    wait_until(lambda: max(map(int, filter(str.isdigit, names(folder)))) > last + 8)
+    result = finish(process, stdin=b"")
+    assert (result.status, result.stdout) == (0, b"0 0\n")
+    taken = {found.number: found.trigger for found in snapshots.list(runs.load(folder))}
+    by_clock = [number for number, trigger in taken.items() if trigger == "time"]
+    counted = counters(folder)
+    assert [number for number, trigger in taken.items() if trigger == "request"] == own
+    assert len(by_clock) == 3 and by_clock[0] == 1 and by_clock[-1] == counted.taken > last + 8 and names(folder) == sorted(map(str, taken))
+    gone = counted.taken - counted.dropped - len(taken)
+    assert f"7 snapshots in {folder / 'snapshots'}; {gone} more made room for later ones, --snapshot-keep lets more stay" in result.said
+    assert f"{gone} snapshots more were taken and made room for later ones" in (folder / "report.html").read_text()
+
+
 def test_gigabyte_pauses_shortly(folder):
     """With 1 GB of heap a snapshot takes about 20 ms of the program's time, nearly all of it the kernel's for the fork; twice that here, for
     machines that are slower or busy. It is its processor time, which other programs leave alone."""
