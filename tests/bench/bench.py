@@ -25,8 +25,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "build" / "libcrunch.so"
 CHECK_LIBRARY = ROOT / "build" / "libcrunch-check.so"
+UNTIMED_LIBRARY = ROOT / "build" / "untimed" / "libcrunch.so"
 WORK = ROOT / "build" / "bench"
 SCAN_TARGET = 2  # seconds
+TIMELINE_TARGET = 1.03  # of the library without it
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,8 @@ MODES = {  # of crunch: settings that the launcher would make
     "--check": {"CRUNCH_CHECK": "1"},
     "--guard=1000": {"CRUNCH_GUARD": "1000"},
 }
+UNTIMED = "without timeline"
+LIBRARIES = {"--check": [LIBRARY, CHECK_LIBRARY], UNTIMED: [UNTIMED_LIBRARY]}
 
 
 def tools(peers: bool) -> dict[str, list[str]]:
@@ -140,11 +144,11 @@ def tools(peers: bool) -> dict[str, list[str]]:
 def cpu_seconds(tool: str, prefix: list[str], workload: Workload) -> float:
     """Runs a workload under a tool; its CPU time with all its children's."""
     environment = dict(os.environ)
-    if tool in MODES:
+    if tool in MODES or tool in LIBRARIES:
         shutil.rmtree(WORK / "run", ignore_errors=True)
         (WORK / "run").mkdir()
-        libraries = [LIBRARY, CHECK_LIBRARY] if tool == "--check" else [LIBRARY]
-        environment |= {"LD_PRELOAD": ":".join(map(str, libraries)), "CRUNCH_OUT": str(WORK / "run"), "CRUNCH_HEAP_LIMIT": "0", **MODES[tool]}
+        libraries = ":".join(map(str, LIBRARIES.get(tool, [LIBRARY])))
+        environment |= {"LD_PRELOAD": libraries, "CRUNCH_OUT": str(WORK / "run"), "CRUNCH_HEAP_LIMIT": "0", **MODES.get(tool, {})}
     with open(workload.stdin or os.devnull, "rb") as stdin:
         process = subprocess.Popen(
             prefix + workload.command, env=environment, stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -187,6 +191,19 @@ def against_crunch(results: list[Result]) -> str:
         if mode != "crunch" and ratios:
             said.append(f"{mode} against crunch: " + ", ".join(f"{ratio:.2f}x {name}" for ratio, name in programs or ratios))
     return "\n".join(said)
+
+
+def timeline_cost(work: list[Workload], runs: int) -> str:
+    """What timeline, histograms and series cost: the ratio of smallest times to those of a library without them, against the target."""
+    ratios = []
+    for workload in work:
+        seconds: dict[str, list[float]] = {"crunch": [], UNTIMED: []}
+        for i in range(runs):
+            for tool in sorted(seconds, reverse=i % 2 == 1):
+                seconds[tool].append(cpu_seconds(tool, [], workload))
+        ratios.append((min(seconds["crunch"]) / min(seconds[UNTIMED]), workload.name))
+    lines = [f"  {ratio:.3f}x {name}" + (", MISSED" if ratio > TIMELINE_TARGET else "") for ratio, name in ratios]
+    return "\n".join([f"the timeline on against off, least of {runs} runs each, target {TIMELINE_TARGET}x:", *lines])
 
 
 def launcher_seconds(runs: int) -> tuple[float, float]:
@@ -253,19 +270,21 @@ def main() -> None:
     runs = arguments.runs or (3 if arguments.quick else 5)
     peers = not arguments.quick
     WORK.mkdir(parents=True, exist_ok=True)
-    if not LIBRARY.exists():
-        sys.exit("bench: build/libcrunch.so is missing; run make")
+    for library in (LIBRARY, CHECK_LIBRARY, UNTIMED_LIBRARY):
+        if not library.exists():
+            sys.exit(f"bench: {library.relative_to(ROOT)} is missing; run make {library.relative_to(ROOT)}")
 
     names = list(tools(peers))
     print(f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, {platform.machine()}, {' '.join(platform.libc_ver())}, {runs} runs\n")
     print("| workload | " + " | ".join(["bare", *names[1:]]) + " | crunch adds, a pair | recording |")
     print("|---" * (len(names) + 3) + "|")
     results: list[Result] = []
-    for workload in workloads(arguments.quick):
-        if arguments.only in workload.name:
-            results.append(measure(workload, runs, peers))
-            print(row(results[-1], names), flush=True)
+    work = [workload for workload in workloads(arguments.quick) if arguments.only in workload.name]
+    for workload in work:
+        results.append(measure(workload, runs, peers))
+        print(row(results[-1], names), flush=True)
     print("\n" + against_crunch(results))
+    print(timeline_cost(work, 2 * runs + 1))
     bare, whole = launcher_seconds(runs)
     print(f"\nlauncher and report add {whole - bare:.2f} s to a program that does nothing;", end=" ")
     print(f"the tracker alone {start_up_seconds(3 * runs) * 1000:.1f} ms of CPU time;")
