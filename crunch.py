@@ -194,7 +194,7 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
         timed.Timed(path, chosen.snapshot_keep).thin()
     with progress.bar(sys.stderr, chosen.quiet) as told:
         started = runs.load(path, told, entries, servers(chosen, told))
-        last = runs.became(started) or started
+        last = runs.became(started, ended.end, ended.max_rss) or started
         failure = "" if chosen.no_report else written_page(started, chosen.editor)
         below = write_errors(started, entries)
         why, riddle = ([], "") if chosen.quiet else explained(last)
