@@ -26,6 +26,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "build" / "libcrunch.so"
 CHECK_LIBRARY = ROOT / "build" / "libcrunch-check.so"
 UNTIMED_LIBRARY = ROOT / "build" / "untimed" / "libcrunch.so"
+UNLIVED_LIBRARY = ROOT / "build" / "unlived" / "libcrunch.so"
 WORK = ROOT / "build" / "bench"
 SCAN_TARGET = 2  # seconds
 TIMELINE_TARGET = 1.03  # of the library without it
@@ -126,8 +127,8 @@ MODES = {  # of crunch: settings that the launcher would make
     "--check": {"CRUNCH_CHECK": "1"},
     "--guard=1000": {"CRUNCH_GUARD": "1000"},
 }
-UNTIMED = "without timeline"
-LIBRARIES = {"--check": [LIBRARY, CHECK_LIBRARY], UNTIMED: [UNTIMED_LIBRARY]}
+UNTIMED, UNLIVED = "without timeline", "without timeline and histograms"
+LIBRARIES = {"--check": [LIBRARY, CHECK_LIBRARY], UNTIMED: [UNTIMED_LIBRARY], UNLIVED: [UNLIVED_LIBRARY]}
 
 
 def tools(peers: bool) -> dict[str, list[str]]:
@@ -194,16 +195,17 @@ def against_crunch(results: list[Result]) -> str:
 
 
 def timeline_cost(work: list[Workload], runs: int) -> str:
-    """What timeline, histograms and series cost: the ratio of smallest times to those of a library without them, against the target."""
-    ratios = []
+    """What the timeline costs, against the target, and what histograms cost with it: ratios of smallest times to those of libraries without."""
+    lines = [f"the timeline on against off, target {TIMELINE_TARGET}x; in brackets with the histograms of lifetimes and sizes; least of {runs} runs each:"]
     for workload in work:
-        seconds: dict[str, list[float]] = {"crunch": [], UNTIMED: []}
+        seconds: dict[str, list[float]] = {"crunch": [], UNTIMED: [], UNLIVED: []}
         for i in range(runs):
-            for tool in sorted(seconds, reverse=i % 2 == 1):
+            for tool in [*seconds][::-1 if i % 2 else 1]:
                 seconds[tool].append(cpu_seconds(tool, [], workload))
-        ratios.append((min(seconds["crunch"]) / min(seconds[UNTIMED]), workload.name))
-    lines = [f"  {ratio:.3f}x {name}" + (", MISSED" if ratio > TIMELINE_TARGET else "") for ratio, name in ratios]
-    return "\n".join([f"the timeline on against off, least of {runs} runs each, target {TIMELINE_TARGET}x:", *lines])
+        crunch, untimed, unlived = (min(found) for found in seconds.values())
+        missed = ", MISSED" if crunch / untimed > TIMELINE_TARGET else ""
+        lines.append(f"  {crunch / untimed:.3f}x ({crunch / unlived:.3f}x) {workload.name}{missed}")
+    return "\n".join(lines)
 
 
 def launcher_seconds(runs: int) -> tuple[float, float]:
@@ -270,7 +272,7 @@ def main() -> None:
     runs = arguments.runs or (3 if arguments.quick else 5)
     peers = not arguments.quick
     WORK.mkdir(parents=True, exist_ok=True)
-    for library in (LIBRARY, CHECK_LIBRARY, UNTIMED_LIBRARY):
+    for library in (LIBRARY, CHECK_LIBRARY, UNTIMED_LIBRARY, UNLIVED_LIBRARY):
         if not library.exists():
             sys.exit(f"bench: {library.relative_to(ROOT)} is missing; run make {library.relative_to(ROOT)}")
 

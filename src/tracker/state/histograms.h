@@ -11,7 +11,7 @@
 
 #define CR_APART_UNKNOWN UINT32_MAX
 
-#ifdef CR_WITHOUT_TIMELINE /* see state/timeline.h; histograms.c is left out then */
+#ifdef CR_WITHOUT_HISTOGRAMS /* for `make bench` alone; histograms.c is left out then */
 #define cr_histogram_wants(item, size, age) ((void)(item), (void)(size), (void)(age), false)
 #define cr_histogram_death(item, size, age, apart) ((void)(item), (void)(size), (void)(age), (void)(apart))
 #define cr_histogram_resize(item, was, is, moved, growth) \
