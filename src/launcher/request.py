@@ -26,13 +26,14 @@ WANTED_AT, TIMED_AT = reader.SNAPSHOTS_AT, reader.SNAPSHOTS_AT + 24  # of struct
 def ask(process: live.Process, seconds: float = MOST_SECONDS) -> Path:
     """Has a snapshot taken and written; its folder. CrunchError if it cannot be had."""
     with _header(process.folder) as header:
-        number = _counters(header).signal
-        if number and _reads_from_descriptor(process.pid, number):
+        before = _counters(header)
+        if before.signal and _reads_from_descriptor(process.pid, before.signal):
             raise CrunchError(f"process {process.pid} cannot be asked: it would read SIGURG from a signalfd")
         asked = _raise_wanted(header)
         _wait_for_answer(process, header, asked, seconds)
         now = _counters(header)
-        folder = process.folder / "snapshots" / str(now.taken)
+        number = now.requested if now.requested != before.requested else now.taken  # answered by one of --snapshot-every's
+        folder = process.folder / "snapshots" / str(number)
         while not folder.exists():
             now = _counters(header)
             if not now.writing and not folder.exists():
@@ -49,10 +50,10 @@ def poke(process: live.Process, timed: bool = False) -> None:
             now = _counters(header)
             if not now.signal or _reads_from_descriptor(process.pid, now.signal):
                 return
-            if now.wanted == now.answered:
+            if now.wanted == now.answered or (not timed and now.wanted == now.timed):  # what is pending is only the clock's
+                asked = _raise_wanted(header)
                 if timed:
-                    NUMBER.pack_into(header, TIMED_AT, _next(now))
-                _raise_wanted(header)
+                    NUMBER.pack_into(header, TIMED_AT, asked)
             os.kill(process.pid, now.signal)
     except (CrunchError, ProcessLookupError):
         pass  # it has just ended
@@ -121,13 +122,9 @@ def _counters(header: mmap.mmap) -> Snapshots:
 
 
 def _raise_wanted(header: mmap.mmap) -> int:
-    wanted = _next(_counters(header))
+    wanted = (_counters(header).wanted + 1) % 2**32
     NUMBER.pack_into(header, WANTED_AT, wanted)
     return wanted
-
-
-def _next(now: Snapshots) -> int:
-    return (now.wanted + 1) % 2**32
 
 
 def _message(folder: Path) -> str:

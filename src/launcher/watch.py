@@ -58,7 +58,7 @@ def _run(window: Any, curses: Any, process: live.Process, watched: Watched) -> L
         if pressed == "q" or key == 3:
             return []
         if pressed == "s":
-            asked = _taken(watched)
+            asked = watched.now.recording.snapshots.requested if watched.now else 0
             request.poke(process)
             watched.say("snapshot asked for")
         watched.press(pressed)
@@ -76,18 +76,14 @@ def _look(watched: Watched, process: live.Process) -> float:
     return time.monotonic() + max(EVERY_SECONDS, (time.monotonic() - began) / SHARE)
 
 
-def _taken(watched: Watched) -> int:
-    return watched.now.recording.snapshots.taken if watched.now else 0
-
-
 def _told_of_snapshot(watched: Watched, asked: int) -> int:
-    """Says what came of the snapshot that was asked for when `asked` had been taken; -1: nothing is awaited any more."""
+    """Says what came of the snapshot that was asked for when `asked` was the last; -1: nothing is awaited any more."""
     if asked < 0 or watched.held or watched.now is None:
         return asked
     counters = watched.now.recording.snapshots
-    if counters.taken == asked or counters.writing:
+    if counters.requested == asked or counters.writing:
         return asked
-    folder = watched.folder / "snapshots" / str(counters.taken)
+    folder = watched.folder / "snapshots" / str(counters.requested)
     watched.say(f"snapshot written to {printable(str(folder))}" if folder.exists() else printable(watched.now.recording.message))
     return -1
 

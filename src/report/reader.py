@@ -31,7 +31,7 @@ NO_NAME = 0xffffffff
 KINDS = ("malloc", "calloc", "realloc", "aligned", "new", "new[]", "zone")
 
 HEADER = struct.Struct("<8sIIQIIII" + "QQQQQQQ" + "QQ" + "qq" + "QQ" + "qq" + "QQQQQQ" + "256sI4xQQ120x")
-SNAPSHOTS = struct.Struct("<7I4xQ2q")
+SNAPSHOTS = struct.Struct("<8IQ2q")
 SNAPSHOTS_AT = HEADER.size - SNAPSHOTS.size
 SECTION = struct.Struct("<I4xQ")
 CHUNK = struct.Struct("<I4xQQ")
@@ -73,6 +73,7 @@ class Snapshots:
     writing: int
     signal: int
     timed: int
+    requested: int
     longest_pause_ns: int
     heap_bytes_left: int
     heap_files_left: int

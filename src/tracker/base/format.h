@@ -84,7 +84,7 @@ struct cr_snapshots {
     _Atomic uint32_t writing;  /* 1 while one is being written; at most one is */
     _Atomic uint32_t signal;   /* 0: the process cannot be asked */
     _Atomic uint32_t timed;    /* the last value of `wanted` that --snapshot-every raised, not a person */
-    uint32_t unused;
+    _Atomic uint32_t requested; /* the number of the last one that a person asked for from outside */
     _Atomic uint64_t longest_pause_ns;
     struct cr_budget heap; /* for the contents in all snapshots of the process and its children together */
 };

@@ -253,6 +253,8 @@ static int begin(const char *folder, enum trigger trigger)
     if (lock >= 0)
         close(lock);
     atomic_store(&counters()->taken, number);
+    if (trigger == REQUEST)
+        atomic_store(&counters()->requested, number);
     if (error) {
         remove_part();
         char bytes[96];
