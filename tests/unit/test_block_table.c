@@ -22,7 +22,7 @@ static uint32_t enter(struct cr_spares *spares, uintptr_t address, uint64_t size
 {
     uint32_t index = cr_record_new(spares);
     cr_record(index)->size_tag = cr_record_sized(size, 0, 0);
-    return cr_block_publish(cr_block_slot(address, true), address, index);
+    return cr_block_publish(cr_block_slot(address, true), address, cr_record(index), index);
 }
 
 /* The size of the block that was there; 0: none. */
@@ -32,7 +32,7 @@ static uint64_t leave(struct cr_spares *spares, uintptr_t address)
     if (!index)
         return 0;
     uint64_t size = cr_record(index)->address == address ? cr_record_size(cr_record(index)) : UINT64_MAX;
-    cr_record_drop(spares, index);
+    cr_record_drop(spares, cr_record(index), index);
     return size;
 }
 
@@ -60,7 +60,7 @@ static void test_random_use(void)
             uint32_t before = enter(&spares, place(i), size);
             entered = entered && (reference[i] ? cr_record_size(cr_record(before)) == reference[i] : before == 0);
             if (before)
-                cr_record_drop(&spares, before);
+                cr_record_drop(&spares, cr_record(before), before);
             reference[i] = size;
         } else {
             left = left && leave(&spares, place(i)) == reference[i];
@@ -74,6 +74,15 @@ static void test_random_use(void)
         live += reference[i] != 0;
     cr_block_each(compare, &matching);
     ok(live > 100 && matching == live, "each visits all %zu live blocks and no other", live);
+    size_t first = 0, second = 0, after = 0;
+    cr_block_each_stand_still(true);
+    cr_block_each(compare, &first);
+    cr_block_each(compare, &second);
+    cr_block_each_stand_still(false);
+    reference[0] = reference[0] ? leave(&spares, place(0)) : 0;
+    enter(&spares, place(0), reference[0] = 5);
+    cr_block_each(compare, &after);
+    ok(first == live && second == live && after >= live, "so it does while they stand still, and after");
     for (size_t i = 0; i < PLACES; i++)
         leave(&spares, place(i));
     cr_block_each(compare, &again);
@@ -280,7 +289,7 @@ static void *make_or_end(void *argument)
 static uint32_t records_in_use(void)
 {
     static struct cr_spares probe; /* never used: it takes a spilled batch, or fresh ones behind all others */
-    while (probe.head || probe.fresh == probe.fresh_end)
+    while (probe.count || probe.fresh == probe.fresh_end)
         if (!cr_record_new(&probe))
             return UINT32_MAX;
     return probe.fresh_end;

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "platform/clock.h"
+
 /* ---- memory ---- */
 
 /* What offsets in mapped files must be multiples of: 4 KiB, on Apple silicon 16 KiB. */
@@ -76,7 +78,6 @@ bool cr_os_read_signal(siginfo_t *info, const void *context);
 /* ---- time ---- */
 
 uint64_t cr_os_now_ns(void);    /* monotonic */
-uint64_t cr_os_coarse_ns(void); /* the same clock, cheap: a few ns to read, a few ms coarse */
 uint64_t cr_os_wall_ns(void);   /* since 1970 */
 
 /* ---- process and threads ---- */

@@ -118,7 +118,6 @@ static uint64_t clock_ns(clockid_t clock)
 }
 
 uint64_t cr_os_now_ns(void) { return clock_ns(CLOCK_MONOTONIC); }
-uint64_t cr_os_coarse_ns(void) { return clock_ns(CLOCK_MONOTONIC_COARSE); }
 
 /* ---- process and threads ---- */
 

@@ -26,9 +26,17 @@ static struct cr_region *all_regions;
 static struct {
     uint32_t chunk_count;
     uint32_t records[CR_RECORD_CHUNKS];
-    uint32_t used;    /* of the last chunk */
-    uint32_t spilled; /* list of batches: a batch's first record has the next batch in `node`, its length in `thread` */
+    uint32_t used; /* of the last chunk */
+    struct batch *spilled, *empty;
 } slab;
+
+/* Spare records that any thread may take. */
+#define BATCH_RECORDS (CR_SPARES_MOST / 2)
+struct batch {
+    struct batch *next;
+    uint32_t count;
+    uint32_t index[BATCH_RECORDS];
+};
 
 /* ---- regions ---- */
 
@@ -56,6 +64,18 @@ struct cr_region *cr_region_find(uint64_t number, bool create)
         atomic_store_explicit(&cr_region_front[entry], region, memory_order_release);
     cr_unlock(&cr_regions_lock);
     return region;
+}
+
+_Atomic uint32_t *cr_block_slot_slowly(uintptr_t address, bool create)
+{
+    if (address & 7 || !address) /* free(NULL) */
+        return NULL;
+    uint64_t number = (uint64_t)address >> CR_REGION_SHIFT | (uint64_t)(address & 8) << 58;
+    uint64_t entry = (number ^ (uint64_t)(address & 8) << 10) & (CR_FRONT_ENTRIES - 1);
+    struct cr_region *region = atomic_load_explicit(&cr_region_front[entry], memory_order_acquire);
+    if (!region || region->number != number)
+        region = cr_region_find(number, create);
+    return region ? &region->slot[address >> CR_GRANULE_SHIFT & (CR_REGION_GRANULES - 1)] : NULL;
 }
 
 /* ---- records ---- */
@@ -97,11 +117,14 @@ uint32_t cr_record_refill(struct cr_spares *spares)
 {
     uint32_t index;
     cr_lock(&cr_records_lock);
-    if (slab.spilled) {
-        index = slab.spilled;
-        slab.spilled = cr_record(index)->node;
-        spares->head = (uint32_t)cr_record(index)->size_tag;
-        spares->count = cr_record(index)->thread - 1;
+    struct batch *batch = slab.spilled;
+    if (batch) {
+        slab.spilled = batch->next;
+        spares->count = batch->count - 1;
+        memcpy(spares->index, batch->index, spares->count * sizeof *spares->index);
+        index = batch->index[spares->count];
+        batch->next = slab.empty;
+        slab.empty = batch;
     } else {
         index = fresh_run(spares);
     }
@@ -109,27 +132,42 @@ uint32_t cr_record_refill(struct cr_spares *spares)
     return index;
 }
 
-/* Gives the first half of a full list, or all of a short one, to everybody. */
+/* With the lock held: the batch that so many more go into, or NULL. */
+static struct batch *batch_for(uint32_t count)
+{
+    struct batch *batch = slab.spilled;
+    if (batch && batch->count + count <= BATCH_RECORDS)
+        return batch;
+    batch = slab.empty;
+    if (batch)
+        slab.empty = batch->next;
+    else if (!(batch = cr_arena_alloc(sizeof *batch, 64)))
+        return NULL;
+    batch->count = 0;
+    batch->next = slab.spilled;
+    slab.spilled = batch;
+    return batch;
+}
+
+/* Gives the older half of a full supply, or all of a smaller one, to everybody. Where there is no memory to note them, they are
+ * never used again. */
 void cr_record_spill(struct cr_spares *spares)
 {
-    if (!spares->count)
-        return;
-    uint32_t count = spares->count > CR_SPARES_MOST ? CR_SPARES_MOST / 2 : spares->count;
-    struct cr_record *first = cr_record(spares->head), *last = first;
-    for (uint32_t i = 1; i < count; i++)
-        last = cr_record((uint32_t)last->size_tag);
-
-    uint32_t rest = (uint32_t)last->size_tag;
-    last->size_tag = 0;
-
-    cr_lock(&cr_records_lock); /* from here on the batch is everybody's */
-    first->thread = count;
-    first->node = slab.spilled;
-    slab.spilled = spares->head;
-    cr_unlock(&cr_records_lock);
-
-    spares->head = rest;
-    spares->count -= count;
+    while (spares->count) {
+        uint32_t count = spares->count < BATCH_RECORDS ? spares->count : BATCH_RECORDS;
+        bool full = spares->count == CR_SPARES_MOST;
+        cr_lock(&cr_records_lock);
+        struct batch *batch = batch_for(count);
+        if (batch) {
+            memcpy(batch->index + batch->count, spares->index, count * sizeof *batch->index);
+            batch->count += count;
+        }
+        cr_unlock(&cr_records_lock);
+        spares->count -= count;
+        memmove(spares->index, spares->index + count, spares->count * sizeof *spares->index);
+        if (full)
+            return;
+    }
 }
 
 uint32_t cr_record_index(const struct cr_record *record)
@@ -258,12 +296,32 @@ bool cr_block_around(uintptr_t address, struct cr_record *copy)
     return !is_doubted(address) && (reached_from_below(address, 0, copy) || reached_from_below(address, CLASS, copy));
 }
 
+static struct {
+    bool still, known;
+    uint32_t chunks, count; /* if known: live ones are in so many chunks, and so many records of the last of these */
+} live;
+
+void cr_block_each_stand_still(bool still)
+{
+    live.still = still;
+    live.known = false;
+}
+
 void cr_block_each(void (*visit)(void *context, struct cr_record *record), void *context)
 {
-    for (uint32_t c = 0; c < slab.chunk_count; c++) {
+    uint32_t chunks = live.known ? live.chunks : slab.chunk_count, last_chunks = 0, last_count = 0;
+    for (uint32_t c = 0; c < chunks; c++) {
         uint32_t count = c + 1 == slab.chunk_count ? slab.used : slab.records[c];
+        if (live.known && c + 1 == chunks)
+            count = live.count;
         for (uint32_t i = 0; i < count; i++)
-            if (atomic_load_explicit(&cr_record_chunk[c][i].address, memory_order_relaxed))
+            if (atomic_load_explicit(&cr_record_chunk[c][i].address, memory_order_relaxed)) {
+                last_chunks = c + 1;
+                last_count = i + 1;
                 visit(context, &cr_record_chunk[c][i]);
+            }
     }
+    live.chunks = last_chunks;
+    live.count = last_count;
+    live.known = live.still;
 }

@@ -28,12 +28,11 @@
 
 struct cr_record {
     _Atomic uint64_t address; /* 0: not a live block */
-    uint64_t
-        size_tag;    /* requested bytes << 16 | times it has grown << 8 | tag; in a spare record: the next spare one */
-    uint32_t born;   /* coarse monotonic clock in 2^20 ns, low half: enough for 52 days back */
-    uint32_t count;  /* allocations of its thread up to then, itself included, low half */
-    uint32_t node;   /* where it was allocated; 0: unknown */
-    uint32_t thread; /* number of the allocating thread */
+    uint64_t size_tag;        /* requested bytes << 16 | times it has grown << 8 | tag */
+    uint32_t born;            /* coarse monotonic clock in 2^20 ns, low half: enough for 52 days back */
+    uint32_t count;           /* allocations of its thread up to then, itself included, low half */
+    uint32_t node;            /* where it was allocated; 0: unknown */
+    uint32_t thread;          /* number of the allocating thread */
 };
 static_assert(sizeof(struct cr_record) == 32, "two to a cache line");
 
@@ -70,10 +69,11 @@ static inline uint64_t cr_record_time_ns(const struct cr_record *record, uint64_
 }
 
 /* A thread's own supply of records. All zero at first. */
+#define CR_SPARES_MOST 8192u
 struct cr_spares {
-    uint32_t head; /* list of used ones, 0: none */
     uint32_t count;
-    uint32_t fresh, fresh_end; /* never used ones */
+    uint32_t fresh, fresh_end;      /* never used ones */
+    uint32_t index[CR_SPARES_MOST]; /* used ones, the last one dropped last */
 };
 
 /* What a slot holds. A mark is CR_SLOT_FREED and the number of the slot in THREADS whose thread freed the block. */
@@ -97,10 +97,9 @@ extern struct cr_record *cr_record_chunk[CR_RECORD_CHUNKS];
 
 /* The slow ways of the functions below. */
 struct cr_region *cr_region_find(uint64_t number, bool create);
+_Atomic uint32_t *cr_block_slot_slowly(uintptr_t address, bool create);
 uint32_t cr_record_refill(struct cr_spares *spares);
 void cr_record_spill(struct cr_spares *spares);
-
-#define CR_SPARES_MOST 8192u
 
 static inline struct cr_record *cr_record(uint32_t index)
 {
@@ -110,51 +109,43 @@ static inline struct cr_record *cr_record(uint32_t index)
 /* The index slot of an address, or NULL: no block can be there, or (create) no memory. */
 static inline _Atomic uint32_t *cr_block_slot(uintptr_t address, bool create)
 {
-    if (CR_UNLIKELY(address & 7))
-        return NULL;
-    uint64_t number = (uint64_t)address >> CR_REGION_SHIFT | (uint64_t)(address & 8) << 58;
-    uint64_t entry = (number ^ (uint64_t)(address & 8) << 10) & (CR_FRONT_ENTRIES - 1);
-    struct cr_region *region = atomic_load_explicit(&cr_region_front[entry], memory_order_acquire);
-    if (CR_UNLIKELY(!region || region->number != number)) {
-        if (!address) /* free(NULL) */
-            return NULL;
-        region = cr_region_find(number, create);
-        if (!region)
-            return NULL;
-    }
+    uint64_t number = (uint64_t)address >> CR_REGION_SHIFT;
+    struct cr_region *region =
+        atomic_load_explicit(&cr_region_front[number & (CR_FRONT_ENTRIES - 1)], memory_order_acquire);
+    if (CR_UNLIKELY(address & 15 || !region || region->number != number))
+        return cr_block_slot_slowly(address, create);
     return &region->slot[address >> CR_GRANULE_SHIFT & (CR_REGION_GRANULES - 1)];
 }
 
 /* A record for a new block, filled by the caller before cr_block_publish; 0 if there is no memory. */
 static inline uint32_t cr_record_new(struct cr_spares *spares)
 {
-    uint32_t index = spares->head;
-    if (CR_LIKELY(index)) {
-        spares->head = (uint32_t)cr_record(index)->size_tag;
-        spares->count--;
-        return index;
+    uint32_t count = spares->count;
+    if (CR_LIKELY(count)) {
+        spares->count = count - 1;
+        return spares->index[count - 1];
     }
     if (CR_LIKELY(spares->fresh < spares->fresh_end))
         return spares->fresh++;
     return cr_record_refill(spares);
 }
 
-static inline void cr_record_drop(struct cr_spares *spares, uint32_t index)
+/* record: of that index. */
+static inline void cr_record_drop(struct cr_spares *spares, struct cr_record *record, uint32_t index)
 {
-    struct cr_record *record = cr_record(index);
     atomic_store_explicit(&record->address, 0, memory_order_relaxed);
-    record->size_tag = spares->head;
-    spares->head = index;
-    if (CR_UNLIKELY(++spares->count > CR_SPARES_MOST))
+    if (CR_UNLIKELY(spares->count == CR_SPARES_MOST))
         cr_record_spill(spares);
+    spares->index[spares->count++] = index;
 }
 
-/* Enters a block whose record is filled. Returns the record that stood there before, which the caller counts as freed (its free
+/* Enters a block whose record, of that index, is filled. Returns the record that stood there before, which the caller counts as freed (its free
  * went past crunch) and drops, or 0. */
-static inline uint32_t cr_block_publish(_Atomic uint32_t *slot, uintptr_t address, uint32_t index)
+static inline uint32_t cr_block_publish(_Atomic uint32_t *slot, uintptr_t address, struct cr_record *record,
+                                        uint32_t index)
 {
     uint32_t before = atomic_load_explicit(slot, memory_order_relaxed);
-    atomic_store_explicit(&cr_record(index)->address, address, memory_order_relaxed);
+    atomic_store_explicit(&record->address, address, memory_order_relaxed);
     atomic_store_explicit(slot, index, memory_order_release);
     return cr_slot_is_live(before) ? before : 0;
 }
@@ -193,5 +184,8 @@ uint32_t cr_record_index(const struct cr_record *record);
 
 /* Calls visit for every live block. Other threads may go on: blocks that come or go meanwhile may be missed or seen. */
 void cr_block_each(void (*visit)(void *context, struct cr_record *record), void *context);
+/* From now on no block comes into being, since no other thread runs, or again they may: meanwhile only the first call of cr_block_each
+ * looks at all records, the others go no further than the last live one. */
+void cr_block_each_stand_still(bool still);
 
 #endif
