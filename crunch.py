@@ -80,6 +80,7 @@ Options:
 """
 
 import os
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -112,6 +113,9 @@ def main(arguments: List[str]) -> int:
     except CrunchError as error:
         say([f"crunch: {error.message}"])
         return error.exit_status
+    except BrokenPipeError:  # whoever reads what is printed has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 128 + signal.SIGPIPE
     except OSError as error:  # of the system crunch runs on, not of the program: no room for temporary files, say
         say([f"crunch: {printable(str(error))}"])
         return EXIT_FAILED
@@ -244,16 +248,15 @@ def compared(chosen: options.Options) -> int:
             summary.complete(path)
             loaded.append(runs.load(path, told))
         found = compare.compare(*loaded)
-    if not chosen.quiet:
-        print("\n".join(commands.comparison(found, chosen.max_listed)))
+    told_of = [] if chosen.quiet else commands.comparison(found, chosen.max_listed)
     if not chosen.no_report:
         needed("jinja2")
         from report import compare_page
 
         page = Path(chosen.stdout) if chosen.stdout else folders[1] / compare_page.PAGE
         compare_page.write(found, page, ROOT / "templates", f"crunch {VERSION}")
-        if not chosen.quiet:
-            print(f"comparison written to {printable(str(page))}")
+        told_of += [] if chosen.quiet else [f"comparison written to {printable(str(page))}"]
+    answer(told_of)
     return 1 if chosen.fail_if_grown is not None and found.bytes > chosen.fail_if_grown else 0
 
 
@@ -265,8 +268,7 @@ def asked(chosen: options.Options) -> int:
         lines = watch.watch(chosen.watch)
     else:
         lines = commands.listed() if chosen.list else [commands.snapshot(chosen.snapshot or "")]
-    for line in lines:
-        print(line)
+    answer(lines)
     return 0
 
 
@@ -346,6 +348,12 @@ def show(path: Path) -> None:
     import webbrowser
 
     webbrowser.open((path / "report.html").as_uri())
+
+
+def answer(lines: List[str]) -> None:
+    """Prints to standard output, now: a pipe that nobody reads any more is noticed here."""
+    sys.stdout.write("".join(line + "\n" for line in lines))
+    sys.stdout.flush()
 
 
 def say(lines: List[str]) -> None:

@@ -293,6 +293,8 @@ def test_two_snapshots_compared(folder):
     assert grown.status == 1 and "+2.0 MiB in ±0 blocks: 0 call stacks new, 1 grown, 0 shrunk, 0 gone" in grown.stdout.decode()
     assert "sleeper (" in grown.stdout.decode() and (second / "compare.html").exists()
     assert bare([*command, "2M"]).status == 0
+    cut = bare(["/bin/bash", "-c", '"$@" | true; echo ${PIPESTATUS[0]}', "bash", *command[:-1]])
+    assert cut.stdout in (b"0\n", b"141\n") and not cut.stderr, "nobody reads it to its end"
 
 
 def test_recording_that_grows_is_whole_at_every_look(folder):
