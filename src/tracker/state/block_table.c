@@ -27,16 +27,9 @@ static struct {
     uint32_t chunk_count;
     uint32_t records[CR_RECORD_CHUNKS];
     uint32_t used; /* of the last chunk */
-    struct batch *spilled, *empty;
+    uint32_t
+        spilled; /* list of lists: the first record of each has the next list in `node`, its own length in `thread` */
 } slab;
-
-/* Spare records that any thread may take. */
-#define BATCH_RECORDS (CR_SPARES_MOST / 2)
-struct batch {
-    struct batch *next;
-    uint32_t count;
-    uint32_t index[BATCH_RECORDS];
-};
 
 /* ---- regions ---- */
 
@@ -113,18 +106,25 @@ static uint32_t fresh_run(struct cr_spares *spares)
     return spares->fresh++;
 }
 
+static void take_list(struct cr_spares *spares, uint32_t head, uint32_t count)
+{
+    spares->head = (uint32_t)cr_record(head)->size_tag;
+    spares->count = count - 1;
+}
+
 uint32_t cr_record_refill(struct cr_spares *spares)
 {
-    uint32_t index;
+    uint32_t index = spares->full;
+    if (index) {
+        spares->full = 0;
+        take_list(spares, index, CR_SPARES_MOST);
+        return index;
+    }
     cr_lock(&cr_records_lock);
-    struct batch *batch = slab.spilled;
-    if (batch) {
-        slab.spilled = batch->next;
-        spares->count = batch->count - 1;
-        memcpy(spares->index, batch->index, spares->count * sizeof *spares->index);
-        index = batch->index[spares->count];
-        batch->next = slab.empty;
-        slab.empty = batch;
+    index = slab.spilled;
+    if (index) {
+        slab.spilled = cr_record(index)->node;
+        take_list(spares, index, cr_record(index)->thread);
     } else {
         index = fresh_run(spares);
     }
@@ -132,42 +132,32 @@ uint32_t cr_record_refill(struct cr_spares *spares)
     return index;
 }
 
-/* With the lock held: the batch that so many more go into, or NULL. */
-static struct batch *batch_for(uint32_t count)
+static void give(uint32_t head, uint32_t count)
 {
-    struct batch *batch = slab.spilled;
-    if (batch && batch->count + count <= BATCH_RECORDS)
-        return batch;
-    batch = slab.empty;
-    if (batch)
-        slab.empty = batch->next;
-    else if (!(batch = cr_arena_alloc(sizeof *batch, 64)))
-        return NULL;
-    batch->count = 0;
-    batch->next = slab.spilled;
-    slab.spilled = batch;
-    return batch;
+    struct cr_record *first = cr_record(head);
+    cr_lock(&cr_records_lock); /* from here on the list is everybody's */
+    first->thread = count;
+    first->node = slab.spilled;
+    slab.spilled = head;
+    cr_unlock(&cr_records_lock);
 }
 
-/* Gives the older half of a full supply, or all of a smaller one, to everybody. Where there is no memory to note them, they are
- * never used again. */
+/* The list has become full: it is put aside, and the one put aside before goes to everybody, without a walk along it. */
+void cr_record_put_aside(struct cr_spares *spares)
+{
+    if (spares->full)
+        give(spares->full, CR_SPARES_MOST);
+    spares->full = spares->head;
+    spares->head = spares->count = 0;
+}
+
 void cr_record_spill(struct cr_spares *spares)
 {
-    while (spares->count) {
-        uint32_t count = spares->count < BATCH_RECORDS ? spares->count : BATCH_RECORDS;
-        bool full = spares->count == CR_SPARES_MOST;
-        cr_lock(&cr_records_lock);
-        struct batch *batch = batch_for(count);
-        if (batch) {
-            memcpy(batch->index + batch->count, spares->index, count * sizeof *batch->index);
-            batch->count += count;
-        }
-        cr_unlock(&cr_records_lock);
-        spares->count -= count;
-        memmove(spares->index, spares->index + count, spares->count * sizeof *spares->index);
-        if (full)
-            return;
-    }
+    if (spares->full)
+        give(spares->full, CR_SPARES_MOST);
+    if (spares->head)
+        give(spares->head, spares->count);
+    spares->full = spares->head = spares->count = 0;
 }
 
 uint32_t cr_record_index(const struct cr_record *record)

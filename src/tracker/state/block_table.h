@@ -28,11 +28,12 @@
 
 struct cr_record {
     _Atomic uint64_t address; /* 0: not a live block */
-    uint64_t size_tag;        /* requested bytes << 16 | times it has grown << 8 | tag */
-    uint32_t born;            /* coarse monotonic clock in 2^20 ns, low half: enough for 52 days back */
-    uint32_t count;           /* allocations of its thread up to then, itself included, low half */
-    uint32_t node;            /* where it was allocated; 0: unknown */
-    uint32_t thread;          /* number of the allocating thread */
+    uint64_t
+        size_tag;    /* requested bytes << 16 | times it has grown << 8 | tag; in a spare record: the next spare one */
+    uint32_t born;   /* coarse monotonic clock in 2^20 ns, low half: enough for 52 days back */
+    uint32_t count;  /* allocations of its thread up to then, itself included, low half */
+    uint32_t node;   /* where it was allocated; 0: unknown */
+    uint32_t thread; /* number of the allocating thread */
 };
 static_assert(sizeof(struct cr_record) == 32, "two to a cache line");
 
@@ -68,12 +69,12 @@ static inline uint64_t cr_record_time_ns(const struct cr_record *record, uint64_
     return now - ((uint64_t)cr_record_age(record, now) << CR_AGE_SHIFT);
 }
 
-/* A thread's own supply of records. All zero at first. */
-#define CR_SPARES_MOST 8192u
+/* A thread's own supply of records: lists of spare ones, linked through size_tag, and a run of fresh ones. All zero at first. */
+#define CR_SPARES_MOST 4096u
 struct cr_spares {
-    uint32_t count;
-    uint32_t fresh, fresh_end;      /* never used ones */
-    uint32_t index[CR_SPARES_MOST]; /* used ones, the last one dropped last */
+    uint32_t head, count;      /* fewer than CR_SPARES_MOST; 0: none */
+    uint32_t full;             /* another list, of CR_SPARES_MOST; 0: none */
+    uint32_t fresh, fresh_end; /* never used ones */
 };
 
 /* What a slot holds. A mark is CR_SLOT_FREED and the number of the slot in THREADS whose thread freed the block. */
@@ -99,6 +100,8 @@ extern struct cr_record *cr_record_chunk[CR_RECORD_CHUNKS];
 struct cr_region *cr_region_find(uint64_t number, bool create);
 _Atomic uint32_t *cr_block_slot_slowly(uintptr_t address, bool create);
 uint32_t cr_record_refill(struct cr_spares *spares);
+void cr_record_put_aside(struct cr_spares *spares);
+/* Gives all spare records to everybody. */
 void cr_record_spill(struct cr_spares *spares);
 
 static inline struct cr_record *cr_record(uint32_t index)
@@ -120,12 +123,13 @@ static inline _Atomic uint32_t *cr_block_slot(uintptr_t address, bool create)
 /* A record for a new block, filled by the caller before cr_block_publish; 0 if there is no memory. */
 static inline uint32_t cr_record_new(struct cr_spares *spares)
 {
-    uint32_t count = spares->count;
-    if (CR_LIKELY(count)) {
-        spares->count = count - 1;
-        return spares->index[count - 1];
+    uint32_t index = spares->head;
+    if (CR_LIKELY(index)) {
+        spares->head = (uint32_t)cr_record(index)->size_tag;
+        spares->count--;
+        return index;
     }
-    if (CR_LIKELY(spares->fresh < spares->fresh_end))
+    if (CR_LIKELY(!spares->full && spares->fresh < spares->fresh_end))
         return spares->fresh++;
     return cr_record_refill(spares);
 }
@@ -134,9 +138,10 @@ static inline uint32_t cr_record_new(struct cr_spares *spares)
 static inline void cr_record_drop(struct cr_spares *spares, struct cr_record *record, uint32_t index)
 {
     atomic_store_explicit(&record->address, 0, memory_order_relaxed);
-    if (CR_UNLIKELY(spares->count == CR_SPARES_MOST))
-        cr_record_spill(spares);
-    spares->index[spares->count++] = index;
+    record->size_tag = spares->head;
+    spares->head = index;
+    if (CR_UNLIKELY(++spares->count == CR_SPARES_MOST))
+        cr_record_put_aside(spares);
 }
 
 /* Enters a block whose record, of that index, is filled. Returns the record that stood there before, which the caller counts as freed (its free
