@@ -253,7 +253,8 @@ static bool a_killed_process_leaves_its_extremes(void)
     alloc(thread, 0, 1);
     cr_on_free(thread, (void *)(1 << 12), 0);
     atomic_store(&cr_timeline_begins, false);
-    cr_recording_append(CR_SECTION_TIMELINE, NULL, 3 * CR_TIMELINE_HALF); /* so that no other map comes after the fork */
+    cr_recording_append(CR_SECTION_TIMELINE, NULL,
+                        3 * CR_TIMELINE_HALF); /* so that no other map comes after the fork */
     pid_t child = fork();
     if (child == 0)
         grow_for_ever(thread, done);

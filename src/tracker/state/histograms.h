@@ -14,7 +14,7 @@
 #ifdef CR_WITHOUT_HISTOGRAMS /* for `make bench` alone; histograms.c is left out then */
 #define cr_histogram_wants(item, size, age) ((void)(item), (void)(size), (void)(age), false)
 #define cr_histogram_death(item, size, age, apart) ((void)(item), (void)(size), (void)(age), (void)(apart))
-#define cr_histogram_resize(item, was, is, moved, growth) \
+#define cr_histogram_resize(item, was, is, moved, growth)                                                              \
     ((void)(item), (void)(was), (void)(is), (void)(moved), (void)(growth))
 #else
 
