@@ -7,7 +7,6 @@ Addresses mean nothing, since every run has others. What belongs to the runtimes
 from dataclasses import dataclass
 from typing import Dict, List, Tuple
 
-from . import frames
 from .errors import CrunchError
 from .run import Run
 from .symbols import Frame
@@ -106,9 +105,3 @@ def sentence(comparison: Comparison) -> str:
 def named(run: Run) -> str:
     """What a run is called in a comparison."""
     return printable(f"{run.name}, {run.folder}")
-
-
-def label(comparison: Comparison, change: Change) -> Frame:
-    """The frame a stack is named after: the innermost of the program's own code, else the innermost."""
-    own = (frame for frame in change.stack if frames.is_own(frame, comparison.new.program))
-    return next(own, change.stack[0])

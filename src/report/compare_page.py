@@ -9,6 +9,7 @@ from .compare import Comparison
 from .words import size
 
 MOST_ROWS = 2000
+LABEL_COLUMNS = 100
 PAGE = "compare.html"
 
 
@@ -23,6 +24,6 @@ def write(comparison: Comparison, path: Path, folder: Path, version: str) -> Non
     text = templates.environment(folder).get_template("compare.html").render(
         comparison=comparison, rows=rows, left_out=len(comparison.changes) - len(rows), old=compare.named(comparison.old), new=compare.named(comparison.new),
         sentence=compare.sentence(comparison), signed=compare.signed, signed_count=compare.signed_count, size=size, line=frames.line,
-        label=lambda change: frames.line(compare.label(comparison, change)), version=version,
+        label=lambda change: frames.chain(change.stack, comparison.new.program, comparison.new.cwd, LABEL_COLUMNS), version=version,
         style=Markup(style), policy=f"default-src 'none'; style-src '{render.hashed(style)}'; base-uri 'none'; form-action 'none'")
     render.write(path, text)

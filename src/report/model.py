@@ -22,6 +22,7 @@ from .thread_view import ThreadView
 from .time_view import VERDICTS, TimeView
 from .words import plural, printable, seconds, size
 
+COMMAND_COLUMNS, COMMAND_MOST = 36, 400  # of a process, as shown and as a tooltip
 DEEPEST_BRANCH = 12  # of the tree of processes; what is deeper stands no further in
 FATAL_NAMES = {"signal": "Signal", "number": "Number", "code": "Code", "cause": "Cause", "explanation": "Why", "access": "Access",
                "instruction": "Instruction", "address": "Address",
@@ -63,16 +64,19 @@ class ChildRow:
     """One process below this one."""
 
     pid: str
-    name: str
+    name: str  # the command, its beginning
+    command: str  # more of it; empty: that is all
     end: str
     tone: str
-    remaining: str
+    allocated: str
     peak: str
+    remaining: str
     link: str  # empty: it has no page, or this is it
     depth: int  # in the tree; 0: the process of this page
     branch: str  # drawn before its number
-    below: str  # processes below it; empty: none
-    total: str  # what remains in it and below; empty where that is itself
+    below: str  # processes, itself and below; empty: nothing is below
+    total_allocated: str  # by it and below; empty where that is itself
+    total: str  # what remains in it and below; the same
 
 
 @dataclass(frozen=True)
@@ -292,12 +296,15 @@ def child_row(process: Process, depth: int, link: str) -> ChildRow:
     run = process.run
     pid = process.folder.name if depth else str(process.pid)
     branch = "\u00a0\u00a0" * max(0, min(depth, DEEPEST_BRANCH) - 1) + ("" if not depth else "⇒ " if process.became else "└ ")
-    below = f"{process.processes - 1:,}" if process.children else ""
-    total = size(process.remaining_bytes) if process.children else ""
+    below = f"{process.processes:,}" if process.children else ""
+    totals = (size(process.allocated_bytes), size(process.remaining_bytes)) if process.children else ("", "")
     if run is None:
-        return ChildRow(pid, "", printable(process.state), "warn", "", "", "", depth, branch, below, total)
+        return ChildRow(pid, "", "", printable(process.state), "warn", "", "", "", "", depth, branch, below, *totals)
     tone = "bad" if run.crashed else "warn" if run.signal or run.end not in ("exit 0", "exec") else "good"
     own = f"{plural(run.remaining_blocks, 'block')}, {size(run.remaining_bytes)}" if run.remaining_blocks else "nothing"
-    return ChildRow(pid, printable(run.name), printable(run.end), tone, own, size(run.count("peak_bytes")), link, depth,
-                    branch, below, total)
+    arguments = run.recording.arguments[1:] if run.recording else ()
+    words = printable(" ".join(map(shlex.quote, [run.name, *arguments])))
+    name = words if len(words) <= COMMAND_COLUMNS else words[:COMMAND_COLUMNS - 1] + "…"
+    return ChildRow(pid, name, words[:COMMAND_MOST] if name != words else "", printable(run.end), tone, size(run.count("bytes_allocated")),
+                    size(run.count("peak_bytes")), own, link, depth, branch, below, *totals)
 

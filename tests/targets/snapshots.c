@@ -2,7 +2,7 @@
  *   storm SECONDS: four threads allocate and free all the time; then: SIGCHLDs, whether wait() knew a child, fork handlers run, errors
  *   grow MIB: allocates blocks of 64 KiB
  *   sleep MIB [own]: allocates as much in one block, then sleeps until its standard input ends; own: has a handler for SIGUSR1
- *   cost MIB: the same; then the processor time in ms that it took to sleep
+ *   cost MIB: the same; then the processor time in ms that it took to sleep, and the median of what three forks of its own take
  *   places: allocates at ever new call stacks, until its standard input ends
  *   call: takes three itself; the exit status is how many it got
  *   fork: a child that sleeps, and waits for it */
@@ -102,16 +102,39 @@ static double processor_ms(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e3;
 }
 
+/* What the system takes to copy the process when all pages of the block have been written since the last copy. */
+static double fork_ms(char *block, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 4096)
+        block[i]++;
+    double before = processor_ms();
+    pid_t child = fork();
+    if (!child)
+        _exit(0);
+    double took = processor_ms() - before;
+    waitpid(child, NULL, 0);
+    return took;
+}
+
+static double median_of_3(double a, double b, double c)
+{
+    double low = a < b ? a : b, high = a < b ? b : a;
+    return c < low ? low : c > high ? high : c;
+}
+
 static int cost(size_t mib)
 {
-    char *volatile block = malloc(mib << 20);
+    char *block = malloc(mib << 20);
     memset(block, 7, mib << 20);
     printf("ready\n");
     fflush(stdout);
     double before = processor_ms();
     char c;
     ssize_t n = read(0, &c, 1);
-    printf("%.3f\n", processor_ms() - before);
+    printf("%.3f ", processor_ms() - before);
+    fflush(stdout);
+    double first = fork_ms(block, mib << 20), second = fork_ms(block, mib << 20);
+    printf("%.3f\n", median_of_3(first, second, fork_ms(block, mib << 20)));
     return n != 0;
 }
 
