@@ -186,8 +186,14 @@ static bool unseen(void)
 
 static bool is_in(const char *address, enum cr_extent_state state, const char *block)
 {
-    struct cr_extent extent = cr_extent_find((uintptr_t)address);
-    return extent.state == state && (!state || extent.block == (uintptr_t)block);
+    struct cr_extent extent;
+    return cr_extent_find((uintptr_t)address, &extent) && extent.state == state && extent.block == (uintptr_t)block;
+}
+
+static bool is_in_none(const char *address)
+{
+    struct cr_extent extent;
+    return !cr_extent_find((uintptr_t)address, &extent);
 }
 
 static bool addresses(void)
@@ -204,10 +210,10 @@ static bool addresses(void)
         for (size_t at = 0; at <= size; at += step)
             right = right && is_in(block + at, CR_EXTENT_FREED, block);
     }
-    right = right && is_in((char *)&right, CR_EXTENT_NONE, NULL) && is_in(NULL, CR_EXTENT_NONE, NULL);
+    right = right && is_in_none((char *)&right) && is_in_none(NULL);
     char *gone = make(65 << 20, 16, false);
-    right = right && is_in(gone + 1000000, CR_EXTENT_LIVE, gone) && give(gone) && is_in(gone, CR_EXTENT_NONE, NULL) &&
-            is_in(gone + 1000000, CR_EXTENT_NONE, NULL);
+    right = right && is_in(gone + 1000000, CR_EXTENT_LIVE, gone) && give(gone) && is_in_none(gone) &&
+            is_in_none(gone + 1000000);
     return tracker_end() && right;
 }
 

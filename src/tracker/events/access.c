@@ -29,12 +29,12 @@ static bool describe_freed(struct cr_error *error, const struct cr_extent *exten
     if (!cr_quarantine_find(extent->block, &freed))
         return false;
     error->kind = CR_ERROR_USE_AFTER_FREE;
-    error->block_size = freed.size;
+    error->block_size = cr_freed_size(&freed);
     error->allocated = cr_stack_of_site(freed.allocated);
     error->freed = cr_stack_of_site(freed.freed);
     error->allocated_thread = freed.allocated_thread;
     error->freed_thread = freed.freed_thread;
-    error->block_kind = freed.kind;
+    error->block_kind = cr_freed_kind(&freed);
     return true;
 }
 
@@ -54,6 +54,12 @@ static CR_COLD void tell(struct cr_thread *thread, const struct cr_extent *exten
     errno = saved;
 }
 
+static bool is_within(const struct cr_extent *extent, uintptr_t address, size_t bytes)
+{
+    return extent->state == CR_EXTENT_LIVE && address >= extent->block && bytes <= extent->size &&
+           address - extent->block <= extent->size - bytes;
+}
+
 void crunch_access(const char *function, const void *at, size_t bytes, unsigned how,
                    const struct cr_unwind_start *start)
 {
@@ -65,10 +71,8 @@ void crunch_access(const char *function, const void *at, size_t bytes, unsigned 
     if (address - thread->unwind->stack_low < thread->unwind->stack_high - thread->unwind->stack_low)
         return;
     thread->inside = 1;
-    struct cr_extent extent = cr_extent_find(address);
-    bool within = extent.state == CR_EXTENT_LIVE && address >= extent.block && bytes <= extent.size &&
-                  address - extent.block <= extent.size - bytes;
-    if (CR_UNLIKELY(extent.state != CR_EXTENT_NONE && !within)) {
+    struct cr_extent extent;
+    if (cr_extent_find(address, &extent) && CR_UNLIKELY(!is_within(&extent, address, bytes))) {
         struct cr_error error = {
             .flags = how == CR_ACCESS_ASKS_WRITE ? CR_ERROR_WRITES : CR_ERROR_READS,
             .address = address,

@@ -56,21 +56,21 @@ void cr_placed_tell_freed(struct cr_thread *thread, const struct cr_freed *freed
         .allocated = cr_stack_of_site(freed->allocated),
         .freed = cr_stack_of_site(freed->freed),
         .block_address = freed->block,
-        .block_size = freed->size,
-        .block_kind = freed->kind,
+        .block_size = cr_freed_size(freed),
+        .block_kind = cr_freed_kind(freed),
     };
     struct cr_damage damage = {.bytes = 0};
-    if (freed->filled)
-        damage = cr_fill_damage((const void *)freed->block, freed->size);
+    if (cr_freed_looks(freed, CR_FREED_LOOK_INSIDE))
+        damage = cr_fill_damage((const void *)freed->block, error.block_size);
     if (damage.bytes) {
         error.kind = CR_ERROR_WRITE_AFTER_FREE;
         error.detail[0] = (uint64_t)damage.first;
         add_damage(&error, &damage);
         cr_error_report(thread, &error);
     }
-    if (freed->zones_told)
+    if (!cr_freed_looks(freed, CR_FREED_LOOK_AROUND))
         return;
-    damage = cr_zone_damage((const void *)freed->block, freed->size);
+    damage = cr_zone_damage((const void *)freed->block, error.block_size);
     if (damage.bytes)
         tell_zones(thread, &error, &damage);
 }
