@@ -68,17 +68,14 @@ CR_HOT void cr_extent_gone(uintptr_t block)
         atomic_store_explicit(cr_extent_start(extents, block), 0, memory_order_relaxed);
 }
 
-/* Asks for the memory that cr_extent_gone and the next block at this address will touch. */
+/* Asks for the memory that the next block at this address will touch. */
 CR_HOT void cr_extent_prefetch(uintptr_t block)
 {
     uint64_t number = (uint64_t)block >> CR_REGION_SHIFT;
     struct cr_region *region =
         atomic_load_explicit(&cr_region_front[number & (CR_FRONT_ENTRIES - 1)], memory_order_acquire);
-    struct cr_extents *extents = region ? atomic_load_explicit(&region->extents, memory_order_acquire) : NULL;
-    if (CR_UNLIKELY(!extents))
-        return;
-    __builtin_prefetch((const void *)&region->slot[block >> CR_GRANULE_SHIFT & (CR_REGION_GRANULES - 1)], 1);
-    __builtin_prefetch((const void *)cr_extent_start(extents, block), 1);
+    if (CR_LIKELY(region != NULL))
+        __builtin_prefetch((const void *)&region->slot[block >> CR_GRANULE_SHIFT & (CR_REGION_GRANULES - 1)], 1);
 }
 
 enum cr_extent_state { CR_EXTENT_LIVE, CR_EXTENT_FREED };
