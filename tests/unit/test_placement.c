@@ -3,9 +3,12 @@
 #include "events/placement.h"
 
 #include "events/guard.h"
+#include "events/placed_errors.h"
 #include "events/quarantine.h"
 #include "random.h"
 #include "services/options.h"
+#include "platform/here.h"
+#include "state/call_tree.h"
 #include "state/extents.h"
 #include "state/zones.h"
 #include "tap.h"
@@ -247,6 +250,28 @@ static bool guarded_and_zoned(void)
     return tracker_end() && right && guarded > 100 && guarded < 300 && cr_recording->errors == 1;
 }
 
+int main(void);
+
+static bool fault_is_told(char *block)
+{
+    uint64_t before = cr_recording->errors;
+    struct cr_os_registers registers = {.pc = (uintptr_t)main};
+    cr_placed_tell_fault((uintptr_t)block + 4096, CR_ACCESS_WRITE, &registers);
+    return cr_recording->errors == before + 1;
+}
+
+/* As when another thread has stopped the one that holds a lock of crunch's. */
+static bool fault_while_locked(void)
+{
+    bool right = start(false, 0, 1);
+    char *block = make(4096, 16, false);
+    cr_lock(&cr_tree_lock);
+    right = right && !fault_is_told(block);
+    cr_unlock(&cr_tree_lock);
+    right = right && fault_is_told(block);
+    return tracker_end() && right;
+}
+
 /* ---- threads ---- */
 
 #define THREADS 4
@@ -294,6 +319,7 @@ int main(void)
     ok(in_child(addresses), "every address of a block and its zones leads to it, live or freed");
     ok(in_child(one_in_n), "one block in n is guarded");
     ok(in_child(guarded_and_zoned), "both modes at once");
+    ok(in_child(fault_while_locked), "a fault is not told, and waits for nobody, while a lock is held for good");
     ok(in_child(in_threads), "threads");
     return tap_done();
 }

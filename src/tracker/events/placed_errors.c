@@ -6,6 +6,7 @@
 #include "base/fmt.h"
 #include "events/errors.h"
 #include "events/guard.h"
+#include "events/locks.h"
 #include "events/recorder.h"
 #include "state/zones.h"
 #include "base/banned.h"
@@ -79,7 +80,8 @@ void cr_placed_tell_fault(uintptr_t address, enum cr_access access, const struct
 {
     struct cr_guarded guarded;
     struct cr_thread *thread = cr_tls_get();
-    if ((uintptr_t)thread <= CR_THREAD_BUSY || thread->inside || !cr_guard_find(address, &guarded))
+    if ((uintptr_t)thread <= CR_THREAD_BUSY || thread->inside || !cr_guard_find(address, &guarded) ||
+        !cr_locks_come_free())
         return;
     thread->inside = 1;
     bool before = address < guarded.block;

@@ -2,7 +2,6 @@
 #include "events/quarantine.h"
 
 #include <stdatomic.h>
-#include <time.h>
 
 #include "services/arena.h"
 #include "state/extents.h"
@@ -337,18 +336,6 @@ static bool each(visitor *visit, void *context)
     return false;
 }
 
-/* Whether the lock came free: a signal handler may have interrupted its holder, who waits for the handler then. */
-static bool lock_soon(void)
-{
-    struct timespec pause = {0, 100000};
-    for (int i = 0; i < 1000; i++) {
-        if (cr_lock_try(&cr_quarantine_lock))
-            return true;
-        nanosleep(&pause, NULL);
-    }
-    return false;
-}
-
 #define SPOILT_MOST 64u
 
 struct spoilt {
@@ -372,7 +359,7 @@ void cr_quarantine_check(struct cr_thread *thread)
     struct spoilt spoilt;
     do {
         spoilt.count = 0;
-        if (!lock_soon())
+        if (!cr_lock_soon(&cr_quarantine_lock))
             return;
         each(is_spoilt, &spoilt);
         cr_unlock(&cr_quarantine_lock);
@@ -398,7 +385,7 @@ static bool is_block(struct cr_freed *freed, void *context)
 bool cr_quarantine_find(uintptr_t block, struct cr_freed *freed)
 {
     struct search search = {block, freed};
-    if (!lock_soon())
+    if (!cr_lock_soon(&cr_quarantine_lock))
         return false;
     bool found = each(is_block, &search);
     cr_unlock(&cr_quarantine_lock);

@@ -22,21 +22,23 @@ static bool is_header(uint64_t word)
                                front <= CR_ZONE_MOST_ALIGN);
 }
 
-/* The header word, from an end that still has it; 0: none. Who wrote to one from the block has written to the pattern before it, too. */
+/* The header word, from an end that still has it; 0: none. */
 static uint64_t header_of(const char *block, size_t size)
 {
-    const char *end = block + cr_zone_reach(size);
-    uint64_t front = cr_zone_load(block - 16), rear = cr_zone_load(end - 8);
-    if (is_header(rear) && (rear == front || is_pattern(block + size, end - 8)))
-        return rear;
-    return is_header(front) && is_pattern(block - 8, block) ? front : 0;
+    uint64_t front = cr_zone_load(block - 16), rear = cr_zone_load(block + cr_zone_reach(size) - 8);
+    return is_header(rear) ? rear : is_header(front) ? front : 0;
 }
 
+/* Who wrote to a header from the block has written to the pattern before it, too; who wrote to it alone leaves two of which one is right. */
 void *cr_zone_base(const void *block, size_t size)
 {
-    uint64_t header = header_of(block, size);
-    if (!header)
+    const char *start = block, *end = start + cr_zone_reach(size);
+    uint64_t front = cr_zone_load(start - 16), rear = cr_zone_load(end - 8);
+    bool front_stands = is_header(front) && is_pattern(start - 8, start);
+    bool rear_stands = is_header(rear) && is_pattern(start + size, end - 8);
+    if (front_stands && rear_stands ? front != rear : !front_stands && !rear_stands && (front != rear || !is_header(rear)))
         return NULL;
+    uint64_t header = rear_stands ? rear : front;
     return (void *)((uintptr_t)block - (header == PATTERN ? CR_ZONE_FRONT : header & ~CR_ZONE_HEADER));
 }
 
