@@ -25,7 +25,7 @@ Options:
   --heap-limit <size>   Contents kept in all, in at most 10,000 files
                         [default: 256M].
   --no-children         Do not record the program's child processes.
-  --max-listed <n>      Remaining blocks named on the terminal [default: 20].
+  --max-listed <n>      Remaining blocks named on the terminal [default: 10].
   --stacks <n>          Show n whole call stacks on the terminal, 0 for none;
                         without it, 3 in short.
   --check               Find writes around blocks and into freed ones, and mem*
