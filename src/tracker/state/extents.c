@@ -47,7 +47,7 @@ void cr_extent_live_large(uintptr_t block, size_t size)
     if (!extents)
         return;
     if (granules + 1 >= CR_EXTENT_LARGE) {
-        STORE(extents->large[granule(block)], granules < UINT32_MAX ? (uint32_t)granules : UINT32_MAX);
+        STORE(extents->large[cell(block)], granules < UINT32_MAX ? (uint32_t)granules : UINT32_MAX);
         granules = CR_EXTENT_LARGE - 1;
     }
     STORE(*cr_extent_start(extents, block), (uint8_t)(granules + 1));
@@ -73,7 +73,7 @@ CR_HOT bool starting_at(struct cr_region *region, struct cr_extents *extents, ui
         extent->state = CR_EXTENT_LIVE;
         return size_tag & CR_TAG_PLACED;
     }
-    size_t granules = start < CR_EXTENT_LARGE ? start - 1 : LOAD(extents->large[at]);
+    size_t granules = start < CR_EXTENT_LARGE ? start - 1 : LOAD(extents->large[cell(address)]);
     extent->size = granules << CR_GRANULE_SHIFT;
     extent->state = CR_EXTENT_FREED;
     return cr_slot_is_freed(index);
