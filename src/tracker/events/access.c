@@ -60,25 +60,27 @@ static bool is_within(const struct cr_extent *extent, uintptr_t address, size_t 
            address - extent->block <= extent->size - bytes;
 }
 
-void crunch_access(const char *function, const void *at, size_t bytes, unsigned how,
+CR_HOT void look(struct cr_thread *thread, const char *function, const void *at, size_t bytes, unsigned flag,
+                 const struct cr_unwind_start *start)
+{
+    uintptr_t address = (uintptr_t)at;
+    struct cr_extent extent;
+    bool own_stack = address - thread->unwind->stack_low < thread->unwind->stack_high - thread->unwind->stack_low;
+    if (!address || own_stack || !cr_extent_find(address, &extent) || CR_LIKELY(is_within(&extent, address, bytes)))
+        return;
+    struct cr_error error = {.flags = flag, .address = address, .detail = {bytes}};
+    tell(thread, &extent, &error, function, start);
+}
+
+void crunch_access(const char *function, const void *to, const void *from, size_t bytes,
                    const struct cr_unwind_start *start)
 {
     struct cr_thread *thread = cr_tls_get();
     if ((uintptr_t)thread <= CR_THREAD_BUSY || thread->inside ||
         !atomic_load_explicit(&cr_active, memory_order_relaxed))
         return;
-    uintptr_t address = (uintptr_t)at;
-    if (address - thread->unwind->stack_low < thread->unwind->stack_high - thread->unwind->stack_low)
-        return;
     thread->inside = 1;
-    struct cr_extent extent;
-    if (cr_extent_find(address, &extent) && CR_UNLIKELY(!is_within(&extent, address, bytes))) {
-        struct cr_error error = {
-            .flags = how == CR_ACCESS_ASKS_WRITE ? CR_ERROR_WRITES : CR_ERROR_READS,
-            .address = address,
-            .detail = {bytes},
-        };
-        tell(thread, &extent, &error, function, start);
-    }
+    look(thread, function, to, bytes, CR_ERROR_WRITES, start);
+    look(thread, function, from, bytes, CR_ERROR_READS, start);
     cr_leave(thread);
 }
