@@ -209,6 +209,15 @@ def remaining_below(folder: Path) -> int:
     return total
 
 
+def lost_in(folder: Path) -> bool:
+    """Whether a process has definite leaks, suppressed ones included, as far as its folder is complete and sound."""
+    try:
+        stats = reader.read_stats(folder)
+    except CrunchError:
+        return False
+    return bool(stats and stats["definitely_lost_blocks"])
+
+
 def became(run: Run, end: Optional[summary.End] = None, max_rss: int = 0) -> Optional[Run]:
     """What the process was at its end, where exec replaced the program in it; None if it was not recorded.
 

@@ -3,9 +3,12 @@
 #include "events/placement.h"
 
 #include "events/guard.h"
+#include "events/placed_errors.h"
 #include "events/quarantine.h"
 #include "random.h"
 #include "services/options.h"
+#include "platform/here.h"
+#include "state/call_tree.h"
 #include "state/extents.h"
 #include "state/zones.h"
 #include "tap.h"
@@ -186,8 +189,14 @@ static bool unseen(void)
 
 static bool is_in(const char *address, enum cr_extent_state state, const char *block)
 {
-    struct cr_extent extent = cr_extent_find((uintptr_t)address);
-    return extent.state == state && (!state || extent.block == (uintptr_t)block);
+    struct cr_extent extent;
+    return cr_extent_find((uintptr_t)address, &extent) && extent.state == state && extent.block == (uintptr_t)block;
+}
+
+static bool is_in_none(const char *address)
+{
+    struct cr_extent extent;
+    return !cr_extent_find((uintptr_t)address, &extent);
 }
 
 static bool addresses(void)
@@ -204,10 +213,10 @@ static bool addresses(void)
         for (size_t at = 0; at <= size; at += step)
             right = right && is_in(block + at, CR_EXTENT_FREED, block);
     }
-    right = right && is_in((char *)&right, CR_EXTENT_NONE, NULL) && is_in(NULL, CR_EXTENT_NONE, NULL);
+    right = right && is_in_none((char *)&right) && is_in_none(NULL);
     char *gone = make(65 << 20, 16, false);
-    right = right && is_in(gone + 1000000, CR_EXTENT_LIVE, gone) && give(gone) && is_in(gone, CR_EXTENT_NONE, NULL) &&
-            is_in(gone + 1000000, CR_EXTENT_NONE, NULL);
+    right = right && is_in(gone + 1000000, CR_EXTENT_LIVE, gone) && give(gone) && is_in_none(gone) &&
+            is_in_none(gone + 1000000);
     return tracker_end() && right;
 }
 
@@ -239,6 +248,28 @@ static bool guarded_and_zoned(void)
         right = right && give(block) == (i < 1999);
     }
     return tracker_end() && right && guarded > 100 && guarded < 300 && cr_recording->errors == 1;
+}
+
+int main(void);
+
+static bool fault_is_told(char *block)
+{
+    uint64_t before = cr_recording->errors;
+    struct cr_os_registers registers = {.pc = (uintptr_t)main};
+    cr_placed_tell_fault((uintptr_t)block + 4096, CR_ACCESS_WRITE, &registers);
+    return cr_recording->errors == before + 1;
+}
+
+/* As when another thread has stopped the one that holds a lock of crunch's. */
+static bool fault_while_locked(void)
+{
+    bool right = start(false, 0, 1);
+    char *block = make(4096, 16, false);
+    cr_lock(&cr_tree_lock);
+    right = right && !fault_is_told(block);
+    cr_unlock(&cr_tree_lock);
+    right = right && fault_is_told(block);
+    return tracker_end() && right;
 }
 
 /* ---- threads ---- */
@@ -288,6 +319,7 @@ int main(void)
     ok(in_child(addresses), "every address of a block and its zones leads to it, live or freed");
     ok(in_child(one_in_n), "one block in n is guarded");
     ok(in_child(guarded_and_zoned), "both modes at once");
+    ok(in_child(fault_while_locked), "a fault is not told, and waits for nobody, while a lock is held for good");
     ok(in_child(in_threads), "threads");
     return tap_done();
 }

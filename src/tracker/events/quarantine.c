@@ -1,27 +1,39 @@
-/* quarantine.c - see quarantine.h. Blocks that are handed in stand in a ring; it has room for as many as the limit allows, since each
- * counts its entry as well. */
+/* quarantine.c - see quarantine.h. */
 #include "events/quarantine.h"
 
 #include <stdatomic.h>
-#include <time.h>
 
-#include "platform/platform.h"
 #include "services/arena.h"
 #include "state/extents.h"
 #include "state/thread.h"
 #include "state/zones.h"
 #include "base/banned.h"
 
-#define STAGED_MOST 32u
-#define STAGED_SHARE 64u /* of the limit, that one thread may stage */
-#define LEAVING_MOST 64u
-#define SMALLEST_BYTES (cr_zone_total(0, 16) + sizeof(struct cr_freed))
+#define CHUNK_BLOCKS 64u
+#define CHUNK_SHARE 64u /* of the limit: a chunk of more bytes is handed in before it is full, and leaves at once */
+#define CLAIM_BLOCKS 8u
+#define AHEAD_BLOCKS 4u
+#define ASKED_BYTES 256u /* of a block; the processor sees by itself that larger ones are gone through */
 
-struct cr_staged {
-    struct cr_staged *next; /* of all threads'; a state that another thread takes over keeps its blocks */
-    _Atomic uint32_t count;
+struct chunk {
+    struct chunk *older, *newer; /* in the queue */
+    struct chunk *next;          /* of the same thread, in the queue; else of chunks that wait to be used again */
+    struct cr_staged *owner;
+    uint64_t number; /* counts the chunks that ever joined the queue */
     uint64_t bytes;
-    struct cr_freed entry[STAGED_MOST];
+    _Atomic uint32_t count;
+    _Atomic uint32_t gone; /* of one that leaves: the thread has these, or will have let them go when it comes back */
+    struct cr_freed entry[CHUNK_BLOCKS];
+};
+
+/* What a thread has. A state that another thread takes over keeps it all. */
+struct cr_staged {
+    struct cr_staged *next;         /* of all threads' */
+    struct chunk *_Atomic coming;   /* not full */
+    struct chunk *_Atomic leaving;  /* out of the queue; replaced under the lock */
+    uint32_t place, claimed;        /* in `leaving`: the next to let go of, and how many are the thread's to let go of */
+    struct chunk *done;             /* empty ones, to be used again */
+    struct chunk *first, *last;     /* under the lock: its chunks in the queue */
 };
 
 struct cr_lock cr_quarantine_lock = CR_LOCK_INIT;
@@ -31,26 +43,16 @@ static struct {
     uint64_t limit;
     struct cr_staged *_Atomic staged;
     /* under the lock */
-    struct cr_freed *ring;
-    uint64_t mask, first, end; /* of the ring, of a power of two of entries; entry n is at n & mask */
-    uint64_t bytes;
+    struct chunk *oldest, *newest, *spare;
+    uint64_t chunks, number, bytes; /* in the queue; ever joined; in the queue */
 } quarantine;
 
-static uint64_t charge(const struct cr_freed *freed)
-{
-    return cr_zone_total(freed->size, 16) + sizeof(struct cr_freed);
-}
+static uint64_t charge(uint64_t size) { return CR_ZONE_FRONT + cr_zone_reach(size) + sizeof(struct cr_freed); }
 
 void cr_quarantine_start(uint64_t limit, struct cr_quarantine_ways ways)
 {
     quarantine.ways = ways;
-    uint64_t entries = 1;
-    while (entries < limit / SMALLEST_BYTES + STAGED_MOST)
-        entries *= 2;
-    bool possible = limit && entries < SIZE_MAX / sizeof(struct cr_freed);
-    quarantine.ring = possible ? cr_os_map(entries * sizeof(struct cr_freed)) : NULL;
-    quarantine.mask = entries - 1;
-    quarantine.limit = quarantine.ring ? limit : 0;
+    quarantine.limit = limit;
 }
 
 /* ---- leaving ---- */
@@ -58,17 +60,135 @@ void cr_quarantine_start(uint64_t limit, struct cr_quarantine_ways ways)
 static bool is_whole(const struct cr_freed *freed)
 {
     const void *block = (const void *)freed->block;
-    return (!freed->filled || cr_fill_is_whole(block, freed->size)) &&
-           (freed->zones_told || cr_zone_is_whole(block, freed->size));
+    size_t size = cr_freed_size(freed);
+    return (!cr_freed_looks(freed, CR_FREED_LOOK_INSIDE) || cr_fill_is_whole(block, size)) &&
+           (!cr_freed_looks(freed, CR_FREED_LOOK_AROUND) || cr_zone_is_whole(block, size));
 }
 
 static void let_go(struct cr_thread *thread, const struct cr_freed *freed)
 {
-    if (CR_UNLIKELY(!is_whole(freed)))
+    const void *block = (const void *)freed->block;
+    bool whole = is_whole(freed);
+    if (CR_UNLIKELY(!whole))
         quarantine.ways.tell(thread, freed);
+    void *base = CR_LIKELY(whole && (freed->size_look_kind & CR_FREED_LOOK_AROUND))
+                     ? cr_zone_whole_base(block)
+                     : cr_zone_base(block, cr_freed_size(freed));
     cr_extent_gone(freed->block);
-    if (CR_LIKELY(freed->base != NULL))
-        quarantine.ways.release(freed->base);
+    if (CR_LIKELY(base != NULL)) /* else the memory stays taken */
+        quarantine.ways.release(base);
+}
+
+/* The oldest blocks have not been touched for long. */
+static void ask_for(const struct chunk *chunk, uint32_t place)
+{
+    if (place >= CHUNK_BLOCKS)
+        return;
+    const struct cr_freed *freed = &chunk->entry[place];
+    uint64_t size = cr_freed_size(freed);
+    const char *from = (const char *)freed->block - 32; /* the allocator's header, the front zone */
+    const char *end = (const char *)freed->block + cr_zone_reach(size < ASKED_BYTES ? size : ASKED_BYTES);
+    cr_extent_prefetch(freed->block);
+    for (; from < end; from += 64)
+        __builtin_prefetch(from, 1);
+    __builtin_prefetch(end - 1, 1);
+}
+
+/* Makes some more of the leaving chunk the thread's own to let go of; false: there are none, or somebody looks at them. */
+static bool claim(struct cr_staged *staged, struct chunk *chunk)
+{
+    uint32_t from = staged->claimed, count = atomic_load_explicit(&chunk->count, memory_order_relaxed);
+    uint32_t to = count - from < CLAIM_BLOCKS ? count : from + CLAIM_BLOCKS;
+    if (from == count ||
+        !atomic_compare_exchange_strong_explicit(&chunk->gone, &from, to, memory_order_acq_rel, memory_order_relaxed))
+        return false;
+    staged->claimed = to;
+    return true;
+}
+
+/* Lets blocks of the leaving chunk go, until about so many bytes are. */
+static void let_some_go(struct cr_thread *thread, struct cr_staged *staged, uint64_t bytes)
+{
+    struct chunk *chunk = atomic_load_explicit(&staged->leaving, memory_order_relaxed);
+    for (uint64_t gone = 0; chunk && gone < bytes;) {
+        if (staged->place == staged->claimed && !claim(staged, chunk))
+            return;
+        ask_for(chunk, staged->place + AHEAD_BLOCKS);
+        const struct cr_freed *freed = &chunk->entry[staged->place++];
+        gone += charge(cr_freed_size(freed));
+        let_go(thread, freed);
+    }
+}
+
+/* All of a chunk that only this thread knows, from a place on. It is to be used again then. */
+static void let_all_go(struct cr_thread *thread, struct cr_staged *staged, struct chunk *chunk, uint32_t place)
+{
+    uint32_t count = atomic_load_explicit(&chunk->count, memory_order_relaxed);
+    for (; place < count; place++) {
+        ask_for(chunk, place + AHEAD_BLOCKS);
+        let_go(thread, &chunk->entry[place]);
+    }
+    chunk->next = staged->done;
+    staged->done = chunk;
+}
+
+/* ---- the queue, under the lock ---- */
+
+static void join(struct cr_staged *staged, struct chunk *chunk)
+{
+    chunk->owner = staged;
+    chunk->number = quarantine.number++;
+    chunk->older = quarantine.newest;
+    chunk->newer = chunk->next = NULL;
+    *(chunk->older ? &chunk->older->newer : &quarantine.oldest) = chunk;
+    *(staged->first ? &staged->last->next : &staged->first) = chunk;
+    quarantine.newest = staged->last = chunk;
+    quarantine.bytes += chunk->bytes;
+    quarantine.chunks++;
+}
+
+/* Takes out the oldest of a thread's. */
+static struct chunk *take_out(struct cr_staged *staged)
+{
+    struct chunk *chunk = staged->first;
+    staged->first = chunk->next;
+    *(chunk->older ? &chunk->older->newer : &quarantine.oldest) = chunk->newer;
+    *(chunk->newer ? &chunk->newer->older : &quarantine.newest) = chunk->older;
+    quarantine.bytes -= chunk->bytes;
+    quarantine.chunks--;
+    return chunk;
+}
+
+/* Whose oldest chunk is to go: the thread's own unless half of the queue is older. */
+static struct cr_staged *goes_next(struct cr_staged *staged)
+{
+    const struct chunk *own = staged->first, *oldest = quarantine.oldest;
+    return own && own->number - oldest->number <= quarantine.chunks / 2 ? staged : oldest->owner;
+}
+
+/* Out of the queue what is over the limit. The last chunk, unless it is large, is `leaving` from now on; the others are returned. */
+static struct chunk *make_room(struct cr_staged *staged)
+{
+    struct chunk *now = NULL;
+    while (quarantine.bytes > quarantine.limit) {
+        struct chunk *chunk = take_out(goes_next(staged));
+        if (quarantine.bytes > quarantine.limit || chunk->bytes > quarantine.limit / CHUNK_SHARE) {
+            chunk->next = now;
+            now = chunk;
+        } else
+            atomic_store_explicit(&staged->leaving, chunk, memory_order_release);
+    }
+    return now;
+}
+
+static void put_back(struct cr_staged *staged)
+{
+    while (staged->done) {
+        struct chunk *chunk = staged->done;
+        staged->done = chunk->next;
+        chunk->next = quarantine.spare;
+        quarantine.spare = chunk;
+    }
 }
 
 /* ---- coming in ---- */
@@ -86,95 +206,133 @@ static struct cr_staged *staged_of(struct cr_thread *thread)
     return thread->staged = staged;
 }
 
-/* The oldest blocks have not been touched for long. */
-static void ask_for(const struct cr_freed *freed)
+/* An empty chunk; NULL: no memory. */
+static struct chunk *new_chunk(struct cr_staged *staged)
 {
-    const char *block = (const char *)freed->block;
-    cr_extent_prefetch(freed->block);
-    __builtin_prefetch(block - 32, 1); /* the allocator's header, the front zone */
-    __builtin_prefetch(block + freed->size, 1);
-    if (freed->size > 96)
-        __builtin_prefetch(block + 48);
-}
-
-/* Moves what is staged into the ring and up to LEAVING_MOST of the oldest out of it. How many. */
-static uint32_t hand_in(struct cr_staged *staged, struct cr_freed *leaving)
-{
-    uint32_t count = 0;
-    cr_lock(&cr_quarantine_lock);
-    for (uint32_t i = 0; i < atomic_load_explicit(&staged->count, memory_order_relaxed); i++)
-        quarantine.ring[quarantine.end++ & quarantine.mask] = staged->entry[i];
-    quarantine.bytes += staged->bytes;
-    atomic_store_explicit(&staged->count, 0, memory_order_release);
-    staged->bytes = 0;
-    while (quarantine.bytes > quarantine.limit && count < LEAVING_MOST) {
-        leaving[count] = quarantine.ring[quarantine.first++ & quarantine.mask];
-        ask_for(&leaving[count]);
-        quarantine.bytes -= charge(&leaving[count++]);
+    struct chunk *chunk = staged->done;
+    if (chunk)
+        staged->done = chunk->next;
+    else {
+        cr_lock(&cr_quarantine_lock);
+        chunk = quarantine.spare;
+        if (chunk)
+            quarantine.spare = chunk->next;
+        cr_unlock(&cr_quarantine_lock);
+        if (!chunk)
+            chunk = cr_arena_alloc(sizeof *chunk, 64);
+        if (!chunk)
+            return NULL;
     }
+    chunk->bytes = 0;
+    atomic_store_explicit(&chunk->count, 0, memory_order_relaxed);
+    atomic_store_explicit(&chunk->gone, 0, memory_order_relaxed);
+    return chunk;
+}
+
+static struct chunk *coming_of(struct cr_staged *staged)
+{
+    struct chunk *chunk = atomic_load_explicit(&staged->coming, memory_order_relaxed);
+    if (CR_LIKELY(chunk != NULL))
+        return chunk;
+    chunk = new_chunk(staged);
+    atomic_store_explicit(&staged->coming, chunk, memory_order_release);
+    return chunk;
+}
+
+/* The full chunk joins the queue, and what is over the limit leaves it. */
+static void hand_in(struct cr_thread *thread, struct cr_staged *staged, struct chunk *full)
+{
+    cr_lock(&cr_quarantine_lock);
+    struct chunk *rest = atomic_load_explicit(&staged->leaving, memory_order_relaxed);
+    uint32_t place = staged->place;
+    atomic_store_explicit(&staged->leaving, NULL, memory_order_relaxed);
+    atomic_store_explicit(&staged->coming, NULL, memory_order_relaxed);
+    staged->place = staged->claimed = 0;
+    join(staged, full);
+    struct chunk *now = make_room(staged), *leaving = atomic_load_explicit(&staged->leaving, memory_order_relaxed);
+    put_back(staged);
     cr_unlock(&cr_quarantine_lock);
-    return count;
+    if (rest)
+        let_all_go(thread, staged, rest, place);
+    while (now) {
+        struct chunk *next = now->next;
+        let_all_go(thread, staged, now, 0);
+        now = next;
+    }
+    for (uint32_t i = 0; leaving && i < AHEAD_BLOCKS; i++)
+        ask_for(leaving, i);
 }
 
-static void pass_on(struct cr_thread *thread, struct cr_staged *staged)
+/* A block that is not kept. */
+static CR_COLD void turn_away(struct cr_thread *thread, uintptr_t block, uint64_t size)
 {
-    struct cr_freed leaving[LEAVING_MOST];
-    uint32_t count;
-    do {
-        count = hand_in(staged, leaving);
-        for (uint32_t i = 0; i < count; i++)
-            let_go(thread, &leaving[i]);
-    } while (count == LEAVING_MOST);
+    struct cr_freed freed = {.block = block, .size_look_kind = cr_freed_sized(size, 0, 0)};
+    let_go(thread, &freed);
 }
 
-void cr_quarantine_add(struct cr_thread *thread, const struct cr_freed *freed)
+void cr_quarantine_add(struct cr_thread *thread, uintptr_t block, uint64_t size_look_kind, uint32_t allocated,
+                       uint32_t allocated_thread, uint32_t freed)
 {
-    uint64_t bytes = charge(freed);
+    uint64_t size = size_look_kind >> 16, bytes = charge(size);
     struct cr_staged *staged = bytes <= quarantine.limit ? staged_of(thread) : NULL;
-    if (!staged) {
-        struct cr_freed now = *freed;
-        now.filled = false;
-        now.zones_told = true;
-        let_go(thread, &now);
+    struct chunk *chunk = staged ? coming_of(staged) : NULL;
+    if (CR_UNLIKELY(!chunk)) {
+        turn_away(thread, block, size);
         return;
     }
-    cr_extent_freed(freed->block, freed->size);
-    if (freed->filled)
-        cr_fill((void *)freed->block, freed->size, CR_FILL_FREED);
-    uint32_t count = atomic_load_explicit(&staged->count, memory_order_relaxed);
-    staged->entry[count] = *freed;
-    staged->bytes += bytes;
-    atomic_store_explicit(&staged->count, ++count, memory_order_release);
-    if (CR_UNLIKELY(count == STAGED_MOST || staged->bytes > quarantine.limit / STAGED_SHARE))
-        pass_on(thread, staged);
+    cr_fill((void *)block, size, CR_FILL_FREED);
+    uint32_t count = atomic_load_explicit(&chunk->count, memory_order_relaxed);
+    struct cr_freed *entry = &chunk->entry[count];
+    entry->block = block;
+    entry->size_look_kind = size_look_kind;
+    entry->allocated = allocated;
+    entry->freed = freed;
+    entry->allocated_thread = allocated_thread;
+    entry->freed_thread = thread->number;
+    chunk->bytes += bytes;
+    atomic_store_explicit(&chunk->count, ++count, memory_order_release);
+    if (CR_UNLIKELY(count == CHUNK_BLOCKS || chunk->bytes > quarantine.limit / CHUNK_SHARE))
+        hand_in(thread, staged, chunk);
+    else
+        let_some_go(thread, staged, bytes);
 }
 
 /* ---- looking at all of them ---- */
 
-/* Calls visit for every block until it says true. Under the lock; what other threads stage meanwhile may be missed. */
-static bool each(bool (*visit)(struct cr_freed *freed, void *context), void *context)
+typedef bool visitor(struct cr_freed *freed, void *context);
+
+static bool each_of(struct chunk *chunk, uint32_t from, visitor *visit, void *context)
 {
-    for (struct cr_staged *staged = atomic_load(&quarantine.staged); staged; staged = staged->next) {
-        uint32_t count = atomic_load_explicit(&staged->count, memory_order_acquire);
-        for (uint32_t i = 0; i < count; i++)
-            if (visit(&staged->entry[i], context))
-                return true;
-    }
-    for (uint64_t n = quarantine.first; n < quarantine.end; n++)
-        if (visit(&quarantine.ring[n & quarantine.mask], context))
-            return true;
-    return false;
+    uint32_t count = chunk ? atomic_load_explicit(&chunk->count, memory_order_acquire) : 0;
+    bool enough = false;
+    for (uint32_t i = from; i < count && !enough; i++)
+        enough = visit(&chunk->entry[i], context);
+    return enough;
 }
 
-/* Whether the lock came free: a signal handler may have interrupted its holder, who waits for the handler then. */
-static bool lock_soon(void)
+/* Those that its thread has not claimed yet; meanwhile it cannot. */
+static bool each_leaving(struct chunk *chunk, visitor *visit, void *context)
 {
-    struct timespec pause = {0, 100000};
-    for (int i = 0; i < 1000; i++) {
-        if (cr_lock_try(&cr_quarantine_lock))
+    if (!chunk)
+        return false;
+    uint32_t count = atomic_load_explicit(&chunk->count, memory_order_acquire);
+    uint32_t from = atomic_exchange_explicit(&chunk->gone, count, memory_order_acq_rel);
+    bool enough = each_of(chunk, from, visit, context);
+    atomic_store_explicit(&chunk->gone, from, memory_order_release);
+    return enough;
+}
+
+/* Calls visit for every block until it says true. Under the lock; what other threads bring in meanwhile may be missed, and so are the few
+ * that they are about to let go of. */
+static bool each(visitor *visit, void *context)
+{
+    for (struct cr_staged *staged = atomic_load(&quarantine.staged); staged; staged = staged->next)
+        if (each_of(atomic_load_explicit(&staged->coming, memory_order_acquire), 0, visit, context) ||
+            each_leaving(atomic_load_explicit(&staged->leaving, memory_order_acquire), visit, context))
             return true;
-        nanosleep(&pause, NULL);
-    }
+    for (struct chunk *chunk = quarantine.oldest; chunk; chunk = chunk->newer)
+        if (each_of(chunk, 0, visit, context))
+            return true;
     return false;
 }
 
@@ -192,8 +350,7 @@ static bool is_spoilt(struct cr_freed *freed, void *context)
     if (is_whole(freed))
         return false;
     spoilt->found[spoilt->count++] = *freed;
-    freed->filled = false;
-    freed->zones_told = true;
+    freed->size_look_kind &= ~(uint64_t)CR_FREED_LOOK;
     return spoilt->count == SPOILT_MOST;
 }
 
@@ -202,7 +359,7 @@ void cr_quarantine_check(struct cr_thread *thread)
     struct spoilt spoilt;
     do {
         spoilt.count = 0;
-        if (!lock_soon())
+        if (!cr_lock_soon(&cr_quarantine_lock))
             return;
         each(is_spoilt, &spoilt);
         cr_unlock(&cr_quarantine_lock);
@@ -228,7 +385,7 @@ static bool is_block(struct cr_freed *freed, void *context)
 bool cr_quarantine_find(uintptr_t block, struct cr_freed *freed)
 {
     struct search search = {block, freed};
-    if (!lock_soon())
+    if (!cr_lock_soon(&cr_quarantine_lock))
         return false;
     bool found = each(is_block, &search);
     cr_unlock(&cr_quarantine_lock);
