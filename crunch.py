@@ -79,6 +79,7 @@ Options:
   --version             Show the version.
 """
 
+import dataclasses
 import gc
 import os
 import signal
@@ -132,7 +133,8 @@ def parse(arguments: List[str]) -> options.Options:
     try:
         spelled = options.spelled_out(arguments, __doc__)
         first = not options.takes_folders(spelled, __doc__)  # else options may stand behind the folders, too
-        return options.from_docopt(docopt.docopt(__doc__, spelled, version=f"crunch {VERSION}", options_first=first))
+        chosen = options.from_docopt(docopt.docopt(__doc__, spelled, version=f"crunch {VERSION}", options_first=first))
+        return dataclasses.replace(chosen, typed=options.typed(arguments, __doc__))
     except docopt.DocoptExit:
         raise CrunchError(options.mistake(arguments, __doc__)) from None
 
@@ -154,7 +156,7 @@ def record(chosen: options.Options) -> int:
         with inject.preloadable(libraries) as names, live.registered(claimed.path):
             limit = 0 if chosen.no_report else chosen.heap_limit
             environment = inject.environment(os.environ, names, claimed.path, limit, chosen.children, chosen.checks,
-                                             chosen.snapshot_at_peak, chosen.snapshot_on, chosen.abort_on_error)
+                                             chosen.snapshot_at_peak, chosen.snapshot_on, chosen.abort_on_error, chosen.typed)
             typed = path if path.startswith("./") else chosen.program or path
             samples = resident.Samples(claimed.path)
             teller = telling.Teller(claimed.path, chosen.max_errors, entries, say)
@@ -260,7 +262,7 @@ def compared(chosen: options.Options) -> int:
         from report import compare_page
 
         page = Path(chosen.stdout) if chosen.stdout else folders[1] / compare_page.PAGE
-        compare_page.write(found, page, ROOT / "templates", f"crunch {VERSION}")
+        compare_page.write(found, page, ROOT / "templates", f"crunch {VERSION}", chosen.editor)
         told_of += [] if chosen.quiet else [f"comparison written to {printable(str(page))}"]
     answer(told_of)
     return 1 if chosen.fail_if_grown is not None and found.bytes > chosen.fail_if_grown else 0

@@ -1,6 +1,7 @@
 """A run as a whole: the files of one run folder together, its children, and what exec made of it."""
 
 import os
+import shlex
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -160,6 +161,11 @@ class Run:
             return "the program"
         arguments = self.recording.arguments
         return os.path.basename(arguments[0] if arguments else self.recording.facts.get("exe", "")) or "the program"
+
+    @property
+    def command(self) -> str:
+        """The command line as one would type it, printable; empty where it is not known."""
+        return printable(" ".join(map(shlex.quote, self.recording.arguments))) if self.recording else ""
 
     @property
     def message(self) -> str:
