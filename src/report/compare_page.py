@@ -65,7 +65,7 @@ def write(comparison: Comparison, path: Path, folder: Path, version: str, editor
     kept = stacks[:MOST_STACKS]
     facts = {"folder": comparison.new.cwd, "editor": editor, "before": "old",
              "snapshots": [["old", "the old one", 0], ["new", "the new one", 0]]}
-    render.write(path, render.framed(_page(comparison, version, len(stacks) - len(kept)), [("stacks", _pack(comparison, kept))], facts, templates))
+    render.write(path, render.framed(_page(comparison, version, len(stacks) - len(kept)), [("stacks", _pack(comparison, kept))], facts, folder))
 
 
 def _page(comparison: Comparison, version: str, left_out: int) -> ComparePage:
