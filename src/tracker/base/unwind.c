@@ -90,17 +90,18 @@ static bool joins(const struct cr_unwind_state *state, uint32_t *next, uintptr_t
 }
 
 /* A stack that was too deep lacks its outermost frames; once it has shrunk, some are wanted again. Called where the walk, with walked frames behind
- * it, has met the frame at index. Returns how many frames to walk in all, and sets how many are outside of those; 0: no more are wanted. */
-static uint32_t wanted_again(const struct cr_unwind_state *state, uint32_t index, uint32_t walked, uint32_t *dropped)
+ * it, has met the frame at index. If so, sets how many frames to walk in all, and how many are outside of those. */
+static __attribute__((noinline)) bool wants_more(const struct cr_unwind_state *state, uint32_t index, uint32_t walked,
+                                                 struct cr_unwind_walk *walk)
 {
     uint32_t depth = state->dropped + index + 1 + walked;
-    *dropped = dropped_at_depth(depth);
-    if (*dropped >= state->dropped)
-        return 0;
-    if (state->end != CR_UNWIND_TOO_DEEP)
-        return depth - *dropped;
-    *dropped = state->dropped; /* nobody knows how many they are */
-    return CR_UNWIND_DEPTH;
+    uint32_t dropped = dropped_at_depth(depth);
+    if (dropped >= state->dropped)
+        return false;
+    bool known = state->end != CR_UNWIND_TOO_DEEP; /* else nobody knows how many they are */
+    walk->dropped = known ? dropped : state->dropped;
+    walk->most = known ? depth - dropped : CR_UNWIND_DEPTH;
+    return true;
 }
 
 /* ---- walking -------------------------------------------------------------------------------------------------------- */
@@ -140,9 +141,9 @@ static inline bool step_common(uintptr_t *pc, uintptr_t *sp, uintptr_t *fp, uint
 static uint32_t walk_out(struct cr_unwind_state *state, struct cr_unwind_walk *walk, uint32_t *joined)
 {
     uintptr_t pc = walk->pc, sp = walk->sp, fp = walk->fp;
-    uint32_t next = state->joinable, most = MAX_WALK, dropped = 0;
+    uint32_t next = state->joinable;
     *joined = NOT_JOINED;
-    for (uint32_t count = 0; count < most; count++) {
+    for (uint32_t count = 0; count < walk->most; count++) {
         struct cr_unwind_frame *frame = &state->fresh[count < CR_UNWIND_DEPTH ? count : CR_UNWIND_DEPTH];
         /* Frame addresses grow outwards: the previous stack's frames inside of this one are passed by. */
         while (next > 0 && state->sp[next - 1] < sp)
@@ -150,12 +151,10 @@ static uint32_t walk_out(struct cr_unwind_state *state, struct cr_unwind_walk *w
         while (next > 0 && state->sp[next - 1] == sp && state->pc[next - 1] == pc && !walk->exact) {
             if (!joins(state, &next, fp, &walk->memory))
                 continue;
-            uint32_t again = wanted_again(state, next, count, &dropped);
-            if (!again) {
+            if (__builtin_expect(state->dropped == 0, 1) || !wants_more(state, next, count, walk)) {
                 *joined = next;
                 return count;
             }
-            most = again;
             next = 0;
         }
         frame->pc = pc;
@@ -165,16 +164,17 @@ static uint32_t walk_out(struct cr_unwind_state *state, struct cr_unwind_walk *w
             walk->pc = pc;
             walk->sp = sp;
             walk->fp = fp;
-            if (!cr_unwind_step(walk, frame))
+            if (!cr_unwind_step(walk, frame)) {
+                walk->dropped = 0;
                 return count + 1;
+            }
             pc = walk->pc;
             sp = walk->sp;
             fp = walk->fp;
         }
     }
-    walk->end = most == MAX_WALK ? CR_UNWIND_TOO_DEEP : state->end;
-    walk->dropped = dropped;
-    return most;
+    walk->end = walk->most == MAX_WALK ? CR_UNWIND_TOO_DEEP : state->end;
+    return walk->most;
 }
 
 /* ---- keeping --------------------------------------------------------------------------------------------------------- */
@@ -290,6 +290,7 @@ static void start_walk(struct cr_unwind_walk *walk, const struct cr_unwind_state
     walk->exact = false;
     walk->stacks = 0;
     walk->chained = false;
+    walk->most = MAX_WALK;
     walk->dropped = 0;
     walk->null_slot = 0;
     walk->all.known = false;
@@ -315,6 +316,16 @@ static struct cr_unwind_stack capture(struct cr_unwind_state *state, struct cr_u
         .frames = state->frames, .fresh = fresh, .truncated = state->dropped > 0, .end = state->end};
 }
 
+/* After what was found before has turned out to be wanting. */
+static __attribute__((noinline, cold)) struct cr_unwind_stack capture_anew(struct cr_unwind_state *state, uintptr_t pc,
+                                                                           uintptr_t sp, uintptr_t fp)
+{
+    struct cr_unwind_walk walk;
+    state->joinable = 0;
+    start_walk(&walk, state, pc, sp, fp);
+    return capture(state, &walk);
+}
+
 struct cr_unwind_stack cr_unwind_capture_at(struct cr_unwind_state *state, uintptr_t pc, uintptr_t sp, uintptr_t fp)
 {
     if (state->busy) {
@@ -331,11 +342,8 @@ struct cr_unwind_stack cr_unwind_capture_at(struct cr_unwind_state *state, uintp
     struct cr_unwind_walk walk;
     start_walk(&walk, state, pc, sp, fp);
     struct cr_unwind_stack stack = capture(state, &walk);
-    if (__builtin_expect(stack.end == CR_UNWIND_NO_RULE, 0) && cr_unwind_modules_refresh()) {
-        state->joinable = 0;
-        start_walk(&walk, state, pc, sp, fp);
-        stack = capture(state, &walk);
-    }
+    if (__builtin_expect(stack.end == CR_UNWIND_NO_RULE, 0) && cr_unwind_modules_refresh())
+        stack = capture_anew(state, pc, sp, fp);
     atomic_signal_fence(memory_order_seq_cst);
     state->busy = false;
     return stack;
