@@ -2,6 +2,7 @@
 
 import os
 import resource
+import select
 import signal
 import subprocess
 import time
@@ -85,6 +86,22 @@ def test_waits_go_on(ways, own, folder):
         expected = finish(other)
         assert (results[way].status, results[way].stdout) == (expected.status, expected.stdout), way
         assert names(folder / way) == (["1"] if own else ["1", "2"])
+
+
+def test_a_signal_that_comes_during_a_snapshot_ends_the_wait(folder):
+    """Its handler runs when crunch's has returned; a pause() that went on then would wait for ever."""
+    with running(folder, target("snapshots"), "pause", "300", CRUNCH_HEAP_LIMIT="0") as process:
+        process.stdout.readline()
+        for number in range(10):
+            wait_until(lambda: "pause" in Path(f"/proc/{process.pid}/wchan").read_text())
+            found = asked(folder)
+            request.poke(found)
+            time.sleep(number / 1000)
+            process.send_signal(signal.SIGUSR1)
+            assert select.select([process.stdout], [], [], 20)[0], f"signal {number + 1} did not end it"
+            assert process.stdout.readline() == b"%d\n" % (number + 1)
+            wait_until(lambda: not counters(folder).writing)
+        assert finish(process).status == 0
 
 
 def test_storm(folder):

@@ -3,6 +3,7 @@
  *   grow MIB: allocates blocks of 64 KiB
  *   sleep MIB [own]: allocates as much in one block, then sleeps until its standard input ends; own: has a handler for SIGUSR1
  *   cost MIB: the same; then the processor time in ms that it took to sleep, and the median of what three forks of its own take
+ *   pause MIB: the same; then waits for SIGUSR1 by pause(), ten times, and says so each time
  *   places: allocates at ever new call stacks, until its standard input ends
  *   call: takes three itself; the exit status is how many it got
  *   fork: a child that sleeps, and waits for it */
@@ -138,6 +139,21 @@ static int cost(size_t mib)
     return n != 0;
 }
 
+static int pauser(size_t mib)
+{
+    char *volatile block = malloc(mib << 20);
+    memset(block, 7, mib << 20);
+    signal(SIGUSR1, on_signal);
+    printf("ready\n");
+    fflush(stdout);
+    for (int i = 0; i < 10; i++) {
+        pause();
+        printf("%d\n", (int)signals);
+        fflush(stdout);
+    }
+    return block == NULL;
+}
+
 static unsigned path_seed = 1;
 
 /* A block at the end of one of 2^20 ways of calling. */
@@ -203,6 +219,8 @@ int main(int argc, char **argv)
         return caller();
     if (!strcmp(way, "places"))
         return places();
+    if (!strcmp(way, "pause"))
+        return pauser((size_t)number);
     if (!strcmp(way, "cost"))
         return cost((size_t)number);
     return sleeper((size_t)number, argc > 3);

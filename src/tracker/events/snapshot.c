@@ -352,8 +352,6 @@ bool cr_snapshot_signalled(int number, const void *context)
     bool request = number == CR_SNAPSHOT_REQUEST_SIGNAL;
     if (!request && number != cr_options.snapshot_signal)
         return false;
-    if (context)
-        cr_os_note_interruption(context);
     if (!request)
         atomic_store(&state.signalled, true);
     struct cr_thread *thread = cr_tls_get();
@@ -361,6 +359,8 @@ bool cr_snapshot_signalled(int number, const void *context)
         thread->after |= CR_AFTER_SNAPSHOT;
     else if ((uintptr_t)thread != CR_THREAD_BUSY)
         take_wanted_in(context);
+    if (context) /* last: what has come for the program meanwhile interrupts its wait, too */
+        cr_os_note_interruption(context);
     return true;
 }
 
