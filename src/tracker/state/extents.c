@@ -24,8 +24,7 @@ static struct cr_extents *extents_in(struct cr_region *region)
 
 struct cr_extents *cr_extents_find(uintptr_t address, bool create)
 {
-    struct cr_region *region =
-        create ? cr_region_find((uint64_t)address >> CR_REGION_SHIFT, true) : region_of(address);
+    struct cr_region *region = create ? cr_region_find((uint64_t)address >> CR_REGION_SHIFT, true) : region_of(address);
     struct cr_extents *extents = extents_in(region), *fresh;
     if (!region || extents || !create)
         return extents;
@@ -34,10 +33,7 @@ struct cr_extents *cr_extents_find(uintptr_t address, bool create)
 }
 
 static uint32_t granule(uintptr_t address) { return address >> CR_GRANULE_SHIFT & (CR_REGION_GRANULES - 1); }
-static uint32_t cell(uintptr_t address)
-{
-    return (uint32_t)(address / CR_EXTENT_CELL_BYTES) & (CR_EXTENT_CELLS - 1);
-}
+static uint32_t cell(uintptr_t address) { return (uint32_t)(address / CR_EXTENT_CELL_BYTES) & (CR_EXTENT_CELLS - 1); }
 
 /* A block that reaches into other cells, or is the first in its region. */
 void cr_extent_live_large(uintptr_t block, size_t size)
@@ -90,7 +86,8 @@ CR_HOT uint32_t last_start(const struct cr_extents *extents, uint32_t at)
     uint64_t starts = __atomic_load_n(&word[i], __ATOMIC_RELAXED) & UINT64_MAX >> (WORD - 1 - at % WORD) * 8;
     while (!starts && i)
         starts = __atomic_load_n(&word[--i], __ATOMIC_RELAXED);
-    uint32_t highest = starts ? (63u - (uint32_t)__builtin_clzll(starts)) / 8 : CR_EXTENT_CELL_GRANULES; /* little-endian */
+    uint32_t highest =
+        starts ? (63u - (uint32_t)__builtin_clzll(starts)) / 8 : CR_EXTENT_CELL_GRANULES; /* little-endian */
     return (at & ~(CR_EXTENT_CELL_GRANULES - 1)) + i * WORD + highest;
 }
 

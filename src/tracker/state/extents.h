@@ -24,8 +24,10 @@
 
 struct cr_extents {
     _Atomic uint32_t cell[CR_EXTENT_CELLS]; /* 1 + granules from the block's start to the cell's; 0: no hint */
-    _Alignas(64) _Atomic uint8_t start[CR_REGION_GRANULES]; /* 1 + granules of the block that starts here; 0: none does */
-    _Atomic uint32_t large[CR_EXTENT_CELLS]; /* granules, where that is CR_EXTENT_LARGE: one in a cell, which it reaches out of */
+    _Alignas(
+        64) _Atomic uint8_t start[CR_REGION_GRANULES]; /* 1 + granules of the block that starts here; 0: none does */
+    _Atomic uint32_t
+        large[CR_EXTENT_CELLS]; /* granules, where that is CR_EXTENT_LARGE: one in a cell, which it reaches out of */
 };
 #define CR_EXTENT_LARGE 255u
 
