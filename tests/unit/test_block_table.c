@@ -22,7 +22,7 @@ static uint32_t enter(struct cr_spares *spares, uintptr_t address, uint64_t size
 {
     uint32_t index = cr_record_new(spares);
     cr_record(index)->size_tag = cr_record_sized(size, 0, 0);
-    return cr_block_publish(cr_block_slot(address, true), address, index);
+    return cr_block_publish(cr_block_slot(address, true), address, cr_record(index), index);
 }
 
 /* The size of the block that was there; 0: none. */
@@ -32,7 +32,7 @@ static uint64_t leave(struct cr_spares *spares, uintptr_t address)
     if (!index)
         return 0;
     uint64_t size = cr_record(index)->address == address ? cr_record_size(cr_record(index)) : UINT64_MAX;
-    cr_record_drop(spares, index);
+    cr_record_drop(spares, cr_record(index), index);
     return size;
 }
 
@@ -60,7 +60,7 @@ static void test_random_use(void)
             uint32_t before = enter(&spares, place(i), size);
             entered = entered && (reference[i] ? cr_record_size(cr_record(before)) == reference[i] : before == 0);
             if (before)
-                cr_record_drop(&spares, before);
+                cr_record_drop(&spares, cr_record(before), before);
             reference[i] = size;
         } else {
             left = left && leave(&spares, place(i)) == reference[i];
@@ -74,6 +74,15 @@ static void test_random_use(void)
         live += reference[i] != 0;
     cr_block_each(compare, &matching);
     ok(live > 100 && matching == live, "each visits all %zu live blocks and no other", live);
+    size_t first = 0, second = 0, after = 0;
+    cr_block_each_stand_still(true);
+    cr_block_each(compare, &first);
+    cr_block_each(compare, &second);
+    cr_block_each_stand_still(false);
+    reference[0] = reference[0] ? leave(&spares, place(0)) : 0;
+    enter(&spares, place(0), reference[0] = 5);
+    cr_block_each(compare, &after);
+    ok(first == live && second == live && after >= live, "so it does while they stand still, and after");
     for (size_t i = 0; i < PLACES; i++)
         leave(&spares, place(i));
     cr_block_each(compare, &again);
@@ -302,13 +311,35 @@ static void test_wandering_records(void)
     pair[1].self = 1;
     threads_run(2, make_or_end, pair, sizeof *pair);
     ok(pair[1].right, "so do a thread that only makes and one that only frees");
-    uint32_t most = THREADS * (PER_LAP + CR_SPARES_MOST) + PLACES + 10000;
+    uint32_t most = THREADS * (PER_LAP + 2 * CR_SPARES_MOST) + PLACES + 10000;
     uint32_t used = records_in_use();
     ok(used < most, "records are used again across threads: %u, not more than %u", used, most);
 }
 
+/* Where blocks are 32 bytes apart at least, two addresses share a slot, and only one of them has a block. */
+static void test_wide(void)
+{
+    const uintptr_t at = 0x7ff000000000; /* above all that the other tests use */
+    cr_block_table_start(32);
+    bool right =
+        enter(&spares, at + 16, 100) == 0 && cr_block_peek(at + 16) && !cr_block_peek(at) && !cr_block_take(at, MARK);
+    ok(right, "a block is at its own address, not at its slot's other one");
+    ok(around(at + 20, at + 16, 100) && in_none(at + 15), "it lies around addresses behind its start only");
+    right = leave(&spares, at + 16) == 100 && cr_block_mark(at + 16) == MARK && !cr_block_mark(at);
+    ok(right, "the mark is of that address, too");
+    right = enter(&spares, at, 50) == 0 && !cr_block_mark(at + 16) && leave(&spares, at) == 50;
+    ok(right && cr_block_mark(at) == MARK, "the other address can have the next block");
+    enter(&spares, at + 16, 10);
+    uint32_t lost = enter(&spares, at, 20);
+    ok(lost && cr_record_size(cr_record(lost)) == 10, "a block at the other address can only have gone unseen");
+    ok(leave(&spares, at) == 20, "and the new one is there");
+    cr_record_drop(&spares, cr_record(lost), lost);
+    cr_block_table_start(16);
+}
+
 int main(void)
 {
+    test_wide();
     test_random_use();
     test_neighbours();
     test_rivals();

@@ -337,7 +337,9 @@ void cr_final_write(const char *folder, const struct cr_end *end)
         write_whole_fatal(folder, end, crash && !stopped ? NULL : &others);
 
     bool still = stopped || (snapshot && cr_leaks_gathered());
+    cr_block_each_stand_still(still);
     write_guarded(folder, end, still ? &others : NULL);
+    cr_block_each_stand_still(false);
     if (stopped)
         cr_os_threads_go(!goes_on);
     keep_sums(header);

@@ -2,6 +2,7 @@
 #include "events/recorder.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "events/wrong_free.h"
 #include "platform/platform.h"
@@ -44,12 +45,12 @@ static uint32_t follow(struct cr_trail *trail, const uintptr_t *address, uint32_
         path = trail->path[next] = cr_tree_path(path, address[next]);
         cr_tree_prefetch(path);
     }
-    for (; i < count; i++) {
-        node = trail->node[i] = cr_tree_find(node, address[i], trail->path[i]);
-        trail->address[i] = address[i];
-        trail->length = i + 1;
-    }
-    return node;
+    if (i == count)
+        return node;
+    cr_tree_chain(node, address + i, trail->path + i, trail->node + i, count - i);
+    memcpy(trail->address + i, address + i, (count - i) * sizeof *address);
+    trail->length = count;
+    return trail->node[count - 1];
 }
 
 static uint32_t base_of(const struct cr_unwind_stack *stack)
@@ -154,9 +155,8 @@ CR_HOT void count_fall(struct cr_slot *slot)
 }
 
 /* A block ends: freed, or made anew by realloc. */
-CR_HOT void count_death(struct cr_thread *thread, uint32_t index, uint64_t now)
+CR_HOT void count_death(struct cr_thread *thread, const struct cr_record *record, uint32_t index, uint64_t now)
 {
-    struct cr_record *record = cr_record(index);
     struct cr_slot *slot = thread->slot;
     size_t size = cr_record_size(record);
     bool own = record->thread == thread->number;
@@ -170,36 +170,39 @@ CR_HOT void count_death(struct cr_thread *thread, uint32_t index, uint64_t now)
 }
 
 /* A block is gone for good. */
-CR_HOT void bury(struct cr_thread *thread, uint32_t index)
+CR_HOT void bury(struct cr_thread *thread, struct cr_record *record, uint32_t index)
 {
     struct cr_slot *slot = thread->slot;
     uint64_t now = cr_os_coarse_ns();
     cr_timeline_look(slot, now);
     ADD(slot->frees, 1);
-    count_death(thread, index, now);
+    count_death(thread, record, index, now);
     count_fall(slot);
-    cr_record_drop(&thread->spares, index);
+    cr_record_drop(&thread->spares, record, index);
+}
+
+static __attribute__((noinline)) void bury_lost(struct cr_thread *thread, uint32_t index)
+{
+    bury(thread, cr_record(index), index);
 }
 
 /* Enters a block at an address under a record whose remaining fields are filled. */
-CR_HOT bool enter(struct cr_thread *thread, uint32_t index, void *block, uint64_t size_tag)
+CR_HOT bool enter(struct cr_thread *thread, struct cr_record *record, uint32_t index, void *block, uint64_t size_tag)
 {
     _Atomic uint32_t *slot = cr_block_slot((uintptr_t)block, true);
     if (CR_UNLIKELY(!slot))
         return false;
-    struct cr_record *record = cr_record(index);
     record->size_tag = size_tag;
-    uint32_t before = cr_block_publish(slot, (uintptr_t)block, index);
+    uint32_t before = cr_block_publish(slot, (uintptr_t)block, record, index);
     if (CR_UNLIKELY(before)) /* somebody freed it behind crunch's back, and its address has been given out again */
-        bury(thread, before);
+        bury_lost(thread, before);
     return true;
 }
 
 /* A record for a block just made by this thread, whose allocations `count` is; its address and size are the caller's to enter.
  * Returns the time. */
-CR_HOT uint64_t fill(struct cr_thread *thread, uint32_t index, uint32_t site, uint64_t count)
+CR_HOT uint64_t fill(struct cr_thread *thread, struct cr_record *record, uint32_t index, uint32_t site, uint64_t count)
 {
-    struct cr_record *record = cr_record(index);
     uint64_t now = cr_os_coarse_ns();
     record->born = (uint32_t)(now >> CR_AGE_SHIFT);
     record->count = (uint32_t)count;
@@ -216,12 +219,13 @@ void cr_on_alloc(struct cr_thread *thread, void *block, size_t size, unsigned ta
         stop();
         return;
     }
+    struct cr_record *record = cr_record(index);
     struct cr_slot *slot = thread->slot;
     uint32_t site = locate(thread, start);
-    uint64_t now = fill(thread, index, site, LOAD(slot->allocations) + 1);
+    uint64_t now = fill(thread, record, index, site, LOAD(slot->allocations) + 1);
     cr_timeline_look(slot, now);
-    if (CR_UNLIKELY(!enter(thread, index, block, cr_record_sized(size, 0, tag)))) {
-        cr_record_drop(&thread->spares, index);
+    if (CR_UNLIKELY(!enter(thread, record, index, block, cr_record_sized(size, 0, tag)))) {
+        cr_record_drop(&thread->spares, record, index);
         if (!((uintptr_t)block & 7)) /* else of an operator new that aligns to less: such addresses are no blocks */
             stop();
         return;
@@ -235,9 +239,9 @@ void cr_on_alloc(struct cr_thread *thread, void *block, size_t size, unsigned ta
 #define NOT_MALLOCS (CR_KIND_NEW & CR_KIND_NEW_ARRAY) /* a bit of the kinds that free and realloc may not be for */
 
 /* For whoever frees the address again. */
-CR_HOT void remember(struct cr_thread *thread, uint32_t index, void *block, uintptr_t caller)
+CR_HOT void remember(struct cr_thread *thread, const struct cr_record *record, void *block, uintptr_t caller)
 {
-    cr_freed_add(thread->freed, (uintptr_t)block, cr_record(index), thread->freed_by | caller);
+    cr_freed_add(thread->freed, (uintptr_t)block, record, thread->freed_by | caller);
 }
 
 bool cr_on_free(struct cr_thread *thread, void *block, uintptr_t caller)
@@ -245,10 +249,11 @@ bool cr_on_free(struct cr_thread *thread, void *block, uintptr_t caller)
     uint32_t index = cr_block_take((uintptr_t)block, thread->freed_mark);
     if (CR_UNLIKELY(!index))
         return false;
-    if (CR_UNLIKELY(cr_record(index)->size_tag & NOT_MALLOCS))
-        cr_wrong_pair(thread, cr_record(index), "free", caller);
-    remember(thread, index, block, caller);
-    bury(thread, index);
+    struct cr_record *record = cr_record(index);
+    if (CR_UNLIKELY(record->size_tag & NOT_MALLOCS))
+        cr_wrong_pair(thread, record, "free", caller);
+    remember(thread, record, block, caller);
+    bury(thread, record, index);
     return true;
 }
 
@@ -257,12 +262,12 @@ bool cr_on_delete(struct cr_thread *thread, void *block, unsigned tag, size_t si
     uint32_t index = cr_block_take((uintptr_t)block, thread->freed_mark);
     if (CR_UNLIKELY(!index))
         return false;
-    const struct cr_record *record = cr_record(index);
+    struct cr_record *record = cr_record(index);
     if (CR_UNLIKELY(((cr_record_tag(record) ^ tag) & (CR_TAG_KIND | CR_TAG_ALIGNED)) || align ||
                     (size != CR_UNSAID && size != cr_record_size(record))))
-        cr_wrong_delete(thread, cr_record(index), &(struct cr_delete){tag, size, align, caller});
-    remember(thread, index, block, caller);
-    bury(thread, index);
+        cr_wrong_delete(thread, record, &(struct cr_delete){tag, size, align, caller});
+    remember(thread, record, block, caller);
+    bury(thread, record, index);
     return true;
 }
 
@@ -300,14 +305,15 @@ static void freed_by_resize(struct cr_thread *thread, uint32_t index, void *bloc
         ADD(thread->slot->untracked_frees, 1);
         return;
     }
-    remember(thread, index, block, caller);
-    bury(thread, index);
+    struct cr_record *record = cr_record(index);
+    remember(thread, record, block, caller);
+    bury(thread, record, index);
 }
 
 /* realloc of a known block has made another of it. For the lowest point of the thread's live bytes that is one event. */
 static void replace(struct cr_thread *thread, const struct cr_resize *resize, const struct cr_unwind_start *start)
 {
-    const struct cr_record *record = cr_record(resize->index);
+    struct cr_record *record = cr_record(resize->index);
     uint64_t was = cr_record_size(record);
     unsigned tag = resize->tag, growth = cr_record_growth(record) + (resize->size > was);
     growth = growth > CR_GROWTH_MOST ? CR_GROWTH_MOST : growth;
@@ -318,11 +324,11 @@ static void replace(struct cr_thread *thread, const struct cr_resize *resize, co
     cr_timeline_look(slot, now);
     ADD(slot->reallocations, 1);
     if (resize->result != resize->block)
-        remember(thread, resize->index, resize->block, start->pc);
-    count_death(thread, resize->index, now);
+        remember(thread, record, resize->block, start->pc);
+    count_death(thread, record, resize->index, now);
     uint32_t site = locate(thread, start);
-    fill(thread, resize->index, site, LOAD(slot->allocations));
-    if (!enter(thread, resize->index, resize->result, cr_record_sized(resize->size, growth, tag)))
+    fill(thread, record, resize->index, site, LOAD(slot->allocations));
+    if (!enter(thread, record, resize->index, resize->result, cr_record_sized(resize->size, growth, tag)))
         stop();
     count_birth(thread, site, resize->size);
     count_fall(slot);
@@ -344,7 +350,8 @@ void cr_on_resize_end(struct cr_thread *thread, const struct cr_resize *resize, 
         return;
     }
     if (!resize->result) {
-        enter(thread, index, resize->block, cr_record(index)->size_tag);
+        struct cr_record *record = cr_record(index);
+        enter(thread, record, index, resize->block, record->size_tag);
         return;
     }
     replace(thread, resize, start);

@@ -17,6 +17,7 @@ struct cr_lock cr_regions_lock = CR_LOCK_INIT;
 struct cr_lock cr_records_lock = CR_LOCK_INIT;
 struct cr_region *_Atomic cr_region_front[CR_FRONT_ENTRIES];
 struct cr_record *cr_record_chunk[CR_RECORD_CHUNKS];
+unsigned cr_granule_shift = 4;
 
 static struct cr_table regions;
 static struct cr_region *all_regions;
@@ -26,15 +27,20 @@ static struct cr_region *all_regions;
 static struct {
     uint32_t chunk_count;
     uint32_t records[CR_RECORD_CHUNKS];
-    uint32_t used;    /* of the last chunk */
-    uint32_t spilled; /* list of batches: a batch's first record has the next batch in `node`, its length in `thread` */
+    uint32_t used; /* of the last chunk */
+    uint32_t
+        spilled; /* list of lists: the first record of each has the next list in `node`, its own length in `thread` */
 } slab;
 
 /* ---- regions ---- */
 
+void cr_block_table_start(size_t least_apart) { cr_granule_shift = least_apart >= 32 ? 5 : 4; }
+
+static uint32_t slots_of_a_region(void) { return (uint32_t)(CR_REGION_BYTES >> cr_granule_shift); }
+
 static struct cr_region *add_region(uint64_t number)
 {
-    struct cr_region *region = cr_arena_alloc(sizeof *region, 64);
+    struct cr_region *region = cr_arena_alloc(sizeof *region + slots_of_a_region() * sizeof *region->slot, 64);
     if (!region)
         return NULL;
     region->number = number;
@@ -56,6 +62,18 @@ struct cr_region *cr_region_find(uint64_t number, bool create)
         atomic_store_explicit(&cr_region_front[entry], region, memory_order_release);
     cr_unlock(&cr_regions_lock);
     return region;
+}
+
+_Atomic uint32_t *cr_block_slot_slowly(uintptr_t address, bool create)
+{
+    if (address & 7 || !address) /* free(NULL) */
+        return NULL;
+    uint64_t number = (uint64_t)address >> CR_REGION_SHIFT | (uint64_t)(address & 8) << 58;
+    uint64_t entry = (number ^ (uint64_t)(address & 8) << 10) & (CR_FRONT_ENTRIES - 1);
+    struct cr_region *region = atomic_load_explicit(&cr_region_front[entry], memory_order_acquire);
+    if (!region || region->number != number)
+        region = cr_region_find(number, create);
+    return region ? cr_region_slot(region, address) : NULL;
 }
 
 /* ---- records ---- */
@@ -93,15 +111,25 @@ static uint32_t fresh_run(struct cr_spares *spares)
     return spares->fresh++;
 }
 
+static void take_list(struct cr_spares *spares, uint32_t head, uint32_t count)
+{
+    spares->head = (uint32_t)cr_record(head)->size_tag;
+    spares->count = count - 1;
+}
+
 uint32_t cr_record_refill(struct cr_spares *spares)
 {
-    uint32_t index;
+    uint32_t index = spares->full;
+    if (index) {
+        spares->full = 0;
+        take_list(spares, index, CR_SPARES_MOST);
+        return index;
+    }
     cr_lock(&cr_records_lock);
-    if (slab.spilled) {
-        index = slab.spilled;
+    index = slab.spilled;
+    if (index) {
         slab.spilled = cr_record(index)->node;
-        spares->head = (uint32_t)cr_record(index)->size_tag;
-        spares->count = cr_record(index)->thread - 1;
+        take_list(spares, index, cr_record(index)->thread);
     } else {
         index = fresh_run(spares);
     }
@@ -109,27 +137,32 @@ uint32_t cr_record_refill(struct cr_spares *spares)
     return index;
 }
 
-/* Gives the first half of a full list, or all of a short one, to everybody. */
-void cr_record_spill(struct cr_spares *spares)
+static void give(uint32_t head, uint32_t count)
 {
-    if (!spares->count)
-        return;
-    uint32_t count = spares->count > CR_SPARES_MOST ? CR_SPARES_MOST / 2 : spares->count;
-    struct cr_record *first = cr_record(spares->head), *last = first;
-    for (uint32_t i = 1; i < count; i++)
-        last = cr_record((uint32_t)last->size_tag);
-
-    uint32_t rest = (uint32_t)last->size_tag;
-    last->size_tag = 0;
-
-    cr_lock(&cr_records_lock); /* from here on the batch is everybody's */
+    struct cr_record *first = cr_record(head);
+    cr_lock(&cr_records_lock); /* from here on the list is everybody's */
     first->thread = count;
     first->node = slab.spilled;
-    slab.spilled = spares->head;
+    slab.spilled = head;
     cr_unlock(&cr_records_lock);
+}
 
-    spares->head = rest;
-    spares->count -= count;
+/* The list has become full: it is put aside, and the one put aside before goes to everybody, without a walk along it. */
+void cr_record_put_aside(struct cr_spares *spares)
+{
+    if (spares->full)
+        give(spares->full, CR_SPARES_MOST);
+    spares->full = spares->head;
+    spares->head = spares->count = 0;
+}
+
+void cr_record_spill(struct cr_spares *spares)
+{
+    if (spares->full)
+        give(spares->full, CR_SPARES_MOST);
+    if (spares->head)
+        give(spares->head, spares->count);
+    spares->full = spares->head = spares->count = 0;
 }
 
 uint32_t cr_record_index(const struct cr_record *record)
@@ -173,7 +206,8 @@ uint32_t cr_block_mark(uintptr_t address)
 {
     _Atomic uint32_t *slot = cr_block_slot(address, false);
     uint32_t value = slot ? atomic_load(slot) : 0;
-    return cr_slot_is_freed(value) && !is_doubted(address) ? value : 0;
+    bool freed = cr_slot_is_freed(value) && (value & CR_SLOT_ODD) == cr_slot_odd(address);
+    return freed && !is_doubted(address) ? value & ~CR_SLOT_ODD : 0;
 }
 
 /* The region of an address, where there is one; without waiting. false: that cannot be told. */
@@ -202,11 +236,11 @@ void cr_block_passed(uintptr_t address, bool allocated)
     }
     if (!region)
         return;
-    _Atomic uint32_t *slot = &region->slot[address >> CR_GRANULE_SHIFT & (CR_REGION_GRANULES - 1)];
+    _Atomic uint32_t *slot = cr_region_slot(region, address);
     uint32_t value = atomic_load(slot);
-    if (cr_slot_is_live(value))
+    if (cr_slot_is_live(value) && (allocated || cr_slot_is_of(value, address)))
         __atomic_fetch_or(&cr_record(value)->size_tag, (uint64_t)CR_TAG_GONE, __ATOMIC_RELAXED);
-    else if (value && allocated)
+    else if (cr_slot_is_freed(value) && allocated)
         atomic_compare_exchange_strong(slot, &value, 0);
 }
 
@@ -236,7 +270,7 @@ static bool reaches(_Atomic uint32_t *slot, uint32_t index, uintptr_t address, s
 static bool reached_from_below(uintptr_t address, uint64_t class, struct cr_record *copy)
 {
     uint64_t number = (uint64_t)address >> CR_REGION_SHIFT | class;
-    uint32_t below = (uint32_t)(address >> CR_GRANULE_SHIFT & (CR_REGION_GRANULES - 1)) + 1;
+    uint32_t below = (uint32_t)((address & (CR_REGION_BYTES - 1)) >> cr_granule_shift) + 1;
     struct cr_region *region = cr_region_find(number, false);
     for (uint32_t n = 0; n < REGIONS_BACK; n++) {
         for (uint32_t i = below; region && i-- > 0;) {
@@ -248,7 +282,7 @@ static bool reached_from_below(uintptr_t address, uint64_t class, struct cr_reco
         if (!region)
             return false;
         number = region->number;
-        below = CR_REGION_GRANULES;
+        below = slots_of_a_region();
     }
     return false;
 }
@@ -258,12 +292,32 @@ bool cr_block_around(uintptr_t address, struct cr_record *copy)
     return !is_doubted(address) && (reached_from_below(address, 0, copy) || reached_from_below(address, CLASS, copy));
 }
 
+static struct {
+    bool still, known;
+    uint32_t chunks, count; /* if known: live ones are in so many chunks, and so many records of the last of these */
+} live;
+
+void cr_block_each_stand_still(bool still)
+{
+    live.still = still;
+    live.known = false;
+}
+
 void cr_block_each(void (*visit)(void *context, struct cr_record *record), void *context)
 {
-    for (uint32_t c = 0; c < slab.chunk_count; c++) {
+    uint32_t chunks = live.known ? live.chunks : slab.chunk_count, last_chunks = 0, last_count = 0;
+    for (uint32_t c = 0; c < chunks; c++) {
         uint32_t count = c + 1 == slab.chunk_count ? slab.used : slab.records[c];
+        if (live.known && c + 1 == chunks)
+            count = live.count;
         for (uint32_t i = 0; i < count; i++)
-            if (atomic_load_explicit(&cr_record_chunk[c][i].address, memory_order_relaxed))
+            if (atomic_load_explicit(&cr_record_chunk[c][i].address, memory_order_relaxed)) {
+                last_chunks = c + 1;
+                last_count = i + 1;
                 visit(context, &cr_record_chunk[c][i]);
+            }
     }
+    live.chunks = last_chunks;
+    live.count = last_count;
+    live.known = live.still;
 }

@@ -21,17 +21,21 @@
 #include "base/unwind.h"
 
 #define CR_MEMO_WORDS 56u /* of deeper stacks nothing is kept */
-#define CR_MEMO_NEAR 3u   /* callers that take part in finding an entry */
+#define CR_MEMO_AT_ONCE 4u
+#define CR_MEMO_NEAR 3u /* callers that take part in finding an entry */
 #define CR_MEMO_ENTRY_BITS 8
+#define CR_MEMO_ENTRIES (1u << CR_MEMO_ENTRY_BITS)
+#define CR_MEMO_HISTORY_BITS 14
+#define CR_MEMO_HISTORY_STEP 2
 #define CR_MEMO_HINT_BITS 10 /* of 128, two hot places of xmllint shared one: a fifth of its stacks were walked */
 
 struct cr_memo_entry {
     uintptr_t pc, sp, fp;
+    uintptr_t fp_part; /* which bits of the frame pointer count: all, or none */
     uint32_t site;
     uint32_t stamp;
-    struct cr_memo_entry *next; /* met after this one, the last time: likely to be so again */
-    uint32_t words;
-    uint32_t any_fp;                /* the frame pointer takes no part */
+    uint32_t words;                 /* a multiple of CR_MEMO_AT_ONCE: the last one may stand there more than once */
+    uint32_t kept;                  /* how many were, up to this one */
     uint32_t offset[CR_MEMO_WORDS]; /* from sp, in bytes; the nearest last */
     uintptr_t value[CR_MEMO_WORDS];
 };
@@ -46,9 +50,13 @@ struct cr_memo_hint {
 struct cr_memo {
     uint32_t stamp;                   /* entries with another one are void: see cr_memo_void; 0 before first use */
     uintptr_t stack_low, stack_bytes; /* the thread's own stack; 0, 0: unknown, nothing is met or kept */
-    struct cr_memo_entry *last;       /* met or kept last: in a loop, met again */
+    uint32_t kept;                    /* entries, ever */
+    uint32_t expected;                /* the number of the entry that next[] gives for the history */
+    uint32_t history;                 /* of the entries met or kept last */
+    uint8_t
+        next[1u << CR_MEMO_HISTORY_BITS]; /* the entry that came after this history, the last time: likely to again */
     struct cr_memo_hint hint[1u << CR_MEMO_HINT_BITS];
-    struct cr_memo_entry entry[1u << CR_MEMO_ENTRY_BITS];
+    struct cr_memo_entry entry[CR_MEMO_ENTRIES];
 };
 
 #define CR_MEMO_LAYERS 1024u /* a power of 2 */
@@ -63,57 +71,43 @@ static inline void cr_memo_layer(struct cr_memo *memo, uint32_t layer)
     memo->stamp = memo->stamp - memo->stamp % CR_MEMO_LAYERS + layer;
 }
 
-#define CR_MEMO_MIX UINT64_C(0x9e3779b97f4a7c15)
-
-static inline struct cr_memo_hint *cr_memo_hint(struct cr_memo *memo, uintptr_t pc)
+/* How much a word of the stack, by its number in the entry, differs from what it was. */
+CR_UNWIND_LOOKS static inline uintptr_t cr_memo_change(const struct cr_memo_entry *entry, uintptr_t sp, uint32_t i)
 {
-    return &memo->hint[(uint64_t)pc * CR_MEMO_MIX >> (64 - CR_MEMO_HINT_BITS)];
-}
-
-/* Where the stack at start would be kept. */
-CR_UNWIND_LOOKS static inline struct cr_memo_entry *cr_memo_entry(struct cr_memo *memo,
-                                                                  const struct cr_unwind_start *start)
-{
-    uintptr_t pc = start->pc, sp = start->sp;
-    uint64_t mixed = ((uint64_t)pc ^ (uint64_t)sp << 20) * CR_MEMO_MIX;
-    for (uint32_t i = 0; i < CR_MEMO_NEAR; i++) {
-        const struct cr_memo_hint *hint = cr_memo_hint(memo, pc);
-        if (hint->pc != pc || sp + hint->slot - memo->stack_low >= memo->stack_bytes)
-            break;
-        pc = *(const uintptr_t *)(sp + hint->slot);
-        sp += hint->bytes;
-        mixed = (mixed ^ pc) * CR_MEMO_MIX;
-    }
-    return &memo->entry[mixed >> (64 - CR_MEMO_ENTRY_BITS)];
+    return *(const uintptr_t *)(sp + entry->offset[i]) ^ entry->value[i];
 }
 
 /* Whether the stack at start is the entry's. */
 CR_UNWIND_LOOKS static inline bool cr_memo_meets(const struct cr_memo *memo, const struct cr_memo_entry *entry,
                                                  const struct cr_unwind_start *start)
 {
-    if (entry->pc != start->pc || entry->sp != start->sp || entry->stamp != memo->stamp ||
-        (entry->fp != start->fp && !entry->any_fp))
+    uintptr_t sp = start->sp, changed = 0;
+    if (entry->pc != start->pc || entry->sp != sp || entry->stamp != memo->stamp ||
+        ((entry->fp ^ start->fp) & entry->fp_part))
         return false;
-    uintptr_t changed = 0;
-    for (uint32_t i = 0; i < entry->words; i++)
-        changed |= *(const uintptr_t *)(start->sp + entry->offset[i]) ^ entry->value[i];
+    for (uint32_t i = 0; i < entry->words; i += CR_MEMO_AT_ONCE)
+        changed |= cr_memo_change(entry, sp, i) | cr_memo_change(entry, sp, i + 1) | cr_memo_change(entry, sp, i + 2) |
+                   cr_memo_change(entry, sp, i + 3);
     return !changed;
 }
 
-/* The site of the stack at start; 0: it is none of the recent ones. */
-static inline uint32_t cr_memo_find(struct cr_memo *memo, const struct cr_unwind_start *start)
+/* The same where it is not the entry that was expected. */
+uint32_t cr_memo_find_other(struct cr_memo *memo, const struct cr_unwind_start *start);
+
+/* The entry of this number was met. What is expected next is looked up now, while nobody waits for it. */
+CR_HOT void cr_memo_note(struct cr_memo *memo, uint32_t number)
 {
-    if (memo->last && cr_memo_meets(memo, memo->last, start))
-        return memo->last->site;
-    struct cr_memo_entry *entry = memo->last ? memo->last->next : NULL;
-    if (!entry || !cr_memo_meets(memo, entry, start)) {
-        entry = cr_memo_entry(memo, start);
-        if (!cr_memo_meets(memo, entry, start))
-            return 0;
-        if (memo->last)
-            memo->last->next = entry;
-    }
-    memo->last = entry;
+    memo->history = (memo->history << CR_MEMO_HISTORY_STEP ^ number) % (1u << CR_MEMO_HISTORY_BITS);
+    memo->expected = memo->next[memo->history];
+}
+
+/* The site of the stack at start; 0: it is none of the recent ones. */
+CR_HOT uint32_t cr_memo_find(struct cr_memo *memo, const struct cr_unwind_start *start)
+{
+    const struct cr_memo_entry *entry = &memo->entry[memo->expected];
+    if (CR_UNLIKELY(!cr_memo_meets(memo, entry, start)))
+        return cr_memo_find_other(memo, start);
+    cr_memo_note(memo, memo->expected);
     return entry->site;
 }
 

@@ -22,6 +22,14 @@ static struct {
     struct cr_thread *_Atomic last_made;
 } pool;
 
+/* Memory that begins so many bytes into a page. What every event writes must not lie alike in different pages (the recording's
+ * sections lie at their begin): a load waits for an earlier store to an address with the same low 12 bits. 2 ns a pair. */
+static void *alloc_in_page(size_t bytes, size_t from)
+{
+    char *memory = cr_arena_alloc(from + bytes, 4096);
+    return memory ? memory + from : NULL;
+}
+
 static struct cr_thread *take_or_make(void)
 {
     cr_lock(&cr_threads_lock);
@@ -32,9 +40,9 @@ static struct cr_thread *take_or_make(void)
     if (thread)
         return thread;
 
-    thread = cr_arena_alloc(sizeof *thread, 64);
+    thread = alloc_in_page(sizeof *thread, 0x800);
     struct cr_unwind_state *unwind = cr_arena_alloc(sizeof *unwind, 64);
-    struct cr_memo *memo = cr_arena_alloc(sizeof *memo, 64);
+    struct cr_memo *memo = alloc_in_page(sizeof *memo, 0xe00);
     struct cr_freed_ring *history = cr_arena_alloc(sizeof *history, 64);
     uint32_t item = cr_recording_append(CR_SECTION_THREADS, NULL, 1);
     if (!thread || !unwind || !memo || !history || item == CR_NO_ITEM)
