@@ -73,8 +73,11 @@ static bool guard_is_due(struct cr_thread *thread)
     return true;
 }
 
-static void *place_between_zones(size_t size, size_t align, bool zeroed)
+static void *place_between_zones(struct cr_thread *thread, size_t size, size_t align, bool zeroed)
 {
+    void *kept = !zeroed && align <= 16 ? cr_quarantine_kept(thread, size) : NULL;
+    if (kept)
+        return cr_zone_lay((char *)kept - CR_ZONE_FRONT, size, align);
     size_t total = cr_zone_total(size, align);
     void *base = total ? heap->allocate(total, zeroed) : NULL;
     return base ? cr_zone_lay(base, size, align) : NULL;
@@ -84,7 +87,7 @@ void *cr_place(struct cr_thread *thread, size_t size, size_t align, bool zeroed,
 {
     void *block = guard_is_due(thread) ? cr_guard_new(size, align) : NULL;
     if (!block && cr_options.check)
-        block = place_between_zones(size, align, zeroed);
+        block = place_between_zones(thread, size, align, zeroed);
     if (!block)
         return NULL;
     if (cr_options.check) {
@@ -171,9 +174,8 @@ void cr_placed_retire(struct cr_thread *thread, const struct cr_placed_block *pl
         return;
     }
     unsigned look = CR_FREED_LOOK_INSIDE | (whole ? CR_FREED_LOOK_AROUND : 0);
-    cr_quarantine_add(thread, (uintptr_t)placed->block,
-                      cr_freed_sized(placed->size, look, placed->tag & CR_TAG_KIND), placed->allocated,
-                      placed->thread, site);
+    cr_quarantine_add(thread, (uintptr_t)placed->block, cr_freed_sized(placed->size, look, placed->tag & CR_TAG_KIND),
+                      placed->allocated, placed->thread, site);
 }
 
 bool cr_placed_free_unseen(void *block)

@@ -1,9 +1,9 @@
 /* quarantine.h - freed blocks that are not given back yet (--check): filled with a pattern, so that what is written to them is
  * found when they leave, and kept in the order they were freed in, up to --quarantine bytes.
  *
- * A thread collects the blocks it frees in a chunk. A full one joins the queue, under the lock, and an old one leaves it where the bytes
+ * A thread collects the blocks it frees in a batch. A full one joins the queue, under the lock, and an old one leaves it where the bytes
  * are over the limit: the thread's own oldest, whose memory its allocator knows best, unless another thread's is much older.
- * With every block that comes in afterwards, one or two of that chunk are looked at and given back, while the memory of the next
+ * With every block that comes in afterwards, one or two of that batch are looked at and given back, while the memory of the next
  * is asked for. Larger blocks than the limit are given back at once. Lock: quarantine, the innermost. */
 #ifndef CR_EVENTS_QUARANTINE_H
 #define CR_EVENTS_QUARANTINE_H
@@ -53,6 +53,9 @@ void cr_quarantine_start(uint64_t limit, struct cr_quarantine_ways ways);
  * structure that is copied right after it was written costs more than its cache misses. */
 void cr_quarantine_add(struct cr_thread *thread, uintptr_t block, uint64_t size_look_kind, uint32_t allocated,
                        uint32_t allocated_thread, uint32_t freed);
+
+/* A block of the same number of 16 bytes and the allocator's alignment that has left, in its zones; NULL: there is none at hand. */
+void *cr_quarantine_kept(struct cr_thread *thread, size_t size);
 
 /* Tells of every block that was written to. At the end, or when asked; thread: the calling one's. */
 void cr_quarantine_check(struct cr_thread *thread);

@@ -32,14 +32,14 @@ struct cr_extents *cr_extents_find(uintptr_t address, bool create)
     return !fresh || atomic_compare_exchange_strong(&region->extents, &extents, fresh) ? fresh : extents;
 }
 
-static uint32_t granule(uintptr_t address) { return address >> CR_EXTENT_SHIFT & (CR_EXTENT_GRANULES - 1); }
+static uint32_t granule(uintptr_t address) { return address >> CR_EXTENT_GRANULE_SHIFT & (CR_EXTENT_GRANULES - 1); }
 static uint32_t cell(uintptr_t address) { return (uint32_t)(address / CR_EXTENT_CELL_BYTES) & (CR_EXTENT_CELLS - 1); }
 
 /* A block that reaches into other cells, or is the first in its region. */
 void cr_extent_live_large(uintptr_t block, size_t size)
 {
     struct cr_extents *extents = cr_extents_of(block, true);
-    uint64_t granules = (size + 15) >> CR_EXTENT_SHIFT;
+    uint64_t granules = (size + 15) >> CR_EXTENT_GRANULE_SHIFT;
     if (!extents)
         return;
     if (granules + 1 >= CR_EXTENT_LARGE) {
@@ -51,7 +51,7 @@ void cr_extent_live_large(uintptr_t block, size_t size)
     uintptr_t at = (block + CR_EXTENT_CELL_BYTES - 1) & ~(CR_EXTENT_CELL_BYTES - 1);
     for (; at < end; at += CR_EXTENT_CELL_BYTES)
         if ((extents = cr_extents_of(at, true)))
-            STORE(extents->cell[cell(at)], (uint32_t)((at - block) >> CR_EXTENT_SHIFT) + 1);
+            STORE(extents->cell[cell(at)], (uint32_t)((at - block) >> CR_EXTENT_GRANULE_SHIFT) + 1);
 }
 
 /* The block that starts at an address of a region, if one does. Structures are filled by field: one that is returned is copied in pieces of
@@ -59,7 +59,7 @@ void cr_extent_live_large(uintptr_t block, size_t size)
 CR_HOT bool starting_at(struct cr_region *region, struct cr_extents *extents, uintptr_t address,
                         struct cr_extent *extent)
 {
-    uint32_t start = LOAD(extents->start[granule(address)]);
+    uint32_t at = granule(address), start = LOAD(extents->start[at]);
     uint32_t index = start ? atomic_load_explicit(cr_region_slot(region, address), memory_order_acquire) : 0;
     extent->block = address;
     if (cr_slot_is_of(index, address)) {
@@ -70,7 +70,7 @@ CR_HOT bool starting_at(struct cr_region *region, struct cr_extents *extents, ui
         return size_tag & CR_TAG_PLACED;
     }
     size_t granules = start < CR_EXTENT_LARGE ? start - 1 : LOAD(extents->large[cell(address)]);
-    extent->size = granules << CR_EXTENT_SHIFT;
+    extent->size = granules << CR_EXTENT_GRANULE_SHIFT;
     extent->state = CR_EXTENT_FREED;
     return cr_slot_is_freed(index);
 }
@@ -99,12 +99,12 @@ CR_HOT bool nearest(uintptr_t address, struct cr_extent *extent)
     if (!extents)
         return false;
     uint32_t from = granule(address), at = last_start(extents, from);
-    uintptr_t block = (address & ~(uintptr_t)15) - ((uintptr_t)(from - at) << CR_EXTENT_SHIFT);
+    uintptr_t block = (address & ~(uintptr_t)15) - ((uintptr_t)(from - at) << CR_EXTENT_GRANULE_SHIFT);
     if (at > from) {
         uint32_t back = LOAD(extents->cell[cell(address)]);
         if (!back)
             return false;
-        block = (address & ~(CR_EXTENT_CELL_BYTES - 1)) - ((uintptr_t)(back - 1) << CR_EXTENT_SHIFT);
+        block = (address & ~(CR_EXTENT_CELL_BYTES - 1)) - ((uintptr_t)(back - 1) << CR_EXTENT_GRANULE_SHIFT);
         region = region_of(block);
         extents = extents_in(region);
     }

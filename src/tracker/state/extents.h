@@ -18,11 +18,11 @@
 #include "state/zones.h"
 
 #define CR_EXTENT_MOST ((size_t)64 << 20) /* of larger blocks, addresses further in are not found */
+#define CR_EXTENT_GRANULE_SHIFT 4
+#define CR_EXTENT_GRANULES (1u << (CR_REGION_SHIFT - CR_EXTENT_GRANULE_SHIFT))
 #define CR_EXTENT_CELL_BYTES ((uintptr_t)1 << 10)
 #define CR_EXTENT_CELLS ((1u << CR_REGION_SHIFT) / (uint32_t)CR_EXTENT_CELL_BYTES)
-#define CR_EXTENT_SHIFT 4 /* of a granule here, whatever the block table's is */
-#define CR_EXTENT_GRANULES (1u << (CR_REGION_SHIFT - CR_EXTENT_SHIFT))
-#define CR_EXTENT_CELL_GRANULES ((uint32_t)CR_EXTENT_CELL_BYTES >> CR_EXTENT_SHIFT)
+#define CR_EXTENT_CELL_GRANULES ((uint32_t)CR_EXTENT_CELL_BYTES >> CR_EXTENT_GRANULE_SHIFT)
 
 struct cr_extents {
     _Atomic uint32_t cell[CR_EXTENT_CELLS]; /* 1 + granules from the block's start to the cell's; 0: no hint */
@@ -49,13 +49,13 @@ CR_HOT struct cr_extents *cr_extents_of(uintptr_t address, bool create)
 
 CR_HOT _Atomic uint8_t *cr_extent_start(struct cr_extents *extents, uintptr_t block)
 {
-    return &extents->start[block >> CR_EXTENT_SHIFT & (CR_EXTENT_GRANULES - 1)];
+    return &extents->start[block >> CR_EXTENT_GRANULE_SHIFT & (CR_EXTENT_GRANULES - 1)];
 }
 
 /* A block came to be. From its being freed on it is known as freed. */
 CR_HOT void cr_extent_live(uintptr_t block, size_t size)
 {
-    uint64_t granules = (size + 15) >> CR_EXTENT_SHIFT;
+    uint64_t granules = (size + 15) >> CR_EXTENT_GRANULE_SHIFT;
     bool within_cell = (block ^ (block + cr_zone_reach(size) - 1)) < CR_EXTENT_CELL_BYTES;
     struct cr_extents *extents = CR_LIKELY(within_cell) ? cr_extents_of(block, true) : NULL;
     if (CR_LIKELY(extents != NULL))

@@ -36,7 +36,8 @@ void *cr_zone_base(const void *block, size_t size)
     uint64_t front = cr_zone_load(start - 16), rear = cr_zone_load(end - 8);
     bool front_stands = is_header(front) && is_pattern(start - 8, start);
     bool rear_stands = is_header(rear) && is_pattern(start + size, end - 8);
-    if (front_stands && rear_stands ? front != rear : !front_stands && !rear_stands && (front != rear || !is_header(rear)))
+    if (front_stands && rear_stands ? front != rear
+                                    : !front_stands && !rear_stands && (front != rear || !is_header(rear)))
         return NULL;
     uint64_t header = rear_stands ? rear : front;
     return (void *)((uintptr_t)block - (header == PATTERN ? CR_ZONE_FRONT : header & ~CR_ZONE_HEADER));
