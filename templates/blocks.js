@@ -68,6 +68,7 @@ async function startBlocks(page) {
   const say = element("p", "quiet"), tools = element("div", "tools");
   say.setAttribute("role", "status");
   detail.setAttribute("aria-label", "The opened block");
+  const orders = keptOrders(blocks, blocks.address.length);
   let params = {}, listed = "", filtered = "", found = null, bytes = 0;
   const go = (change, replace) => page.go("blocks", { ...params, ...change }, replace);
   const siteName = (site) => { const label = stacks.sites.label[site]; return label ? nameOf(stacks, label) : "an unknown call stack"; };
@@ -80,7 +81,7 @@ async function startBlocks(page) {
         if (blocks.flags[block] & BLOCK_RUNTIME) cell.append(" ", element("span", "tag", "runtime"));
         if (blocks.flags[block] & BLOCK_INHERITED) cell.append(" ", element("span", "tag", "inherited"));
       } },
-      { key: "size", label: "Size", width: "7rem", narrow: "6rem", number: true, fill: (cell, block) => cell.append(sizeWords(blocks.size[block])) },
+      { key: "size", label: "Size", width: "7rem", narrow: "6.8rem", number: true, fill: (cell, block) => cell.append(sizeWords(blocks.size[block])) },
       { key: "site", label: "Allocated by", width: "minmax(10rem, 2fr)", sort: false, fill: (cell, block) => {
         if (stacks && blocks.site[block]) cell.append(functionName(siteName(blocks.site[block] - 1), SHORT_NAME), " ",
           element("span", "where", stacks.sites.label[blocks.site[block] - 1] ? whereOf(stacks, stacks.sites.label[blocks.site[block] - 1]) : ""));
@@ -123,7 +124,7 @@ async function startBlocks(page) {
       for (let i = 0; i < found.length; i++) bytes += blocks.size[found[i]];
     }
     const key = blocks[sort] && sort !== "roots" ? sort : "size", falling = down !== "0";
-    grid.show(orderBy(found, blocks[key], falling), { key, down: falling });
+    grid.show(orders.sorted(key, falling, found), { key, down: falling });
     say.textContent = `${plural(found.length, "block")}, ${sizeWords(bytes)}.`;
     chips.replaceChildren(...(site === undefined || site === "" || !stacks ? [] :
       [button("chip", `Allocated by ${shortName(siteName(Number(site)), SHORT_NAME)} ✕`, () => go({ site: "" }))]));
@@ -155,7 +156,14 @@ async function startBlocks(page) {
       open();
       grid.draw();
     },
-    warm: () => shared.whole.then(() => shared.pointers.later()),
+    async warm() {
+      for (const key of ["size", "time", "kind", "thread"]) {
+        orders.whole(key);
+        await new Promise((done) => setTimeout(done, WARM_UP_MS));
+      }
+      await shared.whole;
+      await shared.pointers.later();
+    },
     keys: { "/": () => (page.hasContents ? inside : min).focus(), Escape: () => { if (params.at) go({ at: "" }); } },
     help: [["/", "Search inside blocks"], ["↑ ↓", "Next block"], ["Enter", "Open it"], ["Esc", "Close it"]],
   };

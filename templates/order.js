@@ -34,6 +34,35 @@ function sortByDigit(from, into, keys, shift) {
   for (let i = 0; i < from.length; i++) into[starts[(keys[from[i]] >>> shift) & 65535]++] = from[i];
 }
 
+/** Sorts parts of a table by columns, each of which is sorted once and kept: of `rows`, ascending, (key, down, rows) gives those in order. */
+function keptOrders(columns, count) {
+  const all = Uint32Array.from({ length: count }, (_, row) => row), kept = {}, there = new Uint8Array(count);
+  const whole = (key) => (kept[key] ||= orderBy(all, columns[key], false));
+  const sorted = (key, down, rows) => {
+    const order = whole(key), chosen = rows.length < count ? new Uint32Array(rows.length) : order.slice();
+    if (rows.length < count) {
+      there.fill(0);
+      for (let i = 0; i < rows.length; i++) there[rows[i]] = 1;
+      for (let i = 0, at = 0; i < count; i++) if (there[order[i]]) chosen[at++] = order[i];
+    }
+    return down ? turned(chosen, columns[key]) : chosen;
+  };
+  return { whole, sorted };
+}
+
+/** Ascending rows as descending ones; equal ones stay in their order. */
+function turned(rows, values) {
+  const found = new Uint32Array(rows.length);
+  for (let end = rows.length, at = 0; end > 0;) {
+    let start = end - 1;
+    const value = values[rows[start]];
+    while (start > 0 && values[rows[start - 1]] === value) start--;
+    for (let i = start; i < end; i++) found[at++] = rows[i];
+    end = start;
+  }
+  return found;
+}
+
 /** The values that a column of whole numbers below 2^16 has, ascending; those above are left out. */
 function distinct(column) {
   const seen = new Uint8Array(65536), found = [];

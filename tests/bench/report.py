@@ -172,7 +172,6 @@ def browse(page_path: Path) -> list[tuple[str, float, float]]:
                     page.wait_for_timeout(50)
                 times.append(page.evaluate(AFTER_FRAME, act or f"location.hash = '#{hash_}'"))
             found.append((name, min(times), 100))
-            print(name, [round(t) for t in times], flush=True)
         started.close()
     return found
 

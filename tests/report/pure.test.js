@@ -192,3 +192,12 @@ test("ways to roots join the holders of one call stack, and end in circles", () 
   assert.deepEqual(plain(words(finder.wayOf(6))), ["root0"]);
   assert.deepEqual(plain(context.sumWays(finder, blocks, [1, 2, 3]).map(([, count, bytes, largest]) => [count, bytes, largest])), [[3, 32, 3]]);
 });
+
+test("kept orders sort parts of a table as the whole is sorted, equal ones in their order", () => {
+  const columns = { size: [5, 3, 5, 1, 3, 5] }, orders = context.keptOrders(columns, 6), of = (down, rows) => plain([...orders.sorted("size", down, Uint32Array.from(rows))]);
+  assert.deepEqual(of(false, [0, 1, 2, 3, 4, 5]), [3, 1, 4, 0, 2, 5]);
+  assert.deepEqual(of(true, [0, 1, 2, 3, 4, 5]), [0, 2, 5, 1, 4, 3]);
+  assert.deepEqual(of(true, [1, 2, 4, 5]), [2, 5, 1, 4]);
+  assert.deepEqual(of(false, [2]), [2]);
+  assert.deepEqual(of(true, []), []);
+});
