@@ -59,13 +59,13 @@ class ComparePage:
     notes: List[str]
 
 
-def write(comparison: Comparison, path: Path, templates: Path, version: str, editor: str = "") -> None:
+def write(comparison: Comparison, path: Path, folder: Path, version: str, editor: str = "") -> None:
     """Writes the page, completely or not at all."""
     stacks = sorted(comparison.changes + comparison.same, key=lambda change: -max(abs(change.bytes), change.old_bytes, change.new_bytes))
     kept = stacks[:MOST_STACKS]
     facts = {"folder": comparison.new.cwd, "editor": editor, "before": "old",
              "snapshots": [["old", "the old one", 0], ["new", "the new one", 0]]}
-    render.write(path, render.framed(_page(comparison, version, len(stacks) - len(kept)), [("stacks", _pack(comparison, kept))], facts, templates))
+    render.write(path, render.framed(_page(comparison, version, len(stacks) - len(kept)), [("stacks", _pack(comparison, kept))], facts, folder))
 
 
 def _page(comparison: Comparison, version: str, left_out: int) -> ComparePage:

@@ -1,5 +1,6 @@
 """What the page shows, decided from the facts of a run; every text in it is fit to be shown (see words.printable)."""
 
+import shlex
 from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Optional, Tuple
 
@@ -21,6 +22,7 @@ from .thread_view import ThreadView
 from .time_view import VERDICTS, TimeView
 from .words import plural, printable, seconds, size
 
+COMMAND_COLUMNS, COMMAND_MOST = 36, 400  # of a process, as shown and as a tooltip
 DEEPEST_BRANCH = 12  # of the tree of processes; what is deeper stands no further in
 FATAL_NAMES = {"signal": "Signal", "number": "Number", "code": "Code", "cause": "Cause", "explanation": "Why", "access": "Access",
                "instruction": "Instruction", "address": "Address",
@@ -60,17 +62,20 @@ class ChildRow:
     """One process below this one."""
 
     pid: str
-    name: str
+    name: str  # the command, its beginning
+    command: str  # more of it; empty: that is all
     end: str
     tone: str
-    blocks: str  # that remain
-    remaining: Optional[int]  # bytes; None: it is not known, as below
+    allocated: Optional[int]  # bytes; None: it is not known, as below
     peak: Optional[int]
+    blocks: str  # that remain
+    remaining: Optional[int]
     link: str  # empty: it has no page, or this is it
     depth: int  # in the tree; 0: the process of this page
     branch: str  # drawn before its number
-    below: str  # processes below it; empty: none
-    total: Optional[int]  # what remains in it and below; None where that is itself
+    below: str  # processes, itself and below; empty: nothing is below
+    total_allocated: Optional[int]  # by it and below; None where that is itself
+    total: Optional[int]  # what remains in it and below; the same
 
 
 @dataclass(frozen=True)
@@ -277,12 +282,15 @@ def child_row(process: Process, depth: int, link: str) -> ChildRow:
     run = process.run
     pid = process.folder.name if depth else str(process.pid)
     branch = "\u00a0\u00a0" * max(0, min(depth, DEEPEST_BRANCH) - 1) + ("" if not depth else "⇒ " if process.became else "└ ")
-    below = f"{process.processes - 1:,}" if process.children else ""
-    total = process.remaining_bytes if process.children else None
+    below = f"{process.processes:,}" if process.children else ""
+    totals = (process.allocated_bytes, process.remaining_bytes) if process.children else (None, None)
     if run is None:
-        return ChildRow(pid, "", printable(process.state), "warn", "", None, None, "", depth, branch, below, total)
+        return ChildRow(pid, "", "", printable(process.state), "warn", None, None, "", None, "", depth, branch, below, *totals)
     tone = "bad" if run.crashed else "warn" if run.signal or run.end not in ("exit 0", "exec") else "good"
     blocks = plural(run.remaining_blocks, "block") if run.remaining_blocks else "nothing"
-    return ChildRow(pid, printable(run.name), printable(run.end), tone, blocks, run.remaining_bytes if run.remaining_blocks else None,
-                    run.count("peak_bytes"), link, depth, branch, below, total)
+    arguments = run.recording.arguments[1:] if run.recording else ()
+    words = printable(" ".join(map(shlex.quote, [run.name, *arguments])))
+    name = words if len(words) <= COMMAND_COLUMNS else words[:COMMAND_COLUMNS - 1] + "…"
+    return ChildRow(pid, name, words[:COMMAND_MOST] if name != words else "", printable(run.end), tone, run.count("bytes_allocated"),
+                    run.count("peak_bytes"), blocks, run.remaining_bytes if run.remaining_blocks else None, link, depth, branch, below, *totals)
 

@@ -14,7 +14,7 @@ from typing import Dict, List, Optional, Tuple, Union
 
 from .errors import CrunchError
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 MARKER = ".crunch"
 
 HEADER_BYTES = 8192
@@ -30,8 +30,8 @@ ROOT_DATA, ROOT_STACK, ROOT_REGISTER, ROOT_MEMORY, ROOT_RUNTIME, ROOT_USER, ROOT
 NO_NAME = 0xffffffff
 KINDS = ("malloc", "calloc", "realloc", "aligned", "new", "new[]", "zone")
 
-HEADER = struct.Struct("<8sIIQIIII" + "QQQQQQQ" + "QQ" + "qq" + "QQ" + "qq" + "QQQQQQ" + "256sI4xQQ112x")
-SNAPSHOTS = struct.Struct("<6IQ2q")
+HEADER = struct.Struct("<8sIIQIIII" + "QQQQQQQ" + "QQ" + "qq" + "QQ" + "qq" + "QQQQQQ" + "256sI4xQQ120x")
+SNAPSHOTS = struct.Struct("<8IQ2q")
 SNAPSHOTS_AT = HEADER.size - SNAPSHOTS.size
 SECTION = struct.Struct("<I4xQ")
 CHUNK = struct.Struct("<I4xQQ")
@@ -72,6 +72,8 @@ class Snapshots:
     dropped: int
     writing: int
     signal: int
+    timed: int
+    requested: int
     longest_pause_ns: int
     heap_bytes_left: int
     heap_files_left: int

@@ -215,13 +215,24 @@ def remaining_below(folder: Path) -> int:
     return total
 
 
-def became(run: Run) -> Optional[Run]:
-    """What the process was at its end, where exec replaced the program in it; None if it was not recorded."""
+def lost_in(folder: Path) -> bool:
+    """Whether a process has definite leaks, suppressed ones included, as far as its folder is complete and sound."""
+    try:
+        stats = reader.read_stats(folder)
+    except CrunchError:
+        return False
+    return bool(stats and stats["definitely_lost_blocks"])
+
+
+def became(run: Run, end: Optional[summary.End] = None, max_rss: int = 0) -> Optional[Run]:
+    """What the process was at its end, where exec replaced the program in it; None if it was not recorded.
+
+    `end` is what the launcher saw, as for summary.complete."""
     if run.end != "exec":
         return run
     for folder in reversed(children(run.folder)):
         if folder.name.split(".")[0] == str(run.count("pid")):
-            summary.complete(folder)
+            summary.complete(folder, end, max_rss)
             last = load(folder, suppressions=run.suppressions) if (folder / "stats").exists() else None
             if last and last.end != "exec":
                 return last

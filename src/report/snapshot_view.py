@@ -10,7 +10,7 @@ from .run import load as load_run
 from .words import plural, printable, seconds
 
 PAGE_SNAPSHOTS = 50  # as columns, the most recent ones
-TRIGGERS = {"request": "asked for", "signal": "by a signal", "peak": "at a peak", "program": "by the program"}
+TRIGGERS = {"request": "asked for", "time": "by the clock", "signal": "by a signal", "peak": "at a peak", "program": "by the program"}
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,10 @@ def view(run: Run, shown: List[int]) -> Optional[SnapshotView]:
             snapshot.number, printable(snapshot.name), TRIGGERS.get(snapshot.trigger, printable(snapshot.trigger)), seconds(at), int(at * 1e6), snapshot.live_bytes,
             f"{snapshot.live_blocks:,}", change, f"snapshots/{snapshot.number}", name if name in columns else ""))
     notes = []
+    gone = snapshots.gone(run.folder)
+    if gone:
+        notes.append(f"{plural(gone, 'snapshot')} more {'was' if gone == 1 else 'were'} taken and made room for later ones, so that those that are left spread "
+                     f"over the whole run; --snapshot-keep says how many of --snapshot-every stay.")
     if len(found) > PAGE_SNAPSHOTS:
         notes.append(f"The call stacks of the last {PAGE_SNAPSHOTS} of {plural(len(found), 'snapshot')} are in the page; 'crunch --report' makes a "
                      f"page of any other, 'crunch --compare' compares any two.")

@@ -14,7 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
-from .binary import architecture as architecture_of, is_fat
+from . import debug_files
+from .binary import Functions, is_fat
+from .binary import architecture as architecture_of
 from .stacks import Module
 
 Line = Tuple[str, str, int, int]  # function, file, line, column; '' and 0 where unknown
@@ -92,7 +94,10 @@ class Addr2line:
     def ask(self, path: str, module: Module, addresses: Sequence[int]) -> Iterator[Answer]:
         """As LlvmSymbolizer.ask."""
         text = _run([self.name, "-i", "-f", *self._names, "-a", "-e", os.path.abspath(path)], (f"0x{address:x}" for address in addresses))
-        yield from addr2line_answers(text, addresses)
+        functions = Functions(debug_files.of(Path(path), module.build_id))
+        for address, answer in zip(addresses, addr2line_answers(text, addresses)):
+            believed = any(file for _, file, _, _ in answer) or functions.has(address)  # else it is the symbol before it, however far
+            yield answer if believed else []
 
 
 def addr2line_answers(text: str, addresses: Sequence[int]) -> Iterator[Answer]:
