@@ -160,7 +160,7 @@ def test_environment_of_children_is_complete(tmp_path):
     result, _ = crunch(tmp_path / "out", "env", env={"SOME": "thing"})
     added = set(result.stdout.splitlines()) - set(expected.splitlines())
     assert set(expected.splitlines()) <= set(result.stdout.splitlines())
-    assert sorted(line.split(b"=")[0] for line in added) == [b"CRUNCH_HEAP_LIMIT", b"CRUNCH_OUT", b"LD_PRELOAD"]
+    assert sorted(line.split(b"=")[0] for line in added) == [b"CRUNCH_HEAP_LIMIT", b"CRUNCH_OPTIONS", b"CRUNCH_OUT", b"LD_PRELOAD"]
 
 
 def test_preloaded_library_of_the_user_is_kept(tmp_path):
