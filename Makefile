@@ -203,6 +203,17 @@ LINT_SOURCES = $(addprefix src/tracker/,$(SOURCES) $(ACCESS_SOURCES))
 # $(1): tool, $(2): arguments
 lint_with = $(call say,LINT,$(1)); if command -v $(1) >/dev/null; then $(1) $(2); else echo "  $(1) is not here: skipped"; fi
 
+# The library without what it keeps over time, for a comparison. $(1): flavour, $(2): flags, $(3): what is left out
+define bench_rules
+$(call compile_rules,$(1),$(CC),$(OPTIMISE) $($(HOST)_CFLAGS) $(2),$(SOURCES))
+build/$(1)/$(notdir $(LIBRARY)): $(call objects,$(1),$(filter-out $(3),$(SOURCES)))
+	$$(call say,LINK,$$@)
+	$$(Q)$(CC) $(OPTIMISE) $($(HOST)_CFLAGS) $$^ $$($(HOST)_LDFLAGS) -o $$@
+endef
+$(eval $(call bench_rules,untimed,-DCR_WITHOUT_TIMELINE,))
+$(eval $(call bench_rules,unlived,-DCR_WITHOUT_TIMELINE -DCR_WITHOUT_HISTOGRAMS,state/histograms.c))
+BENCH_LIBRARIES := $(addsuffix /$(notdir $(LIBRARY)),build/untimed build/unlived)
+
 .PHONY: lint bench
 # cppcheck takes what a function pointer fills for uninitialised; the compilers see such mistakes better.
 lint: ## clang-format, cppcheck and clang-tidy, as far as they are here
@@ -212,7 +223,7 @@ lint: ## clang-format, cppcheck and clang-tidy, as far as they are here
 	    --suppress=uninitvar --suppress=ctuuninitvar --enable=warning$(comma)performance$(comma)portability -D__linux__ -D__x86_64__ -Isrc/tracker $(LINT_SOURCES))
 	$(call lint_with,clang-tidy,--quiet $(LINT_SOURCES) -- $(COMMON) $($(HOST)_CFLAGS) 2>/dev/null)
 
-bench: all ## time and memory against the bare programs; a large report
+bench: all $(BENCH_LIBRARIES) ## time and memory against the bare programs; a large report
 	@$(PYTHON) tests/bench/bench.py
 	@$(PYTHON) tests/bench/report.py
 

@@ -80,8 +80,7 @@ def _growing(run: Run) -> List[str]:
     text = []
     for one in found[:GROWING]:
         leaf = run.tree.leaves[one.place]
-        label = run.tree.frames[run.tree.frame_of[run.tree.label(leaf)]] if leaf else None
-        where = frames.line(label, run.cwd, WIDTH) if label else "an unknown place"
+        where = frames.chain(run.tree.stack(leaf), run.program, run.cwd, WIDTH) if leaf else "an unknown place"
         text.append(f"grew without end: {where}, {size(int(one.per_second))} a second")
     if len(found) > GROWING:
         text.append(f"… and {plural(len(found) - GROWING, 'more call stack')} in report.html")

@@ -40,6 +40,15 @@ def architecture(path: Path, build_id: str) -> str:
     return ""
 
 
+def is_fat(path: Path) -> bool:
+    """Whether it is a Mach-O file of several architectures."""
+    try:
+        with open(path, "rb") as file:
+            return _at(file, 0, 4) == FAT_MAGIC
+    except OSError:
+        return False
+
+
 def has_debug_info(path: Path) -> bool:
     """Whether an ELF file has a section .debug_info or .zdebug_info of its own."""
     return any(name in (b".debug_info", b".zdebug_info") for name, _ in _sections(path))

@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import List
+from typing import Iterator, List, Sequence
 
 from .symbols import MISSING_WORDS, SECTION_WORDS, Frame
 from .words import plural, size
@@ -10,6 +10,7 @@ from .words import plural, size
 SYSTEM = ("/usr/lib/", "/usr/lib32/", "/usr/lib64/", "/usr/libexec/", "/usr/include/", "/usr/local/include/", "/lib/", "/lib32/",
           "/lib64/", "/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/", "/rustc/", "/System/", "/Library/Developer/",
           "/Applications/Xcode.app/", "linux-vdso.so")
+CHAIN = 8
 CLOSED_BY = {"(": ")", "<": ">"}
 PARTS = re.compile(r"(operator(?:\(\)|<=>|<<=?|>>=?|->\*?|[<>]=?)|\(anonymous namespace\)|->|[()<>])")  # names and brackets
 RUST_LIBRARY = "/rustlib/src/rust/library/"
@@ -78,6 +79,35 @@ def where(frame: Frame, folder: str = "") -> str:
     inside = os.path.normpath(frame.file)
     file = inside[len(folder) + 1:] if folder and inside.startswith(folder + "/") else os.path.basename(frame.file)
     return f"{file}:{frame.line}" if frame.line else file
+
+
+def chain(stack: Sequence[Frame], program: str, folder: str = "", width: int = 0) -> str:
+    """A call stack in one line of at most `width` columns, or with CHAIN frames: 'grow (table.c:44) < fill (table.c:9) < main (a.c:3)'.
+
+    Of the program's own frames from the innermost on, ending with main; where it has none, as in a system's program, of all that have a name."""
+    inside = [*_before_starters(stack)]
+    shown = [frame for frame in inside if is_own(frame, program)] or [frame for frame in inside if frame.known] or stack[:1]
+    text, module = "", program
+    for frame in shown[:CHAIN]:
+        place = where(frame, folder) if frame.line or frame.module != module else ""
+        piece = frame.name + (f" ({place})" if place else "")
+        if not text:
+            text = line(frame, folder, width) if width and len(piece) > width else piece
+        elif width and len(text) + 3 + len(piece) > width:
+            break
+        else:
+            text += f" < {piece}"
+        module = frame.module
+    return text or "?"
+
+
+def _before_starters(stack: Sequence[Frame]) -> Iterator[Frame]:
+    for frame in stack:
+        if is_starter(frame):
+            return
+        yield frame
+        if is_main(frame):
+            return
 
 
 def line(frame: Frame, folder: str = "", width: int = 0) -> str:

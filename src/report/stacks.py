@@ -28,7 +28,7 @@ REASONS = {
     TOO_DEEP: "too deep",
     6: "registers of the caller unknown",
     7: "interrupted another capture",
-    14: "only the caller is kept",
+    14: "without --check only the caller of a free is kept",
     LOST: "not kept on disk",
 }
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from . import debug_files
-from .binary import Functions
+from .binary import Functions, is_fat
 from .binary import architecture as architecture_of
 from .stacks import Module
 
@@ -34,7 +34,7 @@ class ToolFailed(Exception):
 
 
 class LlvmSymbolizer:
-    """One process for all files."""
+    """One process for all files. Knows dSYM bundles beside Mach-O files, too."""
 
     name = "llvm-symbolizer"
 
@@ -55,7 +55,8 @@ class LlvmSymbolizer:
         quote = '"' if '"' not in path else "'"
         if "\n" in path or quote in path:  # cannot be said in the tool's input
             return
-        lines = [b"CODE %b%b%b 0x%x\n" % (quote.encode(), os.fsencode(path), quote.encode(), address) for address in addresses]
+        part = f":{architecture_of(Path(path), module.build_id)}" if is_fat(Path(path)) else ""
+        lines = [b"CODE %b%b%b 0x%x\n" % (quote.encode(), os.fsencode(path + part), quote.encode(), address) for address in addresses]
         per_batch = max(1, BATCH_BYTES // max(map(len, lines), default=1))
         for first in range(0, len(lines), per_batch):
             yield from self._batch(lines[first:first + per_batch])

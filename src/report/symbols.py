@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Callable, Dict, FrozenSet, Iterable, List, Optional, Tuple
 
-from . import binary, debug_files, debuginfod, shared_cache, symbol_cache
+from . import binary, debug_files, debuginfod, demangle, shared_cache, symbol_cache
 from .debuginfod import Debuginfod
 from .perf_map import PerfMap
 from .stacks import MARKERS, REASONS, Module, Stacks
@@ -137,6 +137,9 @@ class Symbols:
         if not ask.name:
             self._say(NO_TOOL)
         else:
+            known = demangle.swift(name for address in missing for name, *_ in answers.get(address, []))
+            for address in missing if known else ():
+                answers[address] = [(known.get(name, name), *where) for name, *where in answers.get(address, [])]
             symbol_cache.save(module.build_id, stamp, answers)
         return answers
 

@@ -16,14 +16,14 @@ import jinja2
 from jinja2.bccache import Bucket
 
 from . import symbol_cache
-from .words import size
+from .words import signed, size
 
 
 def environment(folder: Path) -> jinja2.Environment:
     """The templates of a folder; what they are given is escaped, and what they are not given is an error."""
     made = jinja2.Environment(loader=jinja2.FileSystemLoader(str(folder)), autoescape=True, undefined=jinja2.StrictUndefined,
                               trim_blocks=True, lstrip_blocks=True, bytecode_cache=Compiled(kept()))
-    made.filters["size_words"] = size
+    made.filters.update(size_words=size, change_words=signed)
     return made
 
 

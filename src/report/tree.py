@@ -64,8 +64,8 @@ class Tree:
         return (one.name, one.line, one.file) == (two.name, two.line, two.file)
 
 
-class _Builder:
-    """A tree in the making."""
+class Builder:
+    """A tree in the making; `program` is the path of the executable."""
 
     def __init__(self, program: str) -> None:
         self.tree = Tree([], [0], [-1], [0], [], [0])
@@ -102,7 +102,7 @@ def build(stacks: Stacks, symbols: Symbols, program: str, progress: Optional[Pro
     """The tree of all places; `program` is the path of the executable. Asks the symbol tools."""
     needed = _needed(stacks.parents, stacks.places)
     symbols.resolve({stacks.node_pcs[node] for node in needed} | {place.pc for place in stacks.places}, progress)
-    builder = _Builder(program)
+    builder = Builder(program)
     named: Dict[int, List[int]] = {}
 
     def frames(pc: int) -> List[int]:

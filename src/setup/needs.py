@@ -63,6 +63,7 @@ TEST = (
     Need("qemu-aarch64", ("qemu-aarch64",), debian="qemu-user", required=False),
     Need("go", ("go",), required=False),
     Need("rustc", ("rustc",), required=False),
+    Need("pdftotext", ("pdftotext",), debian="poppler-utils", brew="poppler", required=False),
     Need("chromium", ("chromium", "chromium-browser", "google-chrome"), debian="chromium", required=False),
 )
 GOALS = {"demo": RUN + BUILD + SYMBOLS, "check": RUN + BUILD + SYMBOLS + TEST}
