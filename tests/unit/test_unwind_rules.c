@@ -78,17 +78,18 @@ void without_chain(void (*function)(uintptr_t));
 void trampoline(void (*function)(uintptr_t));
 
 #if defined(__x86_64__)
-__asm__(".text\n.p2align 6\n.fill 64, 1, 0x90\n"
-        ".globl with_chain\nwith_chain:\n"
-        " pushq %rbp\n movq %rsp, %rbp\n subq $48, %rsp\n movq %rdi, %rax\n movq 8(%rbp), %rdi\n callq *%rax\n"
-        " nop\n addq $48, %rsp\n popq %rbp\n ret\n"
-        ".globl without_chain\nwithout_chain:\n"
-        " pushq %rbp\n movl $77, %ebp\n subq $64, %rsp\n movq %rdi, %rax\n movq 72(%rsp), %rdi\n callq *%rax\n"
-        " nop\n addq $64, %rsp\n popq %rbp\n ret\n"
-        ".globl trampoline\ntrampoline:\n"
-        " pushq %r12\n pushq %rbp\n movl $77, %ebp\n subq $72, %rsp\n movq %rdi, %rax\n movq 88(%rsp), %rdi\n callq *%rax\n"
-        " addq $72, %rsp\n popq %rbp\n popq %r12\n ret\n"
-        ".fill 64, 1, 0x90\n");
+__asm__(
+    ".text\n.p2align 6\n.fill 64, 1, 0x90\n"
+    ".globl with_chain\nwith_chain:\n"
+    " pushq %rbp\n movq %rsp, %rbp\n subq $48, %rsp\n movq %rdi, %rax\n movq 8(%rbp), %rdi\n callq *%rax\n"
+    " nop\n addq $48, %rsp\n popq %rbp\n ret\n"
+    ".globl without_chain\nwithout_chain:\n"
+    " pushq %rbp\n movl $77, %ebp\n subq $64, %rsp\n movq %rdi, %rax\n movq 72(%rsp), %rdi\n callq *%rax\n"
+    " nop\n addq $64, %rsp\n popq %rbp\n ret\n"
+    ".globl trampoline\ntrampoline:\n"
+    " pushq %r12\n pushq %rbp\n movl $77, %ebp\n subq $72, %rsp\n movq %rdi, %rax\n movq 88(%rsp), %rdi\n callq *%rax\n"
+    " addq $72, %rsp\n popq %rbp\n popq %r12\n ret\n"
+    ".fill 64, 1, 0x90\n");
 #else
 __asm__(".text\n.p2align 6\n nop\n nop\n nop\n nop\n"
         ".globl with_chain\nwith_chain:\n"

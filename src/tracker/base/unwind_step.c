@@ -141,7 +141,8 @@ CR_UNWIND_LOOKS static bool step_chain(struct cr_unwind_walk *walk, struct cr_un
             CR_UNWIND_ROOT); /* no call ends where a function begins: makecontext put this here, to be returned to */
     struct cr_unwind_return found;
     if (returns(walk, &found))
-        return go_out(walk, frame, walk->sp + found.cfa, walk->sp + found.ra, found.fp == UINT32_MAX ? 0 : walk->sp + found.fp);
+        return go_out(walk, frame, walk->sp + found.cfa, walk->sp + found.ra,
+                      found.fp == UINT32_MAX ? 0 : walk->sp + found.fp);
     if ((fp < walk->sp && !chains_elsewhere(walk, fp)) || !cr_unwind_memory_has(&walk->memory, fp) ||
         !cr_unwind_memory_has(&walk->memory, fp + sizeof fp))
         return ends(walk, CR_UNWIND_NO_RULE);
