@@ -135,6 +135,11 @@ $(foreach cc,$(COMPILERS),$(eval $(call library_rules,strict-$(cc),$(cc),$(OPTIM
 UBSAN := -fsanitize=undefined -fsanitize-undefined-trap-on-error
 $(eval $(call library_rules,ubsan,$(CC),$(OPTIMISE) $($(HOST)_CFLAGS) $(UBSAN)))
 
+# As on systems whose C library has no _dl_find_object.
+ifeq ($(HOST),linux)
+$(eval $(call library_rules,own-modules,$(CC),$(OPTIMISE) $(linux_CFLAGS) -DCR_UNWIND_OWN_MODULES -Werror))
+endif
+
 # The levels below the hooks run as ordinary programs, so the sanitizers can look at them.
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 plain_FLAGS := $(OPTIMISE)
@@ -142,20 +147,31 @@ asan_FLAGS := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sani
 tsan_FLAGS := -O1 -fsanitize=thread
 BELOW_ENTRY := $(call below_entry,$(SOURCES))
 
-# $(1): plain, asan or tsan
+# $(1): plain, asan, tsan or aarch64; $(2): compiler
 define unit_rules
-$(call compile_rules,$(1),$(CC),$($(1)_FLAGS) $($(HOST)_CFLAGS) -Werror,$(BELOW_ENTRY))
+$(call compile_rules,$(1),$(2),$($(1)_FLAGS) $($(HOST)_CFLAGS) -Werror,$(BELOW_ENTRY))
 build/$(1)/unit/%: tests/unit/%.c tests/unit/tap.h $(call objects,$(1),$(BELOW_ENTRY))
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$@)
-	$$(Q)$(CC) $$(COMMON) $($(1)_FLAGS) $($(HOST)_CFLAGS) -Werror -MMD -MP $$(filter-out %.h,$$^) \
+	$$(Q)$(2) $$(COMMON) $($(1)_FLAGS) $($(HOST)_CFLAGS) -Werror -MMD -MP $$(filter-out %.h,$$^) \
 	    $$(if $$(filter linux,$(HOST)),-ldl) -o $$@
 -include $(patsubst %,build/$(1)/unit/%.d,$(UNIT_TESTS))
 endef
 UNIT_FLAVOURS := plain asan tsan
-$(foreach flavour,$(UNIT_FLAVOURS),$(eval $(call unit_rules,$(flavour))))
+$(foreach flavour,$(UNIT_FLAVOURS),$(eval $(call unit_rules,$(flavour),$(CC))))
 UNIT_PROGRAMS := $(foreach flavour,$(UNIT_FLAVOURS),$(addprefix build/$(flavour)/unit/,$(UNIT_TESTS)))
 STRICT := $(foreach cc,$(COMPILERS),$(addprefix build/strict-$(cc)/,$(notdir $(LIBRARY) $(CHECK_LIBRARY))))
+
+# The same for the other architecture of Linux, to run under qemu-user.
+AARCH64_CC := aarch64-linux-gnu-gcc
+aarch64_FLAGS := $(OPTIMISE)
+ifeq ($(HOST),linux)
+$(eval $(call unit_rules,aarch64,$(AARCH64_CC)))
+$(eval $(call library_rules,aarch64-library,$(AARCH64_CC),$(OPTIMISE) $(linux_CFLAGS) -Werror))
+
+.PHONY: aarch64
+aarch64: build/aarch64-library/libcrunch.so $(addprefix build/aarch64/unit/,$(filter test_unwind%,$(UNIT_TESTS))) ## the library for the other architecture of Linux, cross-built, with the unwinder's tests
+endif
 
 .PHONY: check built-check strict ubsan unit-programs unit e2e report
 # The set-up is Python's; a bare system may have none, or one without its library. $(1): demo or check
@@ -187,6 +203,17 @@ LINT_SOURCES = $(addprefix src/tracker/,$(SOURCES) $(ACCESS_SOURCES))
 # $(1): tool, $(2): arguments
 lint_with = $(call say,LINT,$(1)); if command -v $(1) >/dev/null; then $(1) $(2); else echo "  $(1) is not here: skipped"; fi
 
+# The library without what it keeps over time, for a comparison. $(1): flavour, $(2): flags, $(3): what is left out
+define bench_rules
+$(call compile_rules,$(1),$(CC),$(OPTIMISE) $($(HOST)_CFLAGS) $(2),$(SOURCES))
+build/$(1)/$(notdir $(LIBRARY)): $(call objects,$(1),$(filter-out $(3),$(SOURCES)))
+	$$(call say,LINK,$$@)
+	$$(Q)$(CC) $(OPTIMISE) $($(HOST)_CFLAGS) $$^ $$($(HOST)_LDFLAGS) -o $$@
+endef
+$(eval $(call bench_rules,untimed,-DCR_WITHOUT_TIMELINE,))
+$(eval $(call bench_rules,unlived,-DCR_WITHOUT_TIMELINE -DCR_WITHOUT_HISTOGRAMS,state/histograms.c))
+BENCH_LIBRARIES := $(addsuffix /$(notdir $(LIBRARY)),build/untimed build/unlived)
+
 .PHONY: lint bench
 # cppcheck takes what a function pointer fills for uninitialised; the compilers see such mistakes better.
 lint: ## clang-format, cppcheck and clang-tidy, as far as they are here
@@ -196,7 +223,7 @@ lint: ## clang-format, cppcheck and clang-tidy, as far as they are here
 	    --suppress=uninitvar --suppress=ctuuninitvar --enable=warning$(comma)performance$(comma)portability -D__linux__ -D__x86_64__ -Isrc/tracker $(LINT_SOURCES))
 	$(call lint_with,clang-tidy,--quiet $(LINT_SOURCES) -- $(COMMON) $($(HOST)_CFLAGS) 2>/dev/null)
 
-bench: all ## time and memory against the bare programs; a large report
+bench: all $(BENCH_LIBRARIES) ## time and memory against the bare programs; a large report
 	@$(PYTHON) tests/bench/bench.py
 	@$(PYTHON) tests/bench/report.py
 

@@ -66,6 +66,8 @@ Options:
                         live than this.
   --snapshot-every <time>
                         Take a snapshot every 10s, 5m …
+  --snapshot-keep <n>   Of these let n stay, spread over the whole run, or all;
+                        50 unless given.
   --snapshot-at-peak    Take one at every peak that is 10 % above the last.
   --snapshot-on <signal>
                         Take one whenever the program gets this signal (USR1 …).
@@ -77,7 +79,10 @@ Options:
   --version             Show the version.
 """
 
+import dataclasses
+import gc
 import os
+import signal
 import sys
 import warnings
 from pathlib import Path
@@ -86,9 +91,10 @@ from typing import List, Optional, Tuple
 VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "src"))
+gc.set_threshold(100_000)  # there are hardly any cycles, and looking for them took a tenth of the time
 
 from launcher import (commands, crashes, folder, inject, live, losses, options, program, progress, resident, run,  # noqa: E402
-                      sites, suppressed, telling, terminal)  # (found through the line above)
+                      sites, suppressed, telling, terminal, timed)  # (found through the line above)
 from report import debuginfod, findings, problem_text, reader  # noqa: E402
 from report import run as runs  # noqa: E402
 from report import snapshots, summary, suppressions  # noqa: E402
@@ -110,6 +116,9 @@ def main(arguments: List[str]) -> int:
     except CrunchError as error:
         say([f"crunch: {error.message}"])
         return error.exit_status
+    except BrokenPipeError:  # whoever reads what is printed has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 128 + signal.SIGPIPE
     except OSError as error:  # of the system crunch runs on, not of the program: no room for temporary files, say
         say([f"crunch: {printable(str(error))}"])
         return EXIT_FAILED
@@ -124,7 +133,8 @@ def parse(arguments: List[str]) -> options.Options:
     try:
         spelled = options.spelled_out(arguments, __doc__)
         first = not options.takes_folders(spelled, __doc__)  # else options may stand behind the folders, too
-        return options.from_docopt(docopt.docopt(__doc__, spelled, version=f"crunch {VERSION}", options_first=first))
+        chosen = options.from_docopt(docopt.docopt(__doc__, spelled, version=f"crunch {VERSION}", options_first=first))
+        return dataclasses.replace(chosen, typed=options.typed(arguments, __doc__))
     except docopt.DocoptExit:
         raise CrunchError(options.mistake(arguments, __doc__)) from None
 
@@ -146,13 +156,13 @@ def record(chosen: options.Options) -> int:
         with inject.preloadable(libraries) as names, live.registered(claimed.path):
             limit = 0 if chosen.no_report else chosen.heap_limit
             environment = inject.environment(os.environ, names, claimed.path, limit, chosen.children, chosen.checks,
-                                             chosen.snapshot_at_peak, chosen.snapshot_on, chosen.abort_on_error)
+                                             chosen.snapshot_at_peak, chosen.snapshot_on, chosen.abort_on_error, chosen.typed)
             typed = path if path.startswith("./") else chosen.program or path
             samples = resident.Samples(claimed.path)
             teller = telling.Teller(claimed.path, chosen.max_errors, entries, say)
             every = [run.Every(resident.SECONDS, samples.take)]
             if chosen.snapshot_every:
-                every.append(run.Every(chosen.snapshot_every, lambda: commands.poke_all(claimed.path)))
+                every.append(run.Every(chosen.snapshot_every, timed.Timed(claimed.path, chosen.snapshot_keep).ask))
             if not chosen.quiet:
                 every.append(run.Every(telling.SECONDS, teller.look))
             ended = run.run(path, [typed, *chosen.arguments], environment, *streams, every)
@@ -188,18 +198,21 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
         return False
     for process in (path, *runs.children(path)):
         snapshots.settle(process)
+    if chosen.snapshot_every:
+        timed.Timed(path, chosen.snapshot_keep).thin()
     with progress.bar(sys.stderr, chosen.quiet) as told:
         started = runs.load(path, told, entries, servers(chosen, told))
-        last = runs.became(started) or started
+        last = runs.became(started, ended.end, ended.max_rss) or started
         failure = "" if chosen.no_report else written_page(started, chosen.editor)
         below, failed_below = look_below(started, entries, bool(chosen.error_exitcode))
         why, riddle = ([], "") if chosen.quiet else explained(last)
         crashed = [] if chosen.quiet else crashes.below(path, last.folder, not chosen.no_report)
         (lost, shown), trouble = ((losses.Told(), []), "") if chosen.quiet else call_stacks(last, chosen)
-    taken = sum(len(snapshots.folders(process)) for process in (path, *runs.children(path)))
+    taken, *below_it = (len(snapshots.folders(process)) for process in (path, *runs.children(path)))
+    gone = sum(map(snapshots.gone, (path, *runs.children(path))))
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
                          chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, crashed, lost, snapshots=taken,
-                         remaining_below=runs.remaining_below(path), errors_below=below)
+                         snapshots_below=sum(below_it), snapshots_gone=gone, remaining_below=runs.remaining_below(path), errors_below=below)
     if not chosen.quiet:
         say(terminal.lines(started, last, kept))
     print_suppressions(chosen, last)
@@ -243,16 +256,15 @@ def compared(chosen: options.Options) -> int:
             summary.complete(path)
             loaded.append(runs.load(path, told))
         found = compare.compare(*loaded)
-    if not chosen.quiet:
-        print("\n".join(commands.comparison(found, chosen.max_listed)))
+    told_of = [] if chosen.quiet else commands.comparison(found, chosen.max_listed)
     if not chosen.no_report:
         needed("jinja2")
         from report import compare_page
 
         page = Path(chosen.stdout) if chosen.stdout else folders[1] / compare_page.PAGE
-        compare_page.write(found, page, ROOT / "templates", f"crunch {VERSION}")
-        if not chosen.quiet:
-            print(f"comparison written to {printable(str(page))}")
+        compare_page.write(found, page, ROOT / "templates", f"crunch {VERSION}", chosen.editor)
+        told_of += [] if chosen.quiet else [f"comparison written to {printable(str(page))}"]
+    answer(told_of)
     return 1 if chosen.fail_if_grown is not None and found.bytes > chosen.fail_if_grown else 0
 
 
@@ -264,8 +276,7 @@ def asked(chosen: options.Options) -> int:
         lines = watch.watch(chosen.watch)
     else:
         lines = commands.listed() if chosen.list else [commands.snapshot(chosen.snapshot or "")]
-    for line in lines:
-        print(line)
+    answer(lines)
     return 0
 
 
@@ -345,6 +356,12 @@ def show(path: Path) -> None:
     import webbrowser
 
     webbrowser.open((path / "report.html").as_uri())
+
+
+def answer(lines: List[str]) -> None:
+    """Prints to standard output, now: a pipe that nobody reads any more is noticed here."""
+    sys.stdout.write("".join(line + "\n" for line in lines))
+    sys.stdout.flush()
 
 
 def say(lines: List[str]) -> None:

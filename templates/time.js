@@ -63,6 +63,7 @@ async function startTime(page) {
     sites.forEach((site, i) => {
       const row = element("tr"), name = element("td"), label = stacks.sites.label[site], growth = time.growth.get(site);
       name.append(element("span", "swatch area" + i), " ", link(formatHash("sites", { site }), shortName(label ? nameOf(stacks, label) : "unknown", SHORT_NAME)), " ", label ? whereElement(stacks, label) : "");
+      if (label) name.append(" ", element("span", "callers", aroundOf(stacks, stacks.sites.leaf[site], label)));
       const most = time.moments.reduce((best, moment) => Math.max(best, (moment.time >= from && moment.time <= to && moment.top.get(site)) || 0), 0);
       const now = element("td", "number");
       now.dataset.site = site;

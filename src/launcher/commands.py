@@ -24,17 +24,11 @@ def comparison(compared: Comparison, listed: int) -> List[str]:
     text = [f"old: {compare.named(compared.old)}", f"new: {compare.named(compared.new)}", compare.sentence(compared)]
     largest = sorted(compared.changes, key=lambda change: (-abs(change.bytes), -abs(change.blocks)))[:listed]
     rows = [(change.kind, compare.signed(change.bytes), compare.signed_count(change.blocks),
-             frames.line(compare.label(compared, change), compared.new.cwd, LABEL_COLUMNS)) for change in largest]
+             frames.chain(change.stack, compared.new.program, compared.new.cwd, LABEL_COLUMNS)) for change in largest]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(3)]
     text += [f"  {kind:<{widths[0]}}  {size_:>{widths[1]}}  {blocks:>{widths[2]}}  {label}" for kind, size_, blocks, label in rows]
     more = len(compared.changes) - len(largest)
     return text + ([f"  … and {more:,} more; --max-listed shows more of them"] if more else [])
-
-
-def poke_all(folder: Path) -> None:
-    """Asks every process of a run for a snapshot and does not wait."""
-    for process in live.in_folder(folder):
-        request.poke(process)
 
 
 def listed() -> List[str]:

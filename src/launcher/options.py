@@ -1,6 +1,7 @@
 """The command line as values; every mistake in it is one sentence."""
 
 import re
+import shlex
 import signal
 from dataclasses import dataclass
 from typing import Any, List, Mapping, Optional
@@ -10,6 +11,7 @@ from report.words import printable
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 SHORTEST_SECONDS, LONGEST_SECONDS = 0.01, 1e8
+SNAPSHOTS_KEPT = 50
 SNAPSHOT_SIGNALS = ("USR1", "USR2", "HUP", "INT", "QUIT", "TERM", "ALRM", "VTALRM", "PROF")
 COMMANDS = {  # without a program; what each takes
     "--report": "--report <folder>", "--export": "--export <format> <folder>", "--compare": "--compare <old> <new>",
@@ -63,10 +65,12 @@ class Options:
     fail_if_grown: Optional[int]  # bytes
     snapshot: Optional[str]  # --snapshot: the process or run folder to ask
     snapshot_every: float  # seconds; 0: not
+    snapshot_keep: Optional[int]  # how many of these stay; None: all
     snapshot_at_peak: bool
     snapshot_on: int  # the number of a signal; 0: none
     watch: Optional[str]
     list: bool
+    typed: str = ""  # crunch's own options as they were typed, for the report
 
     @property
     def takes_snapshots(self) -> bool:
@@ -78,6 +82,8 @@ def from_docopt(values: Mapping[str, Any]) -> Options:
     limit = values["--heap-limit"]
     if values["--fail-if-grown"] is not None and not values["--compare"]:
         raise CrunchError("--fail-if-grown goes with --compare")
+    if values["--snapshot-keep"] is not None and not values["--snapshot-every"]:
+        raise CrunchError("--snapshot-keep goes with --snapshot-every")
     return Options(
         program=values["<program>"],
         arguments=values["<arguments>"],
@@ -108,6 +114,7 @@ def from_docopt(values: Mapping[str, Any]) -> Options:
         fail_if_grown=None if values["--fail-if-grown"] is None else size(values["--fail-if-grown"], "--fail-if-grown"),
         snapshot=values["--snapshot"],
         snapshot_every=0.0 if values["--snapshot-every"] is None else seconds(values["--snapshot-every"], "--snapshot-every"),
+        snapshot_keep=kept(values["--snapshot-keep"]),
         snapshot_at_peak=values["--snapshot-at-peak"],
         snapshot_on=0 if values["--snapshot-on"] is None else signal_number(values["--snapshot-on"], "--snapshot-on"),
         watch=values["--watch"],
@@ -147,12 +154,23 @@ def mistake(arguments: List[str], usage: str) -> str:
 
 def _own(arguments: List[str], usage: str) -> List[int]:
     """Where crunch's own options stand before the first word that is none and no value of one."""
-    valued = set(re.findall(r"^  (?:-\w )?(-[-\w]+) <", usage, re.MULTILINE))
     found, at = [], 0
     while at < len(arguments) and arguments[at].startswith("-") and arguments[at] != "--":
         found.append(at)
-        at += 2 if arguments[at] in valued else 1
+        at += _words(arguments[at], usage)
     return found
+
+
+def _words(option: str, usage: str) -> int:
+    """How many words an option takes on the command line, itself included."""
+    return 2 if option in re.findall(r"^  (?:-\w )?(-[-\w]+) <", usage, re.MULTILINE) else 1
+
+
+def typed(arguments: List[str], usage: str) -> str:
+    """Crunch's own options, as a shell takes them."""
+    own = _own(arguments, usage)
+    words = arguments[:own[-1] + _words(arguments[own[-1]], usage)] if own else []
+    return " ".join(map(shlex.quote, words))
 
 
 def checks(values: Mapping[str, Any]) -> Checks:
@@ -210,6 +228,15 @@ def seconds(text: str, option: str) -> float:
     if not SHORTEST_SECONDS <= value <= LONGEST_SECONDS:
         raise CrunchError(f"{option} takes a time like 200ms, 10s, 5m or 1h, at least 10ms, not '{printable(text)}'")
     return value
+
+
+def kept(text: Optional[str]) -> Optional[int]:
+    """How many snapshots stay, from '2' on; None for 'all'."""
+    if text == "all":
+        return None
+    if text is not None and (not re.fullmatch(r"\d{1,9}", text, re.ASCII) or int(text) < 2):
+        raise CrunchError(f"--snapshot-keep takes a number from 2 on, or all, not '{printable(text)}'")
+    return SNAPSHOTS_KEPT if text is None else int(text)
 
 
 def signal_number(text: str, option: str) -> int:

@@ -19,19 +19,21 @@ from . import live
 AGAIN_SECONDS = 0.25
 LOOK_SECONDS = 0.01
 MOST_SECONDS = 10.0
-WANTED = struct.Struct("<I")
+NUMBER = struct.Struct("<I")
+WANTED_AT, TIMED_AT = reader.SNAPSHOTS_AT, reader.SNAPSHOTS_AT + 24  # of struct cr_snapshots
 
 
 def ask(process: live.Process, seconds: float = MOST_SECONDS) -> Path:
     """Has a snapshot taken and written; its folder. CrunchError if it cannot be had."""
     with _header(process.folder) as header:
-        number = _counters(header).signal
-        if number and _reads_from_descriptor(process.pid, number):
+        before = _counters(header)
+        if before.signal and _reads_from_descriptor(process.pid, before.signal):
             raise CrunchError(f"process {process.pid} cannot be asked: it would read SIGURG from a signalfd")
         asked = _raise_wanted(header)
         _wait_for_answer(process, header, asked, seconds)
         now = _counters(header)
-        folder = process.folder / "snapshots" / str(now.taken)
+        number = now.requested if now.requested != before.requested else now.taken  # answered by one of --snapshot-every's
+        folder = process.folder / "snapshots" / str(number)
         while not folder.exists():
             now = _counters(header)
             if not now.writing and not folder.exists():
@@ -41,15 +43,17 @@ def ask(process: live.Process, seconds: float = MOST_SECONDS) -> Path:
         return folder
 
 
-def poke(process: live.Process) -> None:
-    """Asks and does not wait; the process takes none while one is being written."""
+def poke(process: live.Process, timed: bool = False) -> None:
+    """Asks and does not wait; the process takes none while one is being written. timed: it is nobody but the clock that asks."""
     try:
         with _header(process.folder) as header:
             now = _counters(header)
             if not now.signal or _reads_from_descriptor(process.pid, now.signal):
                 return
-            if now.wanted == now.answered:
-                _raise_wanted(header)
+            if now.wanted == now.answered or (not timed and now.wanted == now.timed):  # what is pending is only the clock's
+                asked = _raise_wanted(header)
+                if timed:
+                    NUMBER.pack_into(header, TIMED_AT, asked)
             os.kill(process.pid, now.signal)
     except (CrunchError, ProcessLookupError):
         pass  # it has just ended
@@ -119,7 +123,7 @@ def _counters(header: mmap.mmap) -> Snapshots:
 
 def _raise_wanted(header: mmap.mmap) -> int:
     wanted = (_counters(header).wanted + 1) % 2**32
-    WANTED.pack_into(header, reader.SNAPSHOTS_AT, wanted)
+    NUMBER.pack_into(header, WANTED_AT, wanted)
     return wanted
 
 

@@ -28,6 +28,8 @@ class Kept:
     crashes_below: Sequence[str] = ()  # what crashes.below has to say
     leaks: losses.Told = field(default_factory=losses.Told)
     snapshots: int = 0
+    snapshots_below: int = 0  # in the child processes together
+    snapshots_gone: int = 0  # taken, and thinned since
     errors_below: int = 0  # in the child processes together
     remaining_below: int = 0  # bytes, in the child processes together
 
@@ -126,8 +128,11 @@ def _files(run: Run, kept: Kept) -> List[str]:
         noun = "child process" if kept.children == 1 else "child processes"
         left = f", {size(kept.remaining_below)} remaining in them" if kept.remaining_below else ""
         text.append(f"{kept.children:,} {noun} recorded in {printable(str(kept.folder / 'children'))}{left}")
-    if kept.snapshots:
-        text.append(f"{plural(kept.snapshots, 'snapshot')} in {printable(str(kept.folder / 'snapshots'))}")
+    if kept.snapshots or kept.snapshots_below:
+        gone = f"; {kept.snapshots_gone:,} more made room for later ones, --snapshot-keep lets more stay" if kept.snapshots_gone else ""
+        places = ["snapshots"] * bool(kept.snapshots) + ["children/*/snapshots"] * bool(kept.snapshots_below)
+        where = " and ".join(printable(str(kept.folder / place)) for place in places)
+        text.append(f"{plural(kept.snapshots + kept.snapshots_below, 'snapshot')} in {where}{gone}")
     page = kept.folder / "report.html"
     if page.exists():
         text.append(f"crunch report written to {printable(str(page))}")

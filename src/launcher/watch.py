@@ -10,7 +10,7 @@ from report.errors import CrunchError
 from report.words import printable
 
 from . import live, request
-from .watched import Watched, sample, screen
+from .watched import COLUMNS_ROW, Watched, sample, screen
 
 EVERY_SECONDS = 1.0
 SHARE = 0.1  # of the time at most goes into looking: large recordings are looked at less often
@@ -41,7 +41,8 @@ def _run(window: Any, curses: Any, process: live.Process, watched: Watched) -> L
     except curses.error:
         pass  # terminals that cannot hide it
     window.timeout(POLL_MS)
-    named = {curses.KEY_UP: "up", curses.KEY_DOWN: "down", 27: "q"}
+    named = {curses.KEY_UP: "up", curses.KEY_DOWN: "down", curses.KEY_PPAGE: "page up", curses.KEY_NPAGE: "page down", curses.KEY_HOME: "home",
+             27: "q"}
     next_look, asked = 0.0, -1
     while True:
         if time.monotonic() >= next_look:
@@ -57,9 +58,9 @@ def _run(window: Any, curses: Any, process: live.Process, watched: Watched) -> L
         if pressed == "q" or key == 3:
             return []
         if pressed == "s":
-            asked = _taken(watched)
+            asked = watched.now.recording.snapshots.requested if watched.now else 0
             request.poke(process)
-            watched.said = "snapshot asked for"
+            watched.say("snapshot asked for")
         watched.press(pressed)
         _draw(window, curses, watched)
 
@@ -71,32 +72,30 @@ def _look(watched: Watched, process: live.Process) -> float:
         try:
             watched.take(sample(process.folder))
         except CrunchError as error:
-            watched.said = error.message
+            watched.say(error.message)
     return time.monotonic() + max(EVERY_SECONDS, (time.monotonic() - began) / SHARE)
 
 
-def _taken(watched: Watched) -> int:
-    return watched.now.recording.snapshots.taken if watched.now else 0
-
-
 def _told_of_snapshot(watched: Watched, asked: int) -> int:
-    """Says what came of the snapshot that was asked for when `asked` had been taken; -1: nothing is awaited any more."""
+    """Says what came of the snapshot that was asked for when `asked` was the last; -1: nothing is awaited any more."""
     if asked < 0 or watched.held or watched.now is None:
         return asked
     counters = watched.now.recording.snapshots
-    if counters.taken == asked or counters.writing:
+    if counters.requested == asked or counters.writing:
         return asked
-    folder = watched.folder / "snapshots" / str(counters.taken)
-    watched.said = f"snapshot written to {printable(str(folder))}" if folder.exists() else printable(watched.now.recording.message)
+    folder = watched.folder / "snapshots" / str(counters.requested)
+    watched.say(f"snapshot written to {printable(str(folder))}" if folder.exists() else printable(watched.now.recording.message))
     return -1
 
 
 def _draw(window: Any, curses: Any, watched: Watched) -> None:
     height, width = window.getmaxyx()
+    looks = {0: curses.A_BOLD} if watched.help else {0: curses.A_BOLD, COLUMNS_ROW: curses.A_REVERSE, height - 1: curses.A_DIM}
     window.erase()
     for row, line in enumerate(screen(watched, width, height)):
+        look = looks.get(row, curses.A_NORMAL)
         try:
-            window.addnstr(row, 0, line, width, curses.A_BOLD if row == 0 else curses.A_NORMAL)
+            window.addnstr(row, 0, line.ljust(width) if look == curses.A_REVERSE else line, width, look)
         except curses.error:
             pass  # the last cell of the screen cannot be written without scrolling, which curses says in this way
     window.refresh()

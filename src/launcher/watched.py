@@ -4,6 +4,7 @@ The recording is only read, as a file.
 """
 
 import os
+import shlex
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,14 +15,18 @@ from report.errors import CrunchError
 from report.reader import Recording
 from report.stacks import Place, Stacks
 from report.symbols import Symbols
-from report.words import plural, printable, seconds, size
+from report.words import plural, printable, size
+
+from .resident import resident
 
 HISTORY = 600  # samples kept for the sparkline
+COLUMNS_ROW = 3  # of the screen: what the numbers are
+SAID_SECONDS = 8.0  # how long a message takes the place of the keys
 NAMED_FRAMES = 40  # looked at from the innermost on for one of the program's own
 BARS, PLAIN_BARS = "▁▂▃▄▅▆▇█", "_.-=+*%#"
 SORTS = {"b": "bytes", "n": "blocks", "a": "rate", "g": "growth"}
 KEYS = [("b", "sort by live bytes"), ("n", "by live blocks"), ("a", "by allocations a second"), ("g", "by growth since the start of --watch, or since r"),
-        ("r", "growth counts from now on"), ("space", "hold the picture, and go on"), ("s", "take a snapshot"), ("up, down", "move through the list"),
+        ("r", "growth counts from now on"), ("space", "hold the picture, and go on"), ("s", "take a snapshot"), ("up, down", "move through the list; page up and down, home"),
         ("h, ?", "this help"), ("q", "leave; the program goes on")]
 
 Key = Tuple[int, int]  # node and pc of a place
@@ -37,6 +42,7 @@ class Sample:
     live_bytes: int
     live_blocks: int
     allocations: int
+    resident: int = 0  # bytes; 0: not known
 
     def places(self) -> Dict[Key, Place]:
         return {(place.node, place.pc): place for place in self.stacks.places}
@@ -60,7 +66,8 @@ def sample(folder: Path) -> Sample:
         raise CrunchError(f"{printable(str(folder))} has no recording any more")
     found = stacks.read(recording, folder / "recording")
     live_bytes, live_blocks = summary.live(recording)
-    return Sample(time.monotonic(), recording, found, live_bytes, live_blocks, sum(slot.allocations for slot in recording.slots))
+    allocations = sum(slot.allocations for slot in recording.slots)
+    return Sample(time.monotonic(), recording, found, live_bytes, live_blocks, allocations, resident(recording.pid))
 
 
 @dataclass
@@ -78,7 +85,13 @@ class Watched:
     first: int = 0  # row on top of the list
     held: bool = False
     help: bool = False
+    page: int = 1  # rows on the screen
     said: str = ""
+    said_at: float = 0.0  # monotonic clock
+
+    def say(self, text: str) -> None:
+        """Shows a message on the last line, for a while."""
+        self.said, self.said_at = text, time.monotonic()
 
     def take(self, seen: Sample) -> None:
         """The next sample."""
@@ -97,10 +110,11 @@ class Watched:
             self.held = not self.held
         elif key in ("h", "?"):
             self.help = not self.help
-        elif key == "down":
-            self.first += 1
-        elif key == "up":
-            self.first = max(0, self.first - 1)
+        elif key in ("down", "up", "page down", "page up"):
+            rows = self.page if "page" in key else 1
+            self.first = max(0, self.first + (rows if "down" in key else -rows))
+        elif key == "home":
+            self.first = 0
 
     def rows(self) -> List[Row]:
         """All call stacks that hold something or are at work, in the chosen order."""
@@ -135,9 +149,7 @@ class Watched:
         program = printable(recording.facts.get("exe", ""))
         for key, chain in chains.items():
             named = [frame for pc in chain for frame in symbols.frames(pc)]
-            own = [frame for frame in named if frames.is_own(frame, program)]
-            shown = own[:2] or named[:1]
-            self.labels[key] = " < ".join(frames.line(frame, printable(recording.facts.get("cwd", ""))) for frame in shown) or "?"
+            self.labels[key] = frames.chain(named, program, printable(recording.facts.get("cwd", "")))
 
 
 def _chain(found: Stacks, key: Key) -> List[int]:
@@ -160,11 +172,12 @@ def screen(watched: Watched, width: int, height: int) -> List[str]:
     else:
         lines = _head(watched, width)
         room = height - len(lines) - 2
+        watched.page = max(1, room)
         rows = watched.rows()
         watched.first = max(0, min(watched.first, len(rows) - max(1, room)))
         shown = rows[watched.first:watched.first + max(0, room)]
         watched.name(shown)
-        lines += [_columns(watched), *(_line(row, watched.labels[row.key]) for row in shown)]
+        lines += [_columns(watched), *(_line(row, watched.labels[row.key], width, watched.unicode) for row in shown)]
         lines += [""] * (height - 1 - len(lines)) + [_foot(watched, len(rows), len(shown))]
     return [line[:width] for line in lines[:height]]
 
@@ -174,13 +187,32 @@ def _head(watched: Watched, width: int) -> List[str]:
     if now is None:
         return ["…"]
     recording = now.recording
-    words = printable(" ".join([os.path.basename(recording.arguments[0]), *recording.arguments[1:]])) if recording.arguments else "?"
-    running = max(0.0, time.time() - recording.start_wall_ns / 1e9)
-    peak_bytes, _ = summary.peak(recording)
+    command = [os.path.basename(recording.arguments[0]), *recording.arguments[1:]] if recording.arguments else ["?"]
+    words = printable(" ".join(map(shlex.quote, command)))
     dot = " · " if watched.unicode else ", "
-    totals = dot.join([f"live {size(now.live_bytes)} in {plural(now.live_blocks, 'block')}", f"peak {size(peak_bytes)}",
-                       f"{watched.rate():,.0f} allocations/s", plural(recording.threads, "thread"), seconds(running)])
-    return [f"{recording.pid} {words}", totals, sparkline(watched.history, width, watched.unicode)]
+    running = max(0.0, time.time() - recording.start_wall_ns / 1e9)
+    busy = dot.join([f"{watched.rate():,.0f} allocations/s", plural(recording.threads, "thread"), _clock(running)])
+    totals = [f"live {size(now.live_bytes)} in {plural(now.live_blocks, 'block')}", f"peak {size(summary.peak(recording)[0])}"]
+    totals += [f"resident {size(now.resident)}"] if now.resident else []
+    return [_beside(f"{recording.pid} {words}", busy, width, watched.unicode), dot.join(totals), sparkline(watched.history, width, watched.unicode)]
+
+
+def _beside(left: str, right: str, width: int, unicode: bool) -> str:
+    """One line: what does not fit is the end of the left one, or else the right one."""
+    room = width - len(right) - 2
+    if room < len(left) // 2 and room < 20:
+        return left
+    return f"{_cut(left, room, unicode):<{room}}  {right}"
+
+
+def _clock(running: float) -> str:
+    """'0:07', '12:34', '5:06:07', '3 d 4:05:06'."""
+    minutes, second = divmod(int(running), 60)
+    hours, minute = divmod(minutes, 60)
+    if not hours:
+        return f"{minute}:{second:02}"
+    days, hour = divmod(hours, 24)
+    return (f"{days} d " if days else "") + f"{hour}:{minute:02}:{second:02}"
 
 
 def sparkline(values: List[int], width: int, unicode: bool = True) -> str:
@@ -197,12 +229,19 @@ def _columns(watched: Watched) -> str:
             f"{'growth' + marks['growth']:>11}  call stack")
 
 
-def _line(row: Row, label: str) -> str:
+def _line(row: Row, label: str, width: int, unicode: bool) -> str:
     growth = ("+" if row.growth > 0 else "-") + size(abs(row.growth)) if row.growth else ""
-    return f"{size(row.bytes):>10} {row.blocks:>10,} {row.rate:>10,.0f} {growth:>11}  {label}"
+    rate = f"{row.rate:,.0f}" if row.rate else ""
+    numbers = f"{size(row.bytes):>10} {row.blocks:>10,} {rate:>10} {growth:>11}  "
+    return numbers + _cut(label, max(1, width - len(numbers)), unicode)
+
+
+def _cut(text: str, width: int, unicode: bool) -> str:
+    return text if len(text) <= width else text[:width - 1] + ("…" if unicode else ".")
 
 
 def _foot(watched: Watched, rows: int, shown: int) -> str:
     held = "HELD  " if watched.held else ""
     listed = f"{watched.first + 1}-{watched.first + shown} of {rows:,}" if shown else f"{rows:,} call stacks"
-    return f"{held}{listed}  {watched.said or 'b n a g sort, space hold, s snapshot, h help, q quit'}"
+    said = watched.said if time.monotonic() - watched.said_at < SAID_SECONDS else ""
+    return f"{held}{listed}  {said or 'b n a g sort, space hold, s snapshot, h help, q quit'}"

@@ -1,6 +1,7 @@
 """A run as a whole: the files of one run folder together, its children, and what exec made of it."""
 
 import os
+import shlex
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -162,6 +163,11 @@ class Run:
         return os.path.basename(arguments[0] if arguments else self.recording.facts.get("exe", "")) or "the program"
 
     @property
+    def command(self) -> str:
+        """The command line as one would type it, printable; empty where it is not known."""
+        return printable(" ".join(map(shlex.quote, self.recording.arguments))) if self.recording else ""
+
+    @property
     def message(self) -> str:
         """Why the tracker recorded less than it should; usually nothing."""
         return self.recording.message if self.recording else "the recording could not be kept on disk"
@@ -218,13 +224,15 @@ def lost_in(folder: Path) -> bool:
     return bool(stats and stats["definitely_lost_blocks"])
 
 
-def became(run: Run) -> Optional[Run]:
-    """What the process was at its end, where exec replaced the program in it; None if it was not recorded."""
+def became(run: Run, end: Optional[summary.End] = None, max_rss: int = 0) -> Optional[Run]:
+    """What the process was at its end, where exec replaced the program in it; None if it was not recorded.
+
+    `end` is what the launcher saw, as for summary.complete."""
     if run.end != "exec":
         return run
     for folder in reversed(children(run.folder)):
         if folder.name.split(".")[0] == str(run.count("pid")):
-            summary.complete(folder)
+            summary.complete(folder, end, max_rss)
             last = load(folder, suppressions=run.suppressions) if (folder / "stats").exists() else None
             if last and last.end != "exec":
                 return last

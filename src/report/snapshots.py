@@ -25,7 +25,7 @@ class Snapshot:
 
     folder: Path
     number: int
-    trigger: str  # request, signal, peak or program
+    trigger: str  # request, time, signal, peak or program
     name: str  # what the program called it; usually nothing
     seconds: Optional[float]  # since the start
     live_bytes: int
@@ -47,6 +47,16 @@ def list(run: Run) -> List[Snapshot]:  # noqa: A001 (named as it reads: snapshot
 def folders(folder: Path) -> List[Path]:
     """The folders of the complete ones."""
     return [folder / "snapshots" / name for name in sorted(filter(str.isdigit, _names(folder)), key=int)]
+
+
+def gone(folder: Path) -> int:
+    """How many a process has taken that are not there any more."""
+    try:
+        recording = reader.read_recording(folder)
+    except CrunchError:
+        recording = None
+    counters = recording.snapshots if recording else None
+    return max(0, counters.taken - counters.dropped - len(folders(folder))) if counters else 0
 
 
 def _read(folder: Path) -> Snapshot:

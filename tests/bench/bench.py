@@ -25,8 +25,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 LIBRARY = ROOT / "build" / "libcrunch.so"
 CHECK_LIBRARY = ROOT / "build" / "libcrunch-check.so"
+UNTIMED_LIBRARY = ROOT / "build" / "untimed" / "libcrunch.so"
+UNLIVED_LIBRARY = ROOT / "build" / "unlived" / "libcrunch.so"
 WORK = ROOT / "build" / "bench"
 SCAN_TARGET = 2  # seconds
+TIMELINE_TARGET = 1.03  # of the library without it
 
 
 @dataclass(frozen=True)
@@ -124,6 +127,8 @@ MODES = {  # of crunch: settings that the launcher would make
     "--check": {"CRUNCH_CHECK": "1"},
     "--guard=1000": {"CRUNCH_GUARD": "1000"},
 }
+UNTIMED, UNLIVED = "without timeline", "without timeline and histograms"
+LIBRARIES = {"--check": [LIBRARY, CHECK_LIBRARY], UNTIMED: [UNTIMED_LIBRARY], UNLIVED: [UNLIVED_LIBRARY]}
 
 
 def tools(peers: bool) -> dict[str, list[str]]:
@@ -140,11 +145,11 @@ def tools(peers: bool) -> dict[str, list[str]]:
 def cpu_seconds(tool: str, prefix: list[str], workload: Workload) -> float:
     """Runs a workload under a tool; its CPU time with all its children's."""
     environment = dict(os.environ)
-    if tool in MODES:
+    if tool in MODES or tool in LIBRARIES:
         shutil.rmtree(WORK / "run", ignore_errors=True)
         (WORK / "run").mkdir()
-        libraries = [LIBRARY, CHECK_LIBRARY] if tool == "--check" else [LIBRARY]
-        environment |= {"LD_PRELOAD": ":".join(map(str, libraries)), "CRUNCH_OUT": str(WORK / "run"), "CRUNCH_HEAP_LIMIT": "0", **MODES[tool]}
+        libraries = ":".join(map(str, LIBRARIES.get(tool, [LIBRARY])))
+        environment |= {"LD_PRELOAD": libraries, "CRUNCH_OUT": str(WORK / "run"), "CRUNCH_HEAP_LIMIT": "0", **MODES.get(tool, {})}
     with open(workload.stdin or os.devnull, "rb") as stdin:
         process = subprocess.Popen(
             prefix + workload.command, env=environment, stdin=stdin, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -187,6 +192,20 @@ def against_crunch(results: list[Result]) -> str:
         if mode != "crunch" and ratios:
             said.append(f"{mode} against crunch: " + ", ".join(f"{ratio:.2f}x {name}" for ratio, name in programs or ratios))
     return "\n".join(said)
+
+
+def timeline_cost(work: list[Workload], runs: int) -> str:
+    """What the timeline costs, against the target, and what histograms cost with it: ratios of smallest times to those of libraries without."""
+    lines = [f"the timeline on against off, target {TIMELINE_TARGET}x; in brackets with the histograms of lifetimes and sizes; least of {runs} runs each:"]
+    for workload in work:
+        seconds: dict[str, list[float]] = {"crunch": [], UNTIMED: [], UNLIVED: []}
+        for i in range(runs):
+            for tool in [*seconds][::-1 if i % 2 else 1]:
+                seconds[tool].append(cpu_seconds(tool, [], workload))
+        crunch, untimed, unlived = (min(found) for found in seconds.values())
+        missed = ", MISSED" if crunch / untimed > TIMELINE_TARGET else ""
+        lines.append(f"  {crunch / untimed:.3f}x ({crunch / unlived:.3f}x) {workload.name}{missed}")
+    return "\n".join(lines)
 
 
 def launcher_seconds(runs: int) -> tuple[float, float]:
@@ -253,19 +272,21 @@ def main() -> None:
     runs = arguments.runs or (3 if arguments.quick else 5)
     peers = not arguments.quick
     WORK.mkdir(parents=True, exist_ok=True)
-    if not LIBRARY.exists():
-        sys.exit("bench: build/libcrunch.so is missing; run make")
+    for library in (LIBRARY, CHECK_LIBRARY, UNTIMED_LIBRARY, UNLIVED_LIBRARY):
+        if not library.exists():
+            sys.exit(f"bench: {library.relative_to(ROOT)} is missing; run make {library.relative_to(ROOT)}")
 
     names = list(tools(peers))
     print(f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, {platform.machine()}, {' '.join(platform.libc_ver())}, {runs} runs\n")
     print("| workload | " + " | ".join(["bare", *names[1:]]) + " | crunch adds, a pair | recording |")
     print("|---" * (len(names) + 3) + "|")
     results: list[Result] = []
-    for workload in workloads(arguments.quick):
-        if arguments.only in workload.name:
-            results.append(measure(workload, runs, peers))
-            print(row(results[-1], names), flush=True)
+    work = [workload for workload in workloads(arguments.quick) if arguments.only in workload.name]
+    for workload in work:
+        results.append(measure(workload, runs, peers))
+        print(row(results[-1], names), flush=True)
     print("\n" + against_crunch(results))
+    print(timeline_cost(work, 2 * runs + 1))
     bare, whole = launcher_seconds(runs)
     print(f"\nlauncher and report add {whole - bare:.2f} s to a program that does nothing;", end=" ")
     print(f"the tracker alone {start_up_seconds(3 * runs) * 1000:.1f} ms of CPU time;")

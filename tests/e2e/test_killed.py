@@ -109,6 +109,7 @@ def test_killed_by_the_system_when_memory_runs_out(folder):
         result, run = crunch(folder, "/bin/sh", "-c", inside, "sh", target("out_of_memory"), seconds=100)
         assert result.status == 137
         (killed,) = run.children.values()  # what the shell became
+        assert killed.end == "signal SIGKILL" and "crunch: ended by SIGKILL (by a kill command, or by the system" in result.said
         assert killed.count("live_bytes") > 30 << 20 and summary.live(killed.recording)[0] == killed.count("live_bytes")
     finally:
         wait_until(lambda: not open(f"{group}/cgroup.procs", encoding="ascii").read())

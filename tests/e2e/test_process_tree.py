@@ -4,6 +4,7 @@ from harness import crunch, needs, target
 from report import processes
 from report import run as runs
 from report import summary
+from report.words import size
 
 
 def tree(folder):
@@ -44,7 +45,9 @@ def test_make(folder, tmp_path):
     for shell in root.children:
         assert [(depth, name) for depth, name, _ in names(shell)] == [(0, "sh"), (1, "sort"), (1, "ls")]
     sums_hold(root)
-    assert "Table of processes" in (folder / "report.html").read_text()
+    page = (folder / "report.html").read_text()
+    assert "Table of processes" in page and ">make -j8 -C " in page and ">sort /dev/null</td>" in page
+    assert f">{size(root.allocated_bytes)}</td>" in page and f">{size(root.remaining_bytes)}</td>" in page
 
 
 def test_prefork(folder):

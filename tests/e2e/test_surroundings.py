@@ -89,7 +89,19 @@ def test_full_disk_is_said_by_the_launcher(tmp_path):
     with small_disk(tmp_path / "disk", "128k") as disk:
         result, _ = crunch(disk / "out", target("contents"), "2000")
         assert result.status == 0
-        assert len([line for line in own_lines(result.stderr) if "no space left on" in line.lower()]) == 1
+        heap, page = [line for line in own_lines(result.stderr) if "no space left on" in line.lower()]
+        assert heap.startswith("crunch: cannot write all of heap/") and "report.html cannot be written" in page
+        assert "definitely lost    195 KiB in 2,000 blocks" in result.said, "there is room for what does not take much"
+
+
+def test_contents_that_fill_the_disk_make_room_for_the_rest(tmp_path):
+    """2,000 blocks of contents are 8 MB on this disk: without them there is room for everything else."""
+    with small_disk(tmp_path / "disk", "3m") as disk:
+        result, run = crunch(disk / "out", target("contents"), "2000")
+        assert result.status == 0 and "cannot write all of heap/: no space left on the disk" in result.said
+        run.check()
+        assert len(run.blocks) >= 2000 and not (disk / "out" / "heap").exists() and (disk / "out" / "report.html").exists()
+        assert run.count("heap_left_out_files") >= 2000 and run.recording.heap_files_left == 10_000
 
 
 def test_no_file_may_grow(folder):

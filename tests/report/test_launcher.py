@@ -60,6 +60,8 @@ def program(path, text):
     (["/"], 126, "is a directory"),
     (["--heap-limit", "lots", "true"], 125, "--heap-limit takes a size"),
     (["--snapshot-every", "1ms", "true"], 125, "--snapshot-every takes a time like"),
+    (["--snapshot-keep", "5", "true"], 125, "--snapshot-keep goes with --snapshot-every"),
+    (["--snapshot-every", "1s", "--snapshot-keep", "1", "true"], 125, "--snapshot-keep takes a number from 2 on, or all, not '1'"),
     (["--snapshot-on", "KILL", "true"], 125, "--snapshot-on takes one of USR1"),
     (["-n", "--snapshot-at-peak", "true"], 125, "snapshots are kept in the output folder"),
     (["--snapshot", "/nowhere"], 125, "in /nowhere no program is recorded right now"),

@@ -85,6 +85,14 @@ def test_children_are_counted(tmp_path):
     assert "2,000 child processes recorded" in text(out, children=2000)
 
 
+def test_it_says_where_the_snapshots_are(tmp_path):
+    out = folders.run_folder(tmp_path / "out")
+    assert f"\n1 snapshot in {out}/snapshots\n" in text(out, snapshots=1)
+    assert f"\n2 snapshots in {out}/children/*/snapshots\n" in text(out, children=1, snapshots_below=2)
+    both = text(out, children=1, snapshots=1, snapshots_below=2, snapshots_gone=1234)
+    assert f"\n3 snapshots in {out}/snapshots and {out}/children/*/snapshots; 1,234 more made room for later ones, --snapshot-keep" in both
+
+
 def test_contents_left_out_of_several_processes_share_a_limit(tmp_path):
     out = folders.run_folder(tmp_path / "out", [(0x10, 10, 0)], heap_left_out_files=1, heap_left_out_bytes=10)
     left = "heap contents of 1 block (10 bytes) left out: --heap-limit 256M, at most 10,000 files"

@@ -56,7 +56,8 @@ def test_the_screen(program):
     seen, write = program
     seen.take(write((3000, 3, 3), (100, 1, 1000), (500, 5, 5)))
     lines = watched.screen(seen, 100, 12)
-    assert len(lines) == 12 and lines[0] == f"{folders.LIVE} server -v" and "live 3.5 KiB in 9 blocks" in lines[1] and "peak 4.9 KiB" in lines[1]
+    assert len(lines) == 12 and lines[0].startswith(f"{folders.LIVE} server -v  ") and re.search(r"  0 allocations/s · 1 thread · \d+ d [\d:]+$", lines[0])
+    assert len(lines[0]) == 100 and "live 3.5 KiB in 9 blocks" in lines[1] and "peak 4.9 KiB" in lines[1]
     assert lines[3].startswith("     live*") and [line.split()[-1] for line in lines[4:7]] == ["big", "small", "busy"]
     assert lines[-1].startswith("1-3 of 3  b n a g sort")
     seen.press("?")
@@ -82,6 +83,34 @@ def test_moving_through_the_list_ends_at_its_end(program):
     assert "2-3 of 3" in watched.screen(seen, 100, 7)[-1] and seen.first == 1
     seen.press("up")
     assert "1-2 of 3" in watched.screen(seen, 100, 7)[-1]
+
+
+def test_a_page_at_a_time(program):
+    seen, write = program
+    seen.take(write((3000, 3, 3), (100, 1, 1000), (500, 5, 5)))
+    assert "1-1 of 3" in watched.screen(seen, 100, 6)[-1]
+    for key, shown in (("page down", 2), ("page down", 3), ("page up", 2), ("home", 1)):
+        seen.press(key)
+        assert f"{shown}-{shown} of 3" in watched.screen(seen, 100, 6)[-1]
+
+
+def test_a_message_goes_after_a_while(program, monkeypatch):
+    seen, write = program
+    seen.take(write((3000, 3, 3), (100, 1, 1000), (500, 5, 5)))
+    seen.say("snapshot asked for")
+    assert watched.screen(seen, 100, 12)[-1] == "1-3 of 3  snapshot asked for"
+    now = watched.time.monotonic()
+    monkeypatch.setattr(watched.time, "monotonic", lambda: now + 9)
+    assert watched.screen(seen, 100, 12)[-1].startswith("1-3 of 3  b n a g sort")
+
+
+def test_what_does_not_fit_is_cut(program):
+    seen, write = program
+    seen.take(write((3000, 3, 3), (100, 1, 1000), (500, 5, 5)))
+    seen.labels = {row.key: "inner < middle (table.c:44) < outer" for row in seen.rows()}
+    assert watched.screen(seen, 64, 12)[4].endswith("  inner < middle (t…") and watched.screen(seen, 99, 12)[4].endswith("outer")
+    seen.unicode = False
+    assert watched.screen(seen, 64, 12)[4].endswith("(t.") and "·" not in "".join(watched.screen(seen, 64, 12))
 
 
 def test_sparkline():

@@ -2,7 +2,8 @@
  *   storm SECONDS: four threads allocate and free all the time; then: SIGCHLDs, whether wait() knew a child, fork handlers run, errors
  *   grow MIB: allocates blocks of 64 KiB
  *   sleep MIB [own]: allocates as much in one block, then sleeps until its standard input ends; own: has a handler for SIGUSR1
- *   cost MIB: the same; then the processor time in ms that it took to sleep
+ *   cost MIB: the same; then the processor time in ms that it took to sleep, and the median of what three forks of its own take
+ *   pause MIB: the same; then waits for SIGUSR1 by pause(), ten times, and says so each time
  *   places: allocates at ever new call stacks, until its standard input ends
  *   call: takes three itself; the exit status is how many it got
  *   fork: a child that sleeps, and waits for it */
@@ -102,17 +103,55 @@ static double processor_ms(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e3;
 }
 
+/* What the system takes to copy the process when all pages of the block have been written since the last copy. */
+static double fork_ms(char *block, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += 4096)
+        block[i]++;
+    double before = processor_ms();
+    pid_t child = fork();
+    if (!child)
+        _exit(0);
+    double took = processor_ms() - before;
+    waitpid(child, NULL, 0);
+    return took;
+}
+
+static double median_of_3(double a, double b, double c)
+{
+    double low = a < b ? a : b, high = a < b ? b : a;
+    return c < low ? low : c > high ? high : c;
+}
+
 static int cost(size_t mib)
 {
-    char *volatile block = malloc(mib << 20);
+    char *block = malloc(mib << 20);
     memset(block, 7, mib << 20);
     printf("ready\n");
     fflush(stdout);
     double before = processor_ms();
     char c;
     ssize_t n = read(0, &c, 1);
-    printf("%.3f\n", processor_ms() - before);
+    printf("%.3f ", processor_ms() - before);
+    fflush(stdout);
+    double first = fork_ms(block, mib << 20), second = fork_ms(block, mib << 20);
+    printf("%.3f\n", median_of_3(first, second, fork_ms(block, mib << 20)));
     return n != 0;
+}
+
+static int pauser(size_t mib)
+{
+    char *volatile block = malloc(mib << 20);
+    memset(block, 7, mib << 20);
+    signal(SIGUSR1, on_signal);
+    printf("ready\n");
+    fflush(stdout);
+    for (int i = 0; i < 10; i++) {
+        pause();
+        printf("%d\n", (int)signals);
+        fflush(stdout);
+    }
+    return block == NULL;
 }
 
 static unsigned path_seed = 1;
@@ -180,6 +219,8 @@ int main(int argc, char **argv)
         return caller();
     if (!strcmp(way, "places"))
         return places();
+    if (!strcmp(way, "pause"))
+        return pauser((size_t)number);
     if (!strcmp(way, "cost"))
         return cost((size_t)number);
     return sleeper((size_t)number, argc > 3);

@@ -3,6 +3,7 @@
 #include "state/timeline.h"
 
 #include <signal.h>
+#include <sys/mman.h>
 #include <time.h>
 
 #include "platform/platform.h"
@@ -219,6 +220,62 @@ static void test_extremes(void)
        runs);
 }
 
+/* ---- killed while a point is taken ---- */
+
+/* Ever larger blocks, and a point after each. *done: the largest that has come and gone. */
+static _Noreturn void grow_for_ever(struct cr_thread *thread, _Atomic size_t *done)
+{
+    for (size_t size = 1000;; size += 1000) {
+        atomic_store(&cr_timeline_due, 0);
+        alloc(thread, 0, size);
+        cr_on_free(thread, (void *)(1 << 12), 0);
+        atomic_store(done, size);
+    }
+}
+
+/* The highest that the recording tells of. */
+static int64_t highest(const struct cr_slot *slot)
+{
+    int64_t most = atomic_load(&CR_SECTION_ITEM(struct cr_timeline, CR_SECTION_TIMELINE, 0)->high_bytes);
+    int64_t own = atomic_load(&slot->high_bytes);
+    most = own > most ? own : most;
+    for (uint32_t i = 0; i < points(); i++)
+        most = point(i)->high_bytes > most ? point(i)->high_bytes : most;
+    return most;
+}
+
+static bool a_killed_process_leaves_its_extremes(void)
+{
+    _Atomic size_t *done = mmap(NULL, sizeof *done, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    bool right = tracker_start();
+    cr_timeline_start();
+    struct cr_thread *thread = cr_enter();
+    alloc(thread, 0, 1);
+    cr_on_free(thread, (void *)(1 << 12), 0);
+    atomic_store(&cr_timeline_begins, false);
+    cr_recording_append(CR_SECTION_TIMELINE, NULL,
+                        3 * CR_TIMELINE_HALF); /* so that no other map comes after the fork */
+    pid_t child = fork();
+    if (child == 0)
+        grow_for_ever(thread, done);
+    struct timespec pause = {0, (long)random_below(&seed, 20000000)};
+    nanosleep(&pause, NULL);
+    kill(child, SIGKILL);
+    waitpid(child, NULL, 0);
+    right = right && highest(thread->slot) >= (int64_t)atomic_load(done);
+    cr_leave(thread);
+    return tracker_end() && right;
+}
+
+static void test_killed(void)
+{
+    int whole = 0;
+    seed = 5;
+    for (int i = 0; i < KILLS; i++, seed += 977)
+        whole += in_child(a_killed_process_leaves_its_extremes);
+    ok(whole == KILLS, "a process killed while it takes points leaves all extremes, in %d of %d", whole, KILLS);
+}
+
 /* ---- several threads ---- */
 
 static void *churn(void *argument)
@@ -319,6 +376,7 @@ int main(void)
     ok(in_child(bursts_of_points), "the same when they come in bursts with long gaps");
     ok(in_child(a_killed_history_is_whole), "a process killed at any moment leaves points that stand for all of them");
     test_extremes();
+    test_killed();
     ok(in_child(threads_share_the_peak), "with several threads points are in order, and the highest is the peak");
     ok(in_child(short_run_has_points), "a run of a millisecond has points between its start and end");
     ok(in_child(the_end_waits_for_nobody_for_ever), "the last point is left out where a lock is held for good");

@@ -12,7 +12,7 @@
 
 #include "base/format_time.h"
 
-#define CR_FORMAT_VERSION 3u
+#define CR_FORMAT_VERSION 4u
 #define CR_RECORDING_MAGIC "crunch-r" /* 8 bytes, no terminator in the file */
 #define CR_BLOCKS_MAGIC "crunch-b"
 
@@ -77,16 +77,18 @@ struct cr_budget {
 
 /* Snapshots of a process. Who wants one raises `wanted` and sends `signal` to the process. */
 struct cr_snapshots {
-    _Atomic uint32_t wanted;   /* by whoever asks from outside */
-    _Atomic uint32_t answered; /* the value of `wanted` when the last one was taken or given up */
-    _Atomic uint32_t taken;    /* the number of the last one; its folder is there when it is complete */
-    _Atomic uint32_t dropped;  /* of these, those that could not be written */
-    _Atomic uint32_t writing;  /* 1 while one is being written; at most one is */
-    _Atomic uint32_t signal;   /* 0: the process cannot be asked */
+    _Atomic uint32_t wanted;    /* by whoever asks from outside */
+    _Atomic uint32_t answered;  /* the value of `wanted` when the last one was taken or given up */
+    _Atomic uint32_t taken;     /* the number of the last one; its folder is there when it is complete */
+    _Atomic uint32_t dropped;   /* of these, those that could not be written */
+    _Atomic uint32_t writing;   /* 1 while one is being written; at most one is */
+    _Atomic uint32_t signal;    /* 0: the process cannot be asked */
+    _Atomic uint32_t timed;     /* the last value of `wanted` that --snapshot-every raised, not a person */
+    _Atomic uint32_t requested; /* the number of the last one that a person asked for from outside */
     _Atomic uint64_t longest_pause_ns;
     struct cr_budget heap; /* for the contents in all snapshots of the process and its children together */
 };
-static_assert(sizeof(struct cr_snapshots) == 48, "");
+static_assert(sizeof(struct cr_snapshots) == 56, "");
 
 struct cr_header {
     char magic[8];

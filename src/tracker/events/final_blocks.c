@@ -158,11 +158,12 @@ static int write_contents(const char *folder, const struct pick *pick)
     return path ? cr_write_memory(path, (const void *)(uintptr_t)pick->address, pick->size) : -ENAMETOOLONG;
 }
 
-/* Writes what the budget allows; the picks that were kept remain. */
-static void write_picks(const char *folder, struct cr_budget *budget)
+/* Writes what the budget allows; the picks that were kept remain. 0, or why there are fewer of them. */
+static int write_picks(const char *folder, struct cr_budget *budget)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < survey.count; i++) {
+    int failed = 0;
+    for (size_t i = 0; i < survey.count && !failed; i++) {
         struct pick pick = survey.pick[i];
         if (!cr_recording_claim(budget, pick.size))
             continue;
@@ -173,12 +174,27 @@ static void write_picks(const char *folder, struct cr_budget *budget)
             cr_recording->heap_bytes += pick.size;
             cr_recording->heap_left_out_files--;
             cr_recording->heap_left_out_bytes -= pick.size;
-        } else if (error != -EFAULT) { /* EFAULT: the block's memory is protected or gone, its own affair */
+            continue;
+        }
+        atomic_fetch_add(&budget->bytes_left, (int64_t)pick.size);
+        atomic_fetch_add(&budget->files_left, 1);
+        if (error != -EFAULT) { /* EFAULT: the block's memory is protected or gone, its own affair */
             cr_recording_say("cannot write all of ", "heap/", error);
-            break;
+            failed = error;
         }
     }
     survey.count = kept;
+    return failed;
+}
+
+/* The disk is full: the list of blocks and the totals, which come next, are worth more. */
+static void give_up_heap(const char *folder)
+{
+    cr_final_remove_heap(folder);
+    cr_recording->heap_left_out_files += cr_recording->heap_files;
+    cr_recording->heap_left_out_bytes += cr_recording->heap_bytes;
+    cr_recording->heap_files = cr_recording->heap_bytes = 0;
+    survey.count = 0;
 }
 
 static void write_heap(const char *folder)
@@ -192,9 +208,11 @@ static void write_heap(const char *folder)
         survey.count = 0;
     sort_picks(by_size);
     if (survey.count)
-        write_picks(folder, budget_of(header));
+        error = write_picks(folder, budget_of(header));
     if (header)
         release(header);
+    if (error == -ENOSPC || error == -EDQUOT)
+        give_up_heap(folder);
 }
 
 void cr_final_remove_heap(const char *folder)

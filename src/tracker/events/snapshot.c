@@ -29,8 +29,8 @@
 #define PROGRAM_WAITS_MS 10000
 #define LOOK_EVERY_NS 20000000u
 
-enum trigger { NOTHING, REQUEST, SIGNAL, PEAK, PROGRAM };
-static const char *const trigger_words[] = {"", "request", "signal", "peak", "program"};
+enum trigger { NOTHING, REQUEST, TIME, SIGNAL, PEAK, PROGRAM };
+static const char *const trigger_words[] = {"", "request", "time", "signal", "peak", "program"};
 
 static _Atomic(void *) forking; /* the thread that makes the frozen copy, by its errno's address; NULL: nobody does */
 
@@ -253,6 +253,8 @@ static int begin(const char *folder, enum trigger trigger)
     if (lock >= 0)
         close(lock);
     atomic_store(&counters()->taken, number);
+    if (trigger == REQUEST)
+        atomic_store(&counters()->requested, number);
     if (error) {
         remove_part();
         char bytes[96];
@@ -316,7 +318,7 @@ bool cr_snapshot_asked(void) { return atomic_load(&counters()->wanted) != atomic
 static enum trigger wanted(void)
 {
     if (cr_snapshot_asked())
-        return REQUEST;
+        return atomic_load(&counters()->wanted) == atomic_load(&counters()->timed) ? TIME : REQUEST;
     if (atomic_load(&state.signalled))
         return SIGNAL;
     return atomic_load(&cr_recording->peak_bytes) >= atomic_load(&cr_recording_peak_awaited) ? PEAK : NOTHING;
@@ -336,7 +338,7 @@ static void take_wanted_in(const void *context)
     int error = trigger == NOTHING ? -ENOENT : take(trigger, NULL, context);
     if (error == -EAGAIN || error == -ENOENT)
         return;
-    if (trigger == REQUEST)
+    if (trigger == REQUEST || trigger == TIME)
         atomic_store(&counters()->answered, request);
     if (trigger == SIGNAL)
         atomic_store(&state.signalled, false);
@@ -350,8 +352,6 @@ bool cr_snapshot_signalled(int number, const void *context)
     bool request = number == CR_SNAPSHOT_REQUEST_SIGNAL;
     if (!request && number != cr_options.snapshot_signal)
         return false;
-    if (context)
-        cr_os_note_interruption(context);
     if (!request)
         atomic_store(&state.signalled, true);
     struct cr_thread *thread = cr_tls_get();
@@ -359,6 +359,8 @@ bool cr_snapshot_signalled(int number, const void *context)
         thread->after |= CR_AFTER_SNAPSHOT;
     else if ((uintptr_t)thread != CR_THREAD_BUSY)
         take_wanted_in(context);
+    if (context) /* last: what has come for the program meanwhile interrupts its wait, too */
+        cr_os_note_interruption(context);
     return true;
 }
 

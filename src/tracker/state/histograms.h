@@ -11,6 +11,13 @@
 
 #define CR_APART_UNKNOWN UINT32_MAX
 
+#ifdef CR_WITHOUT_HISTOGRAMS /* for `make bench` alone; histograms.c is left out then */
+#define cr_histogram_wants(item, size, age) ((void)(item), (void)(size), (void)(age), false)
+#define cr_histogram_death(item, size, age, apart) ((void)(item), (void)(size), (void)(age), (void)(apart))
+#define cr_histogram_resize(item, was, is, moved, growth)                                                              \
+    ((void)(item), (void)(was), (void)(is), (void)(moved), (void)(growth))
+#else
+
 /* Whether the end of a temporary block has to be told to cr_histogram_death, as that of any other block has. */
 static inline bool cr_histogram_wants(uint32_t item, uint64_t size, uint32_t age)
 {
@@ -24,4 +31,5 @@ void cr_histogram_death(uint32_t item, uint64_t size, uint32_t age, uint32_t apa
 /* realloc made a block of size `is` out of one of size `was`, which has grown `growth` times by now. */
 void cr_histogram_resize(uint32_t item, uint64_t was, uint64_t is, bool moved, unsigned growth);
 
+#endif
 #endif

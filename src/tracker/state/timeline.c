@@ -40,6 +40,14 @@ const struct cr_history_kind cr_timeline_points = {CR_SECTION_TIMELINE, CR_TIMEL
 
 static struct cr_timeline *timeline(void) { return CR_SECTION_ITEM(struct cr_timeline, CR_SECTION_TIMELINE, 0); }
 
+/* After the point is there: a process killed in between leaves its extremes twice rather than never. What another thread has widened
+ * meanwhile stays. */
+static void begin_span(int64_t low, int64_t high, int64_t live)
+{
+    atomic_compare_exchange_strong(&timeline()->low_bytes, &low, live);
+    atomic_compare_exchange_strong(&timeline()->high_bytes, &high, live);
+}
+
 static bool add_point(uint64_t now)
 {
     struct cr_header *header = cr_recording;
@@ -49,11 +57,12 @@ static bool add_point(uint64_t now)
         .time_ns = now - header->start_ns,
         .live_bytes = live,
         .live_blocks = LOAD(header->shared_blocks),
-        .low_bytes = atomic_exchange(&timeline()->low_bytes, live),
-        .high_bytes = atomic_exchange(&timeline()->high_bytes, live),
+        .low_bytes = LOAD(timeline()->low_bytes),
+        .high_bytes = LOAD(timeline()->high_bytes),
         .allocations = totals.allocations,
         .bytes_allocated = totals.bytes_allocated,
     };
+    int64_t low = point.low_bytes, high = point.high_bytes;
     if (point.low_bytes > live) /* a thread has handed in since: its extremes count for the next point */
         point.low_bytes = live;
     if (point.high_bytes < live)
@@ -62,7 +71,9 @@ static bool add_point(uint64_t now)
         point.resident_bytes = cr_os_resident_bytes();
         state.resident_due = now + RESIDENT_NS;
     }
-    return cr_history_add(&cr_timeline_points, &point);
+    bool added = cr_history_add(&cr_timeline_points, &point);
+    begin_span(low, high, live);
+    return added;
 }
 
 static uint64_t later(uint64_t now, uint64_t interval, uint64_t start, bool limited)

@@ -4,7 +4,9 @@
  * new extreme look at the exact clock instead, every few.
  *
  * However long it takes to take a point, that is at most a hundredth of the time until the next one; in those first moments, which are
- * a few hundred points, it may be more. */
+ * a few hundred points, it may be more.
+ *
+ * CR_WITHOUT_TIMELINE: no event looks, for `make bench` alone, which says what the looking costs. */
 #ifndef CR_STATE_TIMELINE_H
 #define CR_STATE_TIMELINE_H
 
@@ -20,6 +22,11 @@ extern const struct cr_history_kind cr_timeline_points;
 void cr_timeline_point(struct cr_slot *slot);
 void cr_timeline_look_early(struct cr_slot *slot);
 
+#ifdef CR_WITHOUT_TIMELINE
+static inline void cr_timeline_look(struct cr_slot *slot, uint64_t now) { (void)slot, (void)now; }
+static inline void cr_timeline_early(struct cr_slot *slot) { (void)slot; }
+#else
+
 /* Before an event is counted: so a point that comes late, since nothing happened for a while, says what was there all the while. */
 static inline void cr_timeline_look(struct cr_slot *slot, uint64_t now)
 {
@@ -33,6 +40,8 @@ static inline void cr_timeline_early(struct cr_slot *slot)
     if (CR_UNLIKELY(atomic_load_explicit(&cr_timeline_begins, memory_order_relaxed)))
         cr_timeline_look_early(slot);
 }
+
+#endif
 
 /* The first point: of a recording just started, or of one just forked. */
 void cr_timeline_start(void);
