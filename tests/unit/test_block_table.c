@@ -316,8 +316,30 @@ static void test_wandering_records(void)
     ok(used < most, "records are used again across threads: %u, not more than %u", used, most);
 }
 
+/* Where blocks are 32 bytes apart at least, two addresses share a slot, and only one of them has a block. */
+static void test_wide(void)
+{
+    const uintptr_t at = 0x7ff000000000; /* above all that the other tests use */
+    cr_block_table_start(32);
+    bool right =
+        enter(&spares, at + 16, 100) == 0 && cr_block_peek(at + 16) && !cr_block_peek(at) && !cr_block_take(at, MARK);
+    ok(right, "a block is at its own address, not at its slot's other one");
+    ok(around(at + 20, at + 16, 100) && in_none(at + 15), "it lies around addresses behind its start only");
+    right = leave(&spares, at + 16) == 100 && cr_block_mark(at + 16) == MARK && !cr_block_mark(at);
+    ok(right, "the mark is of that address, too");
+    right = enter(&spares, at, 50) == 0 && !cr_block_mark(at + 16) && leave(&spares, at) == 50;
+    ok(right && cr_block_mark(at) == MARK, "the other address can have the next block");
+    enter(&spares, at + 16, 10);
+    uint32_t lost = enter(&spares, at, 20);
+    ok(lost && cr_record_size(cr_record(lost)) == 10, "a block at the other address can only have gone unseen");
+    ok(leave(&spares, at) == 20, "and the new one is there");
+    cr_record_drop(&spares, cr_record(lost), lost);
+    cr_block_table_start(16);
+}
+
 int main(void)
 {
+    test_wide();
     test_random_use();
     test_neighbours();
     test_rivals();

@@ -121,6 +121,7 @@ static bool start(void)
     }
     if (!cr_options.out[0])
         return false;
+    cr_block_table_start(cr_real_is_the_systems() ? cr_os_least_apart : 16);
     int error = cr_run_folder_start();
     if (!error)
         cr_placement_start(&cr_hooks_heap);

@@ -2,6 +2,7 @@
 #include "events/recorder.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "events/wrong_free.h"
 #include "platform/platform.h"
@@ -44,12 +45,12 @@ static uint32_t follow(struct cr_trail *trail, const uintptr_t *address, uint32_
         path = trail->path[next] = cr_tree_path(path, address[next]);
         cr_tree_prefetch(path);
     }
-    for (; i < count; i++) {
-        node = trail->node[i] = cr_tree_find(node, address[i], trail->path[i]);
-        trail->address[i] = address[i];
-        trail->length = i + 1;
-    }
-    return node;
+    if (i == count)
+        return node;
+    cr_tree_chain(node, address + i, trail->path + i, trail->node + i, count - i);
+    memcpy(trail->address + i, address + i, (count - i) * sizeof *address);
+    trail->length = count;
+    return trail->node[count - 1];
 }
 
 static uint32_t base_of(const struct cr_unwind_stack *stack)

@@ -77,8 +77,8 @@ bool cr_os_read_signal(siginfo_t *info, const void *context);
 
 /* ---- time ---- */
 
-uint64_t cr_os_now_ns(void);    /* monotonic */
-uint64_t cr_os_wall_ns(void);   /* since 1970 */
+uint64_t cr_os_now_ns(void);  /* monotonic */
+uint64_t cr_os_wall_ns(void); /* since 1970 */
 
 /* ---- process and threads ---- */
 
@@ -94,6 +94,8 @@ bool cr_os_is_main_thread(void);
 extern const bool cr_os_starts_in_hook;
 /* The environment, not through getenv, which is the program's to interpose; NULL while it is not there yet. */
 char **cr_os_environment(void);
+/* How far apart two blocks of the system's allocator are at least. */
+extern const size_t cr_os_least_apart;
 /* Whether realloc to no size frees the block and returns NULL. */
 extern const bool cr_os_realloc_to_0_frees;
 /* Ends the process at once, without any handler. */

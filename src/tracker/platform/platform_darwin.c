@@ -159,6 +159,7 @@ bool cr_os_is_main_thread(void) { return pthread_main_np() != 0; }
 
 const bool cr_os_starts_in_hook = false;
 const bool cr_os_realloc_to_0_frees = false;
+const size_t cr_os_least_apart = 16;
 char **cr_os_environment(void) { return *_NSGetEnviron(); } /* a library has no `environ` of its own */
 
 _Noreturn void cr_os_exit_now(int status) { _exit(status); }

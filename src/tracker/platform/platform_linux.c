@@ -183,6 +183,7 @@ void cr_os_thread_name(uint64_t thread, char *name, size_t bytes)
 
 const bool cr_os_starts_in_hook = true;
 const bool cr_os_realloc_to_0_frees = true;
+const size_t cr_os_least_apart = 32; /* the least chunk of glibc's malloc */
 char **cr_os_environment(void) { return environ; }
 
 uint64_t cr_os_thread_id(void) { return (uint64_t)syscall(SYS_gettid); }

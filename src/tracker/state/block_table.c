@@ -17,6 +17,7 @@ struct cr_lock cr_regions_lock = CR_LOCK_INIT;
 struct cr_lock cr_records_lock = CR_LOCK_INIT;
 struct cr_region *_Atomic cr_region_front[CR_FRONT_ENTRIES];
 struct cr_record *cr_record_chunk[CR_RECORD_CHUNKS];
+unsigned cr_granule_shift = 4;
 
 static struct cr_table regions;
 static struct cr_region *all_regions;
@@ -33,9 +34,13 @@ static struct {
 
 /* ---- regions ---- */
 
+void cr_block_table_start(size_t least_apart) { cr_granule_shift = least_apart >= 32 ? 5 : 4; }
+
+static uint32_t slots_of_a_region(void) { return (uint32_t)(CR_REGION_BYTES >> cr_granule_shift); }
+
 static struct cr_region *add_region(uint64_t number)
 {
-    struct cr_region *region = cr_arena_alloc(sizeof *region, 64);
+    struct cr_region *region = cr_arena_alloc(sizeof *region + slots_of_a_region() * sizeof *region->slot, 64);
     if (!region)
         return NULL;
     region->number = number;
@@ -68,7 +73,7 @@ _Atomic uint32_t *cr_block_slot_slowly(uintptr_t address, bool create)
     struct cr_region *region = atomic_load_explicit(&cr_region_front[entry], memory_order_acquire);
     if (!region || region->number != number)
         region = cr_region_find(number, create);
-    return region ? &region->slot[address >> CR_GRANULE_SHIFT & (CR_REGION_GRANULES - 1)] : NULL;
+    return region ? cr_region_slot(region, address) : NULL;
 }
 
 /* ---- records ---- */
@@ -201,7 +206,8 @@ uint32_t cr_block_mark(uintptr_t address)
 {
     _Atomic uint32_t *slot = cr_block_slot(address, false);
     uint32_t value = slot ? atomic_load(slot) : 0;
-    return cr_slot_is_freed(value) && !is_doubted(address) ? value : 0;
+    bool freed = cr_slot_is_freed(value) && (value & CR_SLOT_ODD) == cr_slot_odd(address);
+    return freed && !is_doubted(address) ? value & ~CR_SLOT_ODD : 0;
 }
 
 /* The region of an address, where there is one; without waiting. false: that cannot be told. */
@@ -230,11 +236,11 @@ void cr_block_passed(uintptr_t address, bool allocated)
     }
     if (!region)
         return;
-    _Atomic uint32_t *slot = &region->slot[address >> CR_GRANULE_SHIFT & (CR_REGION_GRANULES - 1)];
+    _Atomic uint32_t *slot = cr_region_slot(region, address);
     uint32_t value = atomic_load(slot);
-    if (cr_slot_is_live(value))
+    if (cr_slot_is_live(value) && (allocated || cr_slot_is_of(value, address)))
         __atomic_fetch_or(&cr_record(value)->size_tag, (uint64_t)CR_TAG_GONE, __ATOMIC_RELAXED);
-    else if (value && allocated)
+    else if (cr_slot_is_freed(value) && allocated)
         atomic_compare_exchange_strong(slot, &value, 0);
 }
 
@@ -264,7 +270,7 @@ static bool reaches(_Atomic uint32_t *slot, uint32_t index, uintptr_t address, s
 static bool reached_from_below(uintptr_t address, uint64_t class, struct cr_record *copy)
 {
     uint64_t number = (uint64_t)address >> CR_REGION_SHIFT | class;
-    uint32_t below = (uint32_t)(address >> CR_GRANULE_SHIFT & (CR_REGION_GRANULES - 1)) + 1;
+    uint32_t below = (uint32_t)((address & (CR_REGION_BYTES - 1)) >> cr_granule_shift) + 1;
     struct cr_region *region = cr_region_find(number, false);
     for (uint32_t n = 0; n < REGIONS_BACK; n++) {
         for (uint32_t i = below; region && i-- > 0;) {
@@ -276,7 +282,7 @@ static bool reached_from_below(uintptr_t address, uint64_t class, struct cr_reco
         if (!region)
             return false;
         number = region->number;
-        below = CR_REGION_GRANULES;
+        below = slots_of_a_region();
     }
     return false;
 }

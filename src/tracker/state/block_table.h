@@ -1,8 +1,8 @@
 /* block_table.h - every live block of the program, by address.
  *
  * The address space is cut into regions of 1 MiB. A uthash table behind a mutex holds the regions in which blocks live; a
- * direct-mapped array in front of it answers for known regions without a lock. A region has one 32-bit index per 16-byte granule,
- * which names a record in a slab of 32-byte records; or, where the last block that crunch knew there was freed, a mark that
+ * direct-mapped array in front of it answers for known regions without a lock. A region has one 32-bit index per granule, the least
+ * distance of two blocks (16 bytes, with glibc's malloc 32), which names a record in a slab of 32-byte records; or, where the last block that crunch knew there was freed, a mark that
  * says so and who freed it (state/freed_history.h). Addresses that are a multiple of 8 but not of 16 (8-byte classes of
  * jemalloc, tcmalloc, mimalloc) have regions of their own, so two blocks never share a granule; other addresses are no blocks.
  *
@@ -22,8 +22,7 @@
 #include "base/lock.h"
 
 #define CR_REGION_SHIFT 20
-#define CR_GRANULE_SHIFT 4
-#define CR_REGION_GRANULES (1u << (CR_REGION_SHIFT - CR_GRANULE_SHIFT))
+#define CR_REGION_BYTES ((uintptr_t)1 << CR_REGION_SHIFT)
 #define CR_FRONT_ENTRIES (1u << 14) /* 16 GiB of heap without a conflict */
 
 struct cr_record {
@@ -77,17 +76,30 @@ struct cr_spares {
     uint32_t fresh, fresh_end; /* never used ones */
 };
 
-/* What a slot holds. A mark is CR_SLOT_FREED and the number of the slot in THREADS whose thread freed the block. */
+/* What a slot holds. A mark is CR_SLOT_FREED and the number of the slot in THREADS whose thread freed the block; CR_SLOT_ODD
+ * if it lay at an odd multiple of 16. */
 #define CR_SLOT_FREED UINT32_C(0x80000000)
+#define CR_SLOT_ODD UINT32_C(0x40000000)
 static inline bool cr_slot_is_live(uint32_t value) { return (int32_t)value > 0; }
 static inline bool cr_slot_is_freed(uint32_t value) { return (int32_t)value < 0; }
+static inline uint32_t cr_slot_odd(uintptr_t address) { return (uint32_t)(address & 16) << 26; }
 
 struct cr_region {
     uint64_t number;
     struct cr_region *next;             /* of all */
     struct cr_extents *_Atomic extents; /* of state/extents.h; NULL while there are none */
-    _Atomic uint32_t slot[CR_REGION_GRANULES];
+    _Atomic uint32_t slot[];
 };
+
+/* Of the size of a granule. 4 unless cr_block_table_start has made it 5. */
+extern unsigned cr_granule_shift;
+/* Before any other function: no two blocks will be nearer to each other than this. */
+void cr_block_table_start(size_t least_apart);
+
+static inline _Atomic uint32_t *cr_region_slot(struct cr_region *region, uintptr_t address)
+{
+    return &region->slot[(address & (CR_REGION_BYTES - 1)) >> cr_granule_shift];
+}
 
 #define CR_RECORD_CHUNK_SHIFT 20
 #define CR_RECORD_CHUNKS (1u << (31 - CR_RECORD_CHUNK_SHIFT))
@@ -117,7 +129,7 @@ static inline _Atomic uint32_t *cr_block_slot(uintptr_t address, bool create)
         atomic_load_explicit(&cr_region_front[number & (CR_FRONT_ENTRIES - 1)], memory_order_acquire);
     if (CR_UNLIKELY(address & 15 || !region || region->number != number))
         return cr_block_slot_slowly(address, create);
-    return &region->slot[address >> CR_GRANULE_SHIFT & (CR_REGION_GRANULES - 1)];
+    return cr_region_slot(region, address);
 }
 
 /* A record for a new block, filled by the caller before cr_block_publish; 0 if there is no memory. */
@@ -155,13 +167,19 @@ static inline uint32_t cr_block_publish(_Atomic uint32_t *slot, uintptr_t addres
     return cr_slot_is_live(before) ? before : 0;
 }
 
-/* Takes the block at an address out and leaves a mark; its record stays filled until the caller drops it. 0: there is none. */
+/* Whether what an address's slot holds is the record of a live block at just this address. */
+static inline bool cr_slot_is_of(uint32_t value, uintptr_t address)
+{
+    return cr_slot_is_live(value) && atomic_load_explicit(&cr_record(value)->address, memory_order_relaxed) == address;
+}
+
+/* Takes the block at an address out and leaves a mark, or 0; its record stays filled until the caller drops it. 0: there is none. */
 static inline uint32_t cr_block_take(uintptr_t address, uint32_t mark)
 {
     _Atomic uint32_t *slot = cr_block_slot(address, false);
-    if (CR_UNLIKELY(!slot || !cr_slot_is_live(atomic_load_explicit(slot, memory_order_relaxed))))
+    if (CR_UNLIKELY(!slot || !cr_slot_is_of(atomic_load_explicit(slot, memory_order_acquire), address)))
         return 0;
-    uint32_t index = atomic_exchange_explicit(slot, mark, memory_order_acquire);
+    uint32_t index = atomic_exchange_explicit(slot, mark | (cr_slot_odd(address) & mark >> 1), memory_order_acquire);
     return CR_LIKELY(cr_slot_is_live(index)) ? index : 0;
 }
 
@@ -170,7 +188,7 @@ static inline uint32_t cr_block_peek(uintptr_t address)
 {
     _Atomic uint32_t *slot = cr_block_slot(address, false);
     uint32_t value = slot ? atomic_load_explicit(slot, memory_order_acquire) : 0;
-    return cr_slot_is_live(value) ? value : 0;
+    return cr_slot_is_of(value, address) ? value : 0;
 }
 
 /* ---- for what is positively known: never for what merely may be ---- */

@@ -7,6 +7,7 @@
 #include "base/banned.h"
 
 #define FIRST_ENTRIES 1024u
+#define AT_ONCE 32u /* new nodes */
 
 /* id is written last: an entry with one is whole. After that only its address may change, to 0: its module has gone, and the address
  * may mean something else. */
@@ -74,14 +75,14 @@ static void copy(struct hash *to, const struct hash *from)
             insert(to, from->entries[i].parent, from->entries[i].address, from->entries[i].id);
 }
 
-/* A table of the current generation with room for one more, or NULL. Larger ones only: the old ones together are as large as the
+/* A table of the current generation with room for AT_ONCE more, or NULL. Larger ones only: the old ones together are as large as the
  * last. */
 static struct hash *with_room(struct hash *old)
 {
     uint32_t generation = atomic_load(&cr_modules_generation);
     if (old && old->generation != generation)
         forget_gone(old, generation);
-    if (old && old->used < old->mask / 4 * 3)
+    if (old && old->used + AT_ONCE <= old->mask / 4 * 3)
         return old;
     uint32_t entries = old ? (old->mask + 1) * 2 : FIRST_ENTRIES;
     struct hash *hash = cr_os_map(sizeof *hash + entries * sizeof(struct entry));
@@ -95,33 +96,60 @@ static struct hash *with_room(struct hash *old)
     return hash;
 }
 
-/* Whether there is room for the path of one more node. */
-static bool room_for_path(void)
+/* Whether there is room for the paths of AT_ONCE more nodes. */
+static bool room_for_paths(void)
 {
     if (!paths.of) {
         size_t bytes = cr_os_modest(PATHS_BYTES);
         paths.of = cr_os_map(bytes);
         paths.count = paths.of ? (uint32_t)(bytes / sizeof *paths.of) : 0;
     }
-    return atomic_load(&cr_recording->sections[CR_SECTION_NODES].used) < paths.count;
+    return atomic_load(&cr_recording->sections[CR_SECTION_NODES].used) + AT_ONCE <= paths.count;
 }
 
-static CR_COLD uint32_t add(uint32_t parent, uintptr_t address, uint32_t path)
+/* Gives new nodes, one below the other, their numbers and places. How many: fewer than count if there is no memory. */
+static uint32_t add(struct hash *hash, uint32_t parent, const uintptr_t *address, const uint32_t *path, uint32_t *node,
+                    uint32_t count)
 {
+    uint32_t pc[AT_ONCE], known = 0, added = 0;
+    while (known < count && (pc[known] = cr_modules_pc(address[known])) != CR_NO_ITEM)
+        known++;
+    cr_lock(&cr_recording_lock);
+    for (uint32_t above = parent; added < known; above = node[added++]) {
+        struct cr_node item = {above, pc[added]};
+        node[added] = cr_recording_append_locked(CR_SECTION_NODES, &item, 1);
+        if (node[added] == CR_NO_ITEM)
+            break;
+    }
+    cr_unlock(&cr_recording_lock);
+    for (uint32_t i = 0; i < added; i++) {
+        paths.of[node[i]] = path[i];
+        insert(hash, i ? node[i - 1] : parent, address[i], node[i]);
+    }
+    return added;
+}
+
+/* The same as cr_tree_chain where the first is not found without the lock. */
+static CR_COLD void extend(uint32_t parent, const uintptr_t *address, const uint32_t *path, uint32_t *node,
+                           uint32_t count)
+{
+    uint32_t done = 0, wanted;
+    bool room = true;
     cr_lock(&cr_tree_lock);
-    struct hash *hash = room_for_path() ? with_room(atomic_load(&tree)) : NULL;
-    uint32_t id = hash ? find(hash, parent, address, path) : 0;
-    if (hash && !id) {
-        struct cr_node node = {parent, cr_modules_pc(address)};
-        id = node.pc == CR_NO_ITEM ? CR_NO_ITEM : cr_recording_append(CR_SECTION_NODES, &node, 1);
-        id = id == CR_NO_ITEM ? 0 : id;
-        if (id) {
-            paths.of[id] = path;
-            insert(hash, parent, address, id);
-        }
+    for (; room && done < count; done += wanted) {
+        wanted = count - done < AT_ONCE ? count - done : AT_ONCE;
+        struct hash *hash = room_for_paths() ? with_room(atomic_load(&tree)) : NULL;
+        uint32_t i = 0; /* of these, another thread may have entered some */
+        while (hash && i < wanted && (node[done + i] = find(hash, parent, address[done + i], path[done + i])))
+            parent = node[done + i++];
+        i += hash ? add(hash, parent, address + done + i, path + done + i, node + done + i, wanted - i) : 0;
+        room = i == wanted;
+        wanted = i;
+        parent = i ? node[done + i - 1] : parent;
     }
     cr_unlock(&cr_tree_lock);
-    return id;
+    for (; done < count; done++)
+        node[done] = 0;
 }
 
 void cr_tree_prefetch(uint32_t path)
@@ -131,17 +159,21 @@ void cr_tree_prefetch(uint32_t path)
         __builtin_prefetch(&hash->entries[path & hash->mask]);
 }
 
-uint32_t cr_tree_find(uint32_t parent, uintptr_t address, uint32_t path)
+void cr_tree_chain(uint32_t parent, const uintptr_t *address, const uint32_t *path, uint32_t *node, uint32_t count)
 {
     const struct hash *hash = atomic_load_explicit(&tree, memory_order_acquire);
-    uint32_t id = hash && CR_LIKELY(atomic_load_explicit(&hash->generation, memory_order_acquire) ==
-                                    atomic_load_explicit(&cr_modules_generation, memory_order_relaxed))
-                      ? find(hash, parent, address, path)
-                      : 0;
-    return CR_LIKELY(id != 0) ? id : add(parent, address, path);
+    bool valid = hash && CR_LIKELY(atomic_load_explicit(&hash->generation, memory_order_acquire) ==
+                                   atomic_load_explicit(&cr_modules_generation, memory_order_relaxed));
+    uint32_t i = 0;
+    while (valid && i < count && (node[i] = find(hash, parent, address[i], path[i])))
+        parent = node[i++];
+    if (CR_UNLIKELY(i < count))
+        extend(parent, address + i, path + i, node + i, count - i);
 }
 
 uint32_t cr_tree_child(uint32_t parent, uintptr_t address)
 {
-    return cr_tree_find(parent, address, cr_tree_path(cr_tree_path_of(parent), address));
+    uint32_t path = cr_tree_path(cr_tree_path_of(parent), address), node;
+    cr_tree_chain(parent, &address, &path, &node, 1);
+    return node;
 }

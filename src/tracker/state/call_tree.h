@@ -35,10 +35,11 @@ void cr_tree_prefetch(uint32_t path);
 /* The path of a node, the root or a marker. */
 uint32_t cr_tree_path_of(uint32_t node);
 
-/* The node of a return address under a parent, whose own path is given. 0 if there is no memory. */
-uint32_t cr_tree_find(uint32_t parent, uintptr_t address, uint32_t path);
+/* The nodes of a chain of return addresses, the first under the parent and each further one under the one before, whose paths are given.
+ * Where there is no memory, 0 from there on. New ones are entered all at once: below a new node everything is new. */
+void cr_tree_chain(uint32_t parent, const uintptr_t *address, const uint32_t *path, uint32_t *node, uint32_t count);
 
-/* The same for who does not know the path. parent 0: the root, below CR_MARKERS: a marker. */
+/* The same of one, for who does not know the path. parent 0: the root, below CR_MARKERS: a marker. */
 uint32_t cr_tree_child(uint32_t parent, uintptr_t address);
 
 #endif
