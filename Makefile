@@ -135,6 +135,11 @@ $(foreach cc,$(COMPILERS),$(eval $(call library_rules,strict-$(cc),$(cc),$(OPTIM
 UBSAN := -fsanitize=undefined -fsanitize-undefined-trap-on-error
 $(eval $(call library_rules,ubsan,$(CC),$(OPTIMISE) $($(HOST)_CFLAGS) $(UBSAN)))
 
+# As on systems whose C library has no _dl_find_object.
+ifeq ($(HOST),linux)
+$(eval $(call library_rules,own-modules,$(CC),$(OPTIMISE) $(linux_CFLAGS) -DCR_UNWIND_OWN_MODULES -Werror))
+endif
+
 # The levels below the hooks run as ordinary programs, so the sanitizers can look at them.
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(sort $(wildcard tests/unit/test_*.c)))
 plain_FLAGS := $(OPTIMISE)
@@ -142,20 +147,31 @@ asan_FLAGS := -O1 -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sani
 tsan_FLAGS := -O1 -fsanitize=thread
 BELOW_ENTRY := $(call below_entry,$(SOURCES))
 
-# $(1): plain, asan or tsan
+# $(1): plain, asan, tsan or aarch64; $(2): compiler
 define unit_rules
-$(call compile_rules,$(1),$(CC),$($(1)_FLAGS) $($(HOST)_CFLAGS) -Werror,$(BELOW_ENTRY))
+$(call compile_rules,$(1),$(2),$($(1)_FLAGS) $($(HOST)_CFLAGS) -Werror,$(BELOW_ENTRY))
 build/$(1)/unit/%: tests/unit/%.c tests/unit/tap.h $(call objects,$(1),$(BELOW_ENTRY))
 	@mkdir -p $$(@D)
 	$$(call say,CC,$$@)
-	$$(Q)$(CC) $$(COMMON) $($(1)_FLAGS) $($(HOST)_CFLAGS) -Werror -MMD -MP $$(filter-out %.h,$$^) \
+	$$(Q)$(2) $$(COMMON) $($(1)_FLAGS) $($(HOST)_CFLAGS) -Werror -MMD -MP $$(filter-out %.h,$$^) \
 	    $$(if $$(filter linux,$(HOST)),-ldl) -o $$@
 -include $(patsubst %,build/$(1)/unit/%.d,$(UNIT_TESTS))
 endef
 UNIT_FLAVOURS := plain asan tsan
-$(foreach flavour,$(UNIT_FLAVOURS),$(eval $(call unit_rules,$(flavour))))
+$(foreach flavour,$(UNIT_FLAVOURS),$(eval $(call unit_rules,$(flavour),$(CC))))
 UNIT_PROGRAMS := $(foreach flavour,$(UNIT_FLAVOURS),$(addprefix build/$(flavour)/unit/,$(UNIT_TESTS)))
 STRICT := $(foreach cc,$(COMPILERS),$(addprefix build/strict-$(cc)/,$(notdir $(LIBRARY) $(CHECK_LIBRARY))))
+
+# The same for the other architecture of Linux, to run under qemu-user.
+AARCH64_CC := aarch64-linux-gnu-gcc
+aarch64_FLAGS := $(OPTIMISE)
+ifeq ($(HOST),linux)
+$(eval $(call unit_rules,aarch64,$(AARCH64_CC)))
+$(eval $(call library_rules,aarch64-library,$(AARCH64_CC),$(OPTIMISE) $(linux_CFLAGS) -Werror))
+
+.PHONY: aarch64
+aarch64: build/aarch64-library/libcrunch.so $(addprefix build/aarch64/unit/,$(filter test_unwind%,$(UNIT_TESTS))) ## the library for the other architecture of Linux, cross-built, with the unwinder's tests
+endif
 
 .PHONY: check built-check strict ubsan unit-programs unit e2e report
 # The set-up is Python's; a bare system may have none, or one without its library. $(1): demo or check

@@ -25,7 +25,7 @@ Options:
   --heap-limit <size>   Contents kept in all, in at most 10,000 files
                         [default: 256M].
   --no-children         Do not record the program's child processes.
-  --max-listed <n>      Remaining blocks named on the terminal [default: 20].
+  --max-listed <n>      Remaining blocks named on the terminal [default: 10].
   --stacks <n>          Show n whole call stacks on the terminal, 0 for none;
                         without it, 3 in short.
   --check               Find writes around blocks and into freed ones, and mem*
@@ -79,6 +79,8 @@ Options:
   --version             Show the version.
 """
 
+import dataclasses
+import gc
 import os
 import signal
 import sys
@@ -89,6 +91,7 @@ from typing import List, Optional, Tuple
 VERSION = "0.1.0"
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT / "src"))
+gc.set_threshold(100_000)  # there are hardly any cycles, and looking for them took a tenth of the time
 
 from launcher import (commands, crashes, folder, inject, live, losses, options, program, progress, resident, run,  # noqa: E402
                       sites, suppressed, telling, terminal, timed)  # (found through the line above)
@@ -130,7 +133,8 @@ def parse(arguments: List[str]) -> options.Options:
     try:
         spelled = options.spelled_out(arguments, __doc__)
         first = not options.takes_folders(spelled, __doc__)  # else options may stand behind the folders, too
-        return options.from_docopt(docopt.docopt(__doc__, spelled, version=f"crunch {VERSION}", options_first=first))
+        chosen = options.from_docopt(docopt.docopt(__doc__, spelled, version=f"crunch {VERSION}", options_first=first))
+        return dataclasses.replace(chosen, typed=options.typed(arguments, __doc__))
     except docopt.DocoptExit:
         raise CrunchError(options.mistake(arguments, __doc__)) from None
 
@@ -152,7 +156,7 @@ def record(chosen: options.Options) -> int:
         with inject.preloadable(libraries) as names, live.registered(claimed.path):
             limit = 0 if chosen.no_report else chosen.heap_limit
             environment = inject.environment(os.environ, names, claimed.path, limit, chosen.children, chosen.checks,
-                                             chosen.snapshot_at_peak, chosen.snapshot_on, chosen.abort_on_error)
+                                             chosen.snapshot_at_peak, chosen.snapshot_on, chosen.abort_on_error, chosen.typed)
             typed = path if path.startswith("./") else chosen.program or path
             samples = resident.Samples(claimed.path)
             teller = telling.Teller(claimed.path, chosen.max_errors, entries, say)
@@ -188,7 +192,7 @@ def servers(chosen: options.Options, told: Optional[progress.Bar]) -> Optional[d
 
 
 def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppressions.Suppressions) -> bool:
-    """Completes the run folder, prints the summary and writes the page; returns whether the program was found to be wrong."""
+    """Completes the run folder, prints the summary and writes the page; returns whether the program, or one it started, is wrong."""
     if not summary.complete(path, ended.end, ended.max_rss):
         say([f"crunch: {printable(chosen.program or '')} was not recorded: the tracker did not start in it"])
         return False
@@ -200,7 +204,7 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
         started = runs.load(path, told, entries, servers(chosen, told))
         last = runs.became(started, ended.end, ended.max_rss) or started
         failure = "" if chosen.no_report else written_page(started, chosen.editor)
-        below = write_errors(started, entries)
+        below, failed_below = look_below(started, entries, bool(chosen.error_exitcode))
         why, riddle = ([], "") if chosen.quiet else explained(last)
         crashed = [] if chosen.quiet else crashes.below(path, last.folder, not chosen.no_report)
         (lost, shown), trouble = ((losses.Told(), []), "") if chosen.quiet else call_stacks(last, chosen)
@@ -216,19 +220,23 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
         say([f"crunch: {failure or riddle or trouble}"])
     elif chosen.open and not chosen.no_report:
         show(path)
-    return last.findings.failed
+    return last.findings.failed or failed_below
 
 
-def write_errors(recorded: runs.Run, entries: suppressions.Suppressions) -> int:
-    """Writes the file `errors` of a run and of the processes below it; returns how many errors these have together."""
+def look_below(recorded: runs.Run, entries: suppressions.Suppressions, leaks: bool) -> Tuple[int, bool]:
+    """Writes the file `errors` of a run and of the processes below it; returns how many errors these have together, and whether one of
+    them is found to be wrong. leaks: it may be for them alone."""
     problem_text.write(recorded)
-    below = 0
+    errors, failed = 0, False
     for child in runs.children(recorded.folder):
-        if reader.count_errors(child) and (child / "stats").exists():
+        erred = reader.count_errors(child) > 0 and (child / "stats").exists()
+        if erred or (leaks and not failed and runs.lost_in(child)):
             loaded = runs.load(child, None, entries)
-            problem_text.write(loaded)
-            below += len(loaded.findings.problems)
-    return below
+            if erred:
+                problem_text.write(loaded)
+            errors += len(loaded.findings.problems)
+            failed = failed or loaded.findings.failed
+    return errors, failed
 
 
 def print_suppressions(chosen: options.Options, recorded: runs.Run) -> None:
@@ -254,7 +262,7 @@ def compared(chosen: options.Options) -> int:
         from report import compare_page
 
         page = Path(chosen.stdout) if chosen.stdout else folders[1] / compare_page.PAGE
-        compare_page.write(found, page, ROOT / "templates", f"crunch {VERSION}")
+        compare_page.write(found, page, ROOT / "templates", f"crunch {VERSION}", chosen.editor)
         told_of += [] if chosen.quiet else [f"comparison written to {printable(str(page))}"]
     answer(told_of)
     return 1 if chosen.fail_if_grown is not None and found.bytes > chosen.fail_if_grown else 0
@@ -280,7 +288,7 @@ def remake(chosen: options.Options) -> int:
         entries = read_suppressions(chosen)
         recorded = runs.load(path, told, entries, servers(chosen, told))
         write_page(recorded, chosen.editor)
-        write_errors(recorded, entries)
+        look_below(recorded, entries, False)
     if not chosen.quiet:
         say([f"crunch report written to {printable(str(path / 'report.html'))}", *suppressed.lines(recorded)])
     print_suppressions(chosen, recorded)

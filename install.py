@@ -157,6 +157,13 @@ def copy_modules(python: str, folder: Path) -> None:
             shutil.copy2(found, packages)
 
 
+def compile_all(folder: Path) -> None:
+    """Makes Python's bytecode now: users who may not write to the folder would make it in every run, which takes as long as the rest of it."""
+    python = str(folder / ".venv/bin/python3")
+    if not ensure.run([python, "-W", "ignore", "-m", "compileall", "-q", str(folder / "src"), *map(str, folder.glob(".venv/lib/*/site-packages"))]):
+        raise InstallError(f"the modules in {folder} could not be compiled.")
+
+
 def stage(folder: Path, links: List[Path]) -> None:
     folder.mkdir(parents=True)
     (folder / MARKER).write_text("".join(f"{link}\n" for link in links))
@@ -172,6 +179,7 @@ def stage(folder: Path, links: List[Path]) -> None:
         shutil.copy2(ROOT / "build" / library, folder / "lib" / library)
     python, _ = needs.best_python(needs.RUN)
     copy_modules(python, folder / ".venv")
+    compile_all(folder)
 
 
 def swap(new: Path, prefix: Path) -> None:

@@ -1,37 +1,53 @@
 // One block: what it is, its bytes in several readings, and how it hangs together with others.
-const FIRST_LINES = 32, FIRST_VALUES = 128, FIRST_LINKS = 50;
+const WORK_MS = 12, FIRST_LINES = 32, FIRST_VALUES = 128, FIRST_LINKS = 50;
 const BYTE_VIEWS = [["hex", "Hex and text"], ["text", "Strings"], ["ptr8", "Pointers, 64 bits"], ["ptr4", "Pointers, 32 bits"], ["i8", "Signed, 8 bits"], ["u8", "Unsigned, 8 bits"],
   ["i16", "Signed, 16 bits"], ["u16", "Unsigned, 16 bits"], ["i32", "Signed, 32 bits"], ["u32", "Unsigned, 32 bits"], ["i64", "Signed, 64 bits"], ["u64", "Unsigned, 64 bits"],
   ["f32", "Floating point, 32 bits"], ["f64", "Floating point, 64 bits"]];
-let byteView = "hex"; // stays from block to block
+let byteView = "hex"; // as the address says it; links to other blocks keep it
 
-/** Where the kept bytes point: for every block that is pointed at, [block, place, offset in it] of who points there. Made once. */
-function pointersIn(blocks, contents, cache) {
-  if (cache.to) return cache.to;
-  const to = new Map(), lowest = blocks.address[0], last = blocks.address.length - 1, highest = blocks.address[last] + blocks.size[last];
-  for (let i = 0; i < contents.block.length; i++) {
-    const bytes = contents.bytes.subarray(contents.start[i], contents.start[i] + contents.length[i]), view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+/** Where the kept bytes point, looked for in steps, since a page may hold millions of words: work(ms) goes on for about so long, later() is
+ *  fulfilled when all is done, a little at a time. When `complete` is true, into(block) gives [block, place, offset in it] of who points there. */
+function pointerIndex(blocks, contents) {
+  const found = [], last = blocks.address.length - 1, lowest = blocks.address[0], highest = last < 0 ? 0 : blocks.address[last] + blocks.size[last];
+  let next = 0, byTarget = null;
+  const lookInto = (entry) => {
+    const bytes = contents.bytes.subarray(contents.start[entry], contents.start[entry] + contents.length[entry]), view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     for (let at = 0; at + 8 <= bytes.length; at += 8) {
       const high = view.getUint32(at + 4, true);
       if (high >= 2 ** 24) continue;
       const address = high * 2 ** 32 + view.getUint32(at, true);
       if (address < lowest || address >= highest) continue;
       const block = blockAt(blocks, address);
-      if (block < 0) continue;
-      if (!to.has(block)) to.set(block, []);
-      to.get(block).push([contents.block[i], at, address - blocks.address[block]]);
+      if (block >= 0) found.push(block, contents.block[entry], at, address - blocks.address[block]);
     }
-  }
-  return (cache.to = to);
+  };
+  const index = {
+    get complete() { return !contents || next >= contents.block.length; },
+    work(ms) {
+      for (const end = performance.now() + ms; !index.complete && performance.now() < end; next++) lookInto(next);
+    },
+    async later() {
+      for (; !index.complete; index.work(WORK_MS)) await new Promise((done) => setTimeout(done));
+    },
+    into(block) {
+      if (!byTarget) {
+        byTarget = new Map();
+        for (let i = 0; i < found.length; i += 4) {
+          if (byTarget.has(found[i])) byTarget.get(found[i]).push(i); else byTarget.set(found[i], [i]);
+        }
+      }
+      return (byTarget.get(block) || []).map((i) => found.slice(i + 1, i + 4));
+    },
+  };
+  return index;
 }
-const pointerCache = {};
 
 function blockLink(blocks, block, offset) {
-  return link(formatHash("blocks", { at: addressWords(blocks.address[block] + (offset || 0)) }), addressWords(blocks.address[block]) + (offset ? " + " + offset : ""), "address");
+  return link(formatHash("blocks", { at: addressWords(blocks.address[block] + (offset || 0)), as: byteView === "hex" ? "" : byteView }), addressWords(blocks.address[block]) + (offset ? " + " + offset : ""), "address");
 }
 
-/** `offset`: the place in the block that was asked for. */
-function blockDetail(page, shared, block, offset, closed) {
+/** `offset`: the place in the block that was asked for. closed() and viewed(reading): what was clicked. */
+function blockDetail(page, shared, block, offset, closed, viewed) {
   const { blocks, contents } = shared, { stacks } = page, bytes = bytesOf(contents, block), address = addressWords(blocks.address[block]), flags = blocks.flags[block];
   const title = element("h3"), made = [button("close", "Close", closed), title];
   title.append(element("code", "", address), " ", sizeWords(blocks.size[block]));
@@ -43,10 +59,10 @@ function blockDetail(page, shared, block, offset, closed) {
   if (offset) rows.push(["Asked for", `byte ${number(offset)} of it, ${addressWords(blocks.address[block] + offset)}`]);
   if (flags & BLOCK_CONTENTS) rows.push(["File", link("heap/" + address, "heap/" + address)]);
   made.push(factList(rows));
-  if (bytes && bytes.length) made.push(...byteSection(blocks, bytes, blocks.size[block], flags));
+  if (bytes && bytes.length) made.push(...byteSection(blocks, bytes, blocks.size[block], viewed));
   else if (blocks.size[block]) made.push(element("p", "quiet", "Its contents were not kept."));
   made.push(...holderSection(page, shared, block));
-  if (contents) made.push(...pointerSection(page, blocks, contents, block, bytes));
+  if (contents) made.push(pointerSection(page, shared, block, bytes));
   if (stacks && blocks.site[block]) {
     const site = blocks.site[block] - 1, heading = element("h4", "", "Allocated by ");
     heading.append(link(formatHash("sites", { site }), "this call stack"));
@@ -55,13 +71,12 @@ function blockDetail(page, shared, block, offset, closed) {
   return made;
 }
 
-function byteSection(blocks, bytes, size) {
-  const box = element("div", "bytes"), heading = element("h4", "", "Bytes ");
-  const chooser = choice("as", BYTE_VIEWS, (value) => { byteView = value; fill(); });
+/** viewed(reading) is told what was chosen. */
+function byteSection(blocks, bytes, size, viewed) {
+  const box = element("div", "bytes"), heading = element("h4", "", "Bytes "), chooser = choice("as", BYTE_VIEWS, viewed);
   chooser.select.value = byteView;
-  const fill = () => box.replaceChildren(...(byteView === "hex" ? [hexDump(bytes)] : byteView === "text" ? strings(bytes) :
+  box.append(...(byteView === "hex" ? [hexDump(bytes)] : byteView === "text" ? strings(bytes) :
     byteView.startsWith("ptr") ? pointerTable(blocks, bytes, Number(byteView.slice(3))) : values(bytes, byteView)));
-  fill();
   const part = bytes.length < size ? [element("p", "quiet", `The page holds the first ${number(bytes.length)} of ${plural(size, "byte")}; the file has the rest.`)] : [];
   heading.append(chooser);
   return [heading, ...part, box];
@@ -128,31 +143,35 @@ function valueItem(at, value) {
   return item;
 }
 
-/** Where its bytes point, and whose bytes point here; as far as bytes were kept. */
-function pointerSection(page, blocks, contents, block, bytes) {
-  const made = [], out = [];
+/** Where its bytes point, and whose bytes point here; as far as bytes were kept. The latter follows when all bytes have been looked at. */
+function pointerSection(page, shared, block, bytes) {
+  const { blocks, contents, pointers } = shared, box = element("div"), out = [];
   for (const [at, address] of bytes ? readPointers(bytes, 8) : []) {
     const target = address > 0 ? blockAt(blocks, address) : -1;
     if (target >= 0) out.push([at, target, address - blocks.address[target]]);
   }
-  const into = pointersIn(blocks, contents, pointerCache).get(block) || [];
   const add = (title, rows, make) => {
     if (!rows.length) return;
     const list = element("ol", "values");
-    made.push(element("h4", "", `${title} `, ), firstOf(rows.length, FIRST_LINKS, "pointer", list, (from, to) => rows.slice(from, to).map(make)));
+    box.append(element("h4", "", title), firstOf(rows.length, FIRST_LINKS, "pointer", list, (from, to) => rows.slice(from, to).map(make)));
   };
   add(`Points to ${plural(new Set(out.map(([, target]) => target)).size, "block")}`, out, ([at, target, inside]) => {
     const item = valueItem(at, blockLink(blocks, target, inside));
     item.append(" ", element("span", "where", sizeWords(blocks.size[target])), ...preview(page.facts.classes, contents, target));
     return item;
   });
-  add(`Pointed to by ${plural(new Set(into.map(([from]) => from)).size, "block")}`, into, ([from, at, inside]) => {
-    const item = element("li");
-    item.append(blockLink(blocks, from, 0), element("span", "where", ` at +${at.toString(16)}${inside ? `, to byte ${number(inside)}` : ""}, ${sizeWords(blocks.size[from])}`));
-    return item;
-  });
-  if (!into.length) made.push(element("p", "quiet", "No block whose bytes the page holds points here."));
-  return made;
+  const addInto = () => {
+    const into = pointers.into(block);
+    add(`Pointed to by ${plural(new Set(into.map(([from]) => from)).size, "block")}`, into, ([from, at, inside]) => {
+      const item = element("li");
+      item.append(blockLink(blocks, from, 0), element("span", "where", ` at +${at.toString(16)}${inside ? `, to byte ${number(inside)}` : ""}, ${sizeWords(blocks.size[from])}`));
+      return item;
+    });
+    if (!into.length) box.append(element("p", "quiet", "No block whose bytes the page holds points here."));
+  };
+  pointers.work(WORK_MS);
+  if (pointers.complete) addInto(); else pointers.later().then(addInto);
+  return box;
 }
 
 /** The class of a C++ object, by the table of virtual functions it begins with; empty if it is none, or nobody knows. */

@@ -1,4 +1,4 @@
-// The view of the remaining blocks. Its state: #blocks?sort=size&down=0&min=4k&max=1M&thread=2&kind=1&site=12&text=hello&runtime=1&at=0x7f…
+// The view of the remaining blocks. Its state: #blocks?sort=size&down=0&min=4k&max=1M&thread=2&kind=1&site=12&text=hello&runtime=1&at=0x7f…&as=f64
 const BLOCK_RUNTIME = 1, BLOCK_INHERITED = 2, BLOCK_CONTENTS = 4;
 
 /** The numbers of the blocks that a filter lets through. filter: { min, max, thread, kind, site, text, runtime }, as far as they are given. */
@@ -44,23 +44,31 @@ function bytesOf(contents, block) {
 
 const addressWords = (address) => "0x" + address.toString(16);
 
-/** What views of blocks share, made when first asked for: columns, contents, and who holds which; null if the page has no blocks. */
+/** What views of blocks share, made when first asked for: columns, and who holds which; null if the page has no blocks. Contents and what
+ *  they point at are there when `whole` has been fulfilled. */
 function blockReader(pack) {
   let promised = null;
   return () => (promised ||= (async () => {
-    const [blocks, contents] = await Promise.all([pack("blocks"), pack("contents")]);
-    return blocks && { blocks, contents: readContents(contents), held: blocks.holder ? readHolders(blocks) : null };
+    const blocks = await pack("blocks");
+    if (!blocks) return null;
+    const shared = { blocks, contents: null, pointers: null, held: blocks.holder ? readHolders(blocks) : null };
+    shared.whole = pack("contents").then((columns) => {
+      shared.contents = readContents(columns);
+      shared.pointers = pointerIndex(blocks, shared.contents);
+    });
+    return shared;
   })());
 }
 
 async function startBlocks(page) {
   const shared = await page.blocks();
   if (!shared) return { show() {} };
-  const { blocks, contents } = shared, { stacks } = page, kinds = page.facts.kinds;
+  const { blocks } = shared, { stacks } = page, kinds = page.facts.kinds;
   const section = document.getElementById("blocks"), split = element("div", "split"), detail = element("aside", "beside"), chips = element("p", "chips");
   const say = element("p", "quiet"), tools = element("div", "tools");
   say.setAttribute("role", "status");
   detail.setAttribute("aria-label", "The opened block");
+  const orders = keptOrders(blocks, blocks.address.length);
   let params = {}, listed = "", filtered = "", found = null, bytes = 0;
   const go = (change, replace) => page.go("blocks", { ...params, ...change }, replace);
   const siteName = (site) => { const label = stacks.sites.label[site]; return label ? nameOf(stacks, label) : "an unknown call stack"; };
@@ -73,7 +81,7 @@ async function startBlocks(page) {
         if (blocks.flags[block] & BLOCK_RUNTIME) cell.append(" ", element("span", "tag", "runtime"));
         if (blocks.flags[block] & BLOCK_INHERITED) cell.append(" ", element("span", "tag", "inherited"));
       } },
-      { key: "size", label: "Size", width: "7rem", narrow: "6rem", number: true, fill: (cell, block) => cell.append(sizeWords(blocks.size[block])) },
+      { key: "size", label: "Size", width: "7rem", narrow: "6.8rem", number: true, fill: (cell, block) => cell.append(sizeWords(blocks.size[block])) },
       { key: "site", label: "Allocated by", width: "minmax(10rem, 2fr)", sort: false, fill: (cell, block) => {
         if (stacks && blocks.site[block]) cell.append(functionName(siteName(blocks.site[block] - 1), SHORT_NAME), " ",
           element("span", "where", stacks.sites.label[blocks.site[block] - 1] ? whereOf(stacks, stacks.sites.label[blocks.site[block] - 1]) : ""));
@@ -91,15 +99,14 @@ async function startBlocks(page) {
   const min = typed("Smallest size", "from", (text) => go({ min: text }, true), "text"), max = typed("Largest size", "to", (text) => go({ max: text }, true), "text");
   const sizes = element("span", "choice", "Size ");
   sizes.append(min, " – ", max);
-  const present = (column) => [...new Set(column)].sort((a, b) => a - b);
-  const kind = choice("From", [["", "any"], ...present(blocks.kind).map((each) => [String(each), kinds[each]])], (value) => go({ kind: value }));
-  const threads = present(blocks.thread).slice(0, 500);
+  const kind = choice("From", [["", "any"], ...distinct(blocks.kind).map((each) => [String(each), kinds[each]])], (value) => go({ kind: value }));
+  const threads = distinct(blocks.thread).slice(0, 500);
   const thread = choice("Thread", [["", "any"], ...threads.map((each) => [String(each), number(each)])], (value) => go({ thread: value }));
   const own = element("label", "choice"), ownBox = element("input");
   ownBox.type = "checkbox";
   ownBox.addEventListener("change", () => go({ runtime: ownBox.checked ? "1" : "" }));
   own.append(ownBox, " The runtime's own, too");
-  if (contents) tools.append(inside);
+  if (page.hasContents) tools.append(inside);
   tools.append(sizes);
   if (kind.select.options.length > 2) tools.append(kind);
   if (threads.length > 1) tools.append(thread);
@@ -112,20 +119,25 @@ async function startBlocks(page) {
     listed = wanted;
     if (filter !== filtered) {
       filtered = filter;
-      found = filterBlocks(blocks, contents, params);
-      bytes = found.reduce((sum, block) => sum + blocks.size[block], 0);
+      found = filterBlocks(blocks, shared.contents, params);
+      bytes = 0;
+      for (let i = 0; i < found.length; i++) bytes += blocks.size[found[i]];
     }
     const key = blocks[sort] && sort !== "roots" ? sort : "size", falling = down !== "0";
-    grid.show(orderBy(found, blocks[key], falling), { key, down: falling });
+    grid.show(orders.sorted(key, falling, found), { key, down: falling });
     say.textContent = `${plural(found.length, "block")}, ${sizeWords(bytes)}.`;
     chips.replaceChildren(...(site === undefined || site === "" || !stacks ? [] :
       [button("chip", `Allocated by ${shortName(siteName(Number(site)), SHORT_NAME)} ✕`, () => go({ site: "" }))]));
   };
   const open = () => {
     const address = params.at ? Number(params.at) : NaN, block = Number.isNaN(address) ? -1 : blockAt(blocks, address);
+    const choosing = detail.contains(document.activeElement) && document.activeElement.tagName === "SELECT";
+    byteView = BYTE_VIEWS.some(([reading]) => reading === params.as) ? params.as : "hex";
     split.classList.toggle("open", Boolean(params.at));
     if (block < 0) { detail.replaceChildren(...(params.at ? [element("p", "note", `No remaining block holds ${params.at}.`)] : [])); return; }
-    detail.replaceChildren(...blockDetail(page, shared, block, address - blocks.address[block], () => { go({ at: "" }); grid.grid.focus(); }));
+    detail.replaceChildren(...blockDetail(page, shared, block, address - blocks.address[block], () => { go({ at: "" }); grid.grid.focus(); },
+      (reading) => go({ as: reading === "hex" ? "" : reading })));
+    if (choosing) detail.querySelector("select")?.focus();
     grid.activate(block);
   };
 
@@ -135,6 +147,7 @@ async function startBlocks(page) {
   return {
     show(given) {
       params = given;
+      if (!shared.pointers && (given.text || given.at)) return shared.whole.then(() => (params === given ? this.show(given) : null));
       for (const [input, name] of [[inside, "text"], [min, "min"], [max, "max"]]) if (document.activeElement !== input) input.value = params[name] || "";
       kind.select.value = params.kind || "";
       thread.select.value = params.thread || "";
@@ -143,7 +156,15 @@ async function startBlocks(page) {
       open();
       grid.draw();
     },
-    keys: { "/": () => (contents ? inside : min).focus(), Escape: () => { if (params.at) go({ at: "" }); } },
+    async warm() {
+      for (const key of ["size", "time", "kind", "thread"]) {
+        orders.whole(key);
+        await new Promise((done) => setTimeout(done, WARM_UP_MS));
+      }
+      await shared.whole;
+      await shared.pointers.later();
+    },
+    keys: { "/": () => (page.hasContents ? inside : min).focus(), Escape: () => { if (params.at) go({ at: "" }); } },
     help: [["/", "Search inside blocks"], ["↑ ↓", "Next block"], ["Enter", "Open it"], ["Esc", "Close it"]],
   };
 }

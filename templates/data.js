@@ -19,21 +19,17 @@ function readColumns(directory, bytes) {
 
 /** One column of numbers. What fits into a byte stays where it is. */
 function readNumbers(bytes, count, planes, coding) {
-  if (planes === 1 && !(coding & (DELTA | SIGNED))) return bytes;
-  const values = coding & WIDE ? new Float64Array(count) : new Int32Array(count);
-  const low = new Uint32Array(count), high = new Uint32Array(planes > 4 ? count : 0);
-  for (let plane = 0; plane < planes; plane++) {
-    const into = plane < 4 ? low : high, shift = 8 * (plane % 4), from = plane * count;
-    for (let i = 0; i < count; i++) into[i] |= bytes[from + i] << shift;
-  }
+  const delta = coding & DELTA, signed = coding & SIGNED;
+  if (planes === 1 && !delta && !signed) return bytes;
+  const values = coding & WIDE ? new Float64Array(count) : new Int32Array(count), last = planes > 4 ? 4 : planes;
   let sum = 0;
   for (let i = 0; i < count; i++) {
-    let value = low[i] + (planes > 4 ? high[i] * 2 ** 32 : 0);
-    if (coding & SIGNED) {
-      const half = (low[i] >>> 1) + (planes > 4 ? high[i] * 2 ** 31 : 0);
-      value = low[i] & 1 ? -half - 1 : half;
-    }
-    values[i] = coding & DELTA ? (sum += value) : value;
+    let value = bytes[i];
+    for (let plane = 1, at = i + count; plane < last; plane++, at += count) value |= bytes[at] << (8 * plane);
+    value >>>= 0;
+    for (let plane = 4, at = i + 4 * count, unit = 2 ** 32; plane < planes; plane++, at += count, unit *= 256) value += bytes[at] * unit;
+    if (signed) value = value % 2 ? -(value - 1) / 2 - 1 : value / 2;
+    values[i] = delta ? (sum += value) : value;
   }
   return values;
 }
@@ -46,8 +42,10 @@ function fromBase64(text) {
 }
 
 async function inflate(bytes) {
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
-  return new Uint8Array(await new Response(stream).arrayBuffer());
+  const stream = new DecompressionStream("deflate"), writer = stream.writable.getWriter();
+  writer.write(bytes).catch(() => {}); // a pack that cannot be inflated fails where it is read
+  writer.close().catch(() => {});
+  return new Uint8Array(await new Response(stream.readable).arrayBuffer());
 }
 
 /** Gives the columns of a pack of this page, unpacked once, when first asked for; null if the page has no such pack. */

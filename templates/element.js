@@ -35,6 +35,7 @@ function factList(rows) {
 /** A choice of one of several values, [value, label] each; `changed` is told the value. */
 function choice(label, values, changed) {
   const whole = element("label", "choice", label + " "), select = element("select");
+  select.setAttribute("aria-label", label);
   for (const [value, text] of values) {
     const option = element("option", "", text);
     option.value = value;

@@ -20,9 +20,9 @@ function startFlame(page) {
   const snapshots = page.facts.snapshots.filter(([column]) => stacks.sites[column]);
   for (const [column, label] of snapshots) measures.push([column, label]);
   const measure = () => FLAME_MEASURES[by()] || { words: sizeWords };
-  const sum = (values) => values.reduce((all, value) => all + Math.max(0, value), 0);
-  const defaultMeasure = () => (sum(stacks.sites.live) > 0 ? "live" : "total");
-  const by = () => (stacks.sites[params.by] ? params.by : defaultMeasure());
+  const usual = !stacks.sites.live ? measures[measures.length - 1][0] : stacks.sites.live.some((bytes) => bytes > 0) ? "live" : "total";
+  const by = () => (stacks.sites[params.by] ? params.by : usual);
+  const before = () => (params.before === undefined ? page.facts.before || "" : params.before);
   const go = (change, replace) => page.go("flame", { ...params, ...change }, replace);
 
   const label = (spot) => (spot.outside ? graph.labels[spot.key] : "all");
@@ -50,7 +50,7 @@ function startFlame(page) {
     ["Zoom in", "Enter", (spot) => zoomTo(spot)], ["Only stacks with this function", "f", (spot) => addTo("focus", spot)],
     ["Hide this function", "h", (spot) => addTo("hide", spot)],
     ["Copy these frames", "c", (spot) => copyText((params.up ? stackOfSpot(spot) : stackOfSpot(spot).reverse()).join("\n") + "\n")],
-    ["Its call stacks", "s", (spot) => page.go("sites", { find: stacks.text[nameNumber(spot)] })],
+    ["Its call stacks", "s", (spot) => page.go(page.has("sites") ? "sites" : "changes", { find: stacks.text[nameNumber(spot)] })],
   ];
 
   const bars = makeBars(graphBox, {
@@ -80,7 +80,7 @@ function startFlame(page) {
 
   const measureChoice = choice("Show", measures, (value) => go({ by: value }));
   const beforeChoice = snapshots.length ? choice("Compared with", [["", "nothing"], ...measures.filter(([name]) => name === "live" || name === "peak" || !FLAME_MEASURES[name])],
-    (value) => go({ before: value })) : null;
+    (value) => go({ before: value || (page.facts.before ? "none" : "") })) : null;
   const upChoice = choice("From", [["", "main downwards"], ["1", "the allocation upwards"]], (value) => go({ up: value, zoom: "" }));
   const mergeChoice = choice("Bars are", [["", "functions"], ["line", "source lines"], ["file", "files"], ["module", "libraries"]],
     (value) => go({ merge: value, zoom: "" }));
@@ -94,11 +94,11 @@ function startFlame(page) {
   const chip = (list, name, text) => button("chip", `${text} ${shortName(stacks.text[name] || "", SHORT_NAME)} ✕`, () =>
     go({ [list]: numbersOf(params[list]).filter((each) => each !== name).join("."), zoom: "" }));
   const update = () => {
-    const wanted = JSON.stringify([by(), params.before, params.up, params.merge, params.runtime, params.focus, params.hide]);
+    const wanted = JSON.stringify([by(), before(), params.up, params.merge, params.runtime, params.focus, params.hide]);
     if (wanted !== made) {
       made = wanted;
       graph = makeGraph(stacks, stacks.sites[by()], { up: params.up === "1", merge: ["line", "file", "module"].includes(params.merge) ? params.merge : "function",
-        skipRuntime: params.runtime === "hide", focus: numbersOf(params.focus), hide: numbersOf(params.hide) }, stacks.sites[params.before]);
+        skipRuntime: params.runtime === "hide", focus: numbersOf(params.focus), hide: numbersOf(params.hide) }, stacks.sites[before()]);
     }
     zoomed = spotAt(graph, numbersOf(params.zoom));
     marked = params.find ? findFrames(stacks, params.find) : null;
@@ -116,7 +116,7 @@ function startFlame(page) {
       params = given;
       update();
       set(measureChoice, by());
-      if (beforeChoice) set(beforeChoice, params.before || "");
+      if (beforeChoice) set(beforeChoice, graph.before ? before() : "");
       set(upChoice, params.up || "");
       set(mergeChoice, params.merge || "");
       runtimeBox.checked = params.runtime === "hide";
@@ -141,7 +141,7 @@ function startFlame(page) {
 function legend() {
   const line = element("p", "legend");
   for (const [name, text] of [["own", "your code"], ["library", "libraries"], ["unnamed", "no name known"]]) line.append(element("span", "plain-colour " + name, text), " ");
-  for (const [name, text] of [["change2", "new"], ["change1", "grown"], ["change0", "about the same"], ["change-1", "shrunk"], ["change-2", "gone"]])
+  for (const [name, text] of [["change2", "new, or four times as much"], ["change1", "grown"], ["change0", "about the same"], ["change-1", "shrunk"], ["change-2", "gone, or a quarter"]])
     line.append(element("span", "change-colour " + name, text), " ");
   line.append("Bars narrower than two pixels are left out; zoom in to see them.");
   return line;

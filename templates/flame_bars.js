@@ -1,9 +1,10 @@
-// The bars of the flame graph: how spots become elements, and how one walks among them by keyboard.
-const ROW_PIXELS = 20, LEAST_PIXELS = 2;
+// The bars of the flame graph: how spots become elements, and how one walks among them by keyboard. Of the bars too narrow for a name the
+// widest are elements, the others are painted on a canvas behind them, since a page answers slowly that has to lay out thousands.
+const ROW_PIXELS = 20, LEAST_PIXELS = 2, LEAST_NAMED_PIXELS = 24, MOST_NAMELESS = 250;
 
 /** tell(spot), press(spot), ask(spot, x, y): what a pointed-at, a pressed and a right-clicked bar are for. */
 function makeBars(graphBox, { describe, tell, press, ask }) {
-  let places = [], zoomed = null, graph = null;
+  let places = [], zoomed = null, graph = null, canvas = null, painted = [], marks = null, wide = 300;
 
   const className = (spot) => {
     if (!spot.outside) return "root";
@@ -15,25 +16,51 @@ function makeBars(graphBox, { describe, tell, press, ask }) {
     const most = Math.max(spot.value, spot.before);
     return most ? Math.round((2 * (spot.value - spot.before)) / most) : 0;
   };
-  const bar = (place, marked, pixels) => {
-    const { spot, row, left, width } = place, made = element("div", "bar " + (graph.before ? "change" + change(spot) : className(spot)));
-    if (row < places.zoomRow) made.classList.add("outer");
-    if (marked && spot.nodes.some((node) => node > 0 && marked[graph.stacks.frame[node]])) made.classList.add("match");
-    made.style.left = 100 * left + "%";
-    made.style.width = 100 * width + "%";
-    made.style.top = row * ROW_PIXELS + "px";
+  const classOf = (spot) => (graph.before ? "change" + change(spot) : className(spot));
+  const isFound = (spot) => marks !== null && spot.nodes.some((node) => node > 0 && marks[graph.stacks.frame[node]]);
+  const bar = (place) => {
+    const { spot, row, left, width } = place, named = isNamed(place), name = spot.outside ? graph.labels[spot.key] : "all";
+    const made = element("div", `bar ${named ? "named " : ""}${classOf(spot)}${row < places.zoomRow ? " outer" : ""}${isFound(spot) ? " match" : ""}`);
+    made.style.cssText = `left:${100 * left}%;width:${100 * width}%;top:${row * ROW_PIXELS}px`;
     made.setAttribute("role", "treeitem");
     made.setAttribute("aria-level", String(row + 1));
-    made.setAttribute("aria-label", describe(spot));
+    made.setAttribute("aria-label", named ? describe(spot) : shortName(name, SHORT_NAME)); // of narrow ones the amounts are told when one comes to them
     made.tabIndex = -1;
-    if (width * pixels > 24) made.textContent = spot.outside ? shortName(graph.labels[spot.key], 120) : "all";
+    if (named) made.textContent = shortName(name, 120);
     place.bar = made;
     made.place = place;
     return made;
   };
 
+  const isNamed = (place) => place.width * wide > LEAST_NAMED_PIXELS;
+
+  /** Paints narrow bars. Their colours are those that elements of their classes have. */
+  const paint = () => {
+    const height = canvas.parentNode.clientHeight, scale = devicePixelRatio || 1, colours = {}, sample = element("div", "bar"), brush = canvas.getContext("2d");
+    canvas.width = wide * scale;
+    canvas.height = height * scale;
+    brush.scale(scale, scale);
+    canvas.parentNode.append(sample);
+    for (const { spot, row, left, width } of painted) {
+      const name = classOf(spot) + (isFound(spot) ? " match" : "");
+      if (!colours[name]) { sample.className = "bar " + name; colours[name] = getComputedStyle(sample).backgroundColor; }
+      brush.fillStyle = colours[name];
+      brush.fillRect(left * wide, row * ROW_PIXELS, Math.max(1, width * wide - 1), ROW_PIXELS - 1);
+    }
+    sample.remove();
+  };
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (painted.length && canvas.isConnected) paint(); });
+
+  /** The painted bar under the pointer. */
+  const paintedAt = (event) => {
+    const box = canvas.getBoundingClientRect(), x = (event.clientX - box.left) / box.width, row = Math.floor((event.clientY - box.top) / ROW_PIXELS);
+    return painted.find((place) => place.row === row && place.left <= x && x < place.left + place.width);
+  };
+  const placeOf = (event) => (event.target === canvas ? paintedAt(event) : event.target.closest(".bar")?.place);
+
   const focusOn = (place) => {
     if (!place) return;
+    if (!place.bar) canvas.parentNode.append(bar(place));
     graphBox.querySelector(".bar[tabindex='0']")?.setAttribute("tabindex", "-1");
     place.bar.tabIndex = 0;
     place.bar.focus();
@@ -48,13 +75,13 @@ function makeBars(graphBox, { describe, tell, press, ask }) {
     ArrowLeft: (place) => beside(place, -1),
     ArrowRight: (place) => beside(place, 1),
   };
-  graphBox.addEventListener("click", (event) => { const hit = event.target.closest(".bar"); if (hit) press(hit.place.spot); });
+  graphBox.addEventListener("click", (event) => { const place = placeOf(event); if (place) press(place.spot); });
   graphBox.addEventListener("contextmenu", (event) => {
-    const hit = event.target.closest(".bar");
-    if (!hit || !hit.place.spot.outside) return;
+    const place = placeOf(event);
+    if (!place || !place.spot.outside) return;
     event.preventDefault();
-    focusOn(hit.place);
-    ask(hit.place.spot, event.clientX, event.clientY);
+    focusOn(place);
+    ask(place.spot, event.clientX, event.clientY);
   });
   graphBox.addEventListener("keydown", (event) => {
     const hit = event.target.closest(".bar");
@@ -67,6 +94,7 @@ function makeBars(graphBox, { describe, tell, press, ask }) {
   for (const kind of ["mouseover", "focusin"]) {
     graphBox.addEventListener(kind, (event) => { const hit = event.target.closest(".bar"); if (hit) tell(hit.place.spot); });
   }
+  graphBox.addEventListener("mousemove", (event) => { const place = event.target === canvas && paintedAt(event); if (place) tell(place.spot); });
   graphBox.addEventListener("mouseleave", () => tell(zoomed));
 
   return {
@@ -74,15 +102,21 @@ function makeBars(graphBox, { describe, tell, press, ask }) {
     draw(shown, around, marked) {
       graph = shown;
       zoomed = around;
-      const pixels = Math.max(graphBox.clientWidth, 300), hadFocus = graphBox.contains(document.activeElement);
-      places = widthOf(graph.root) ? layOut(graph, zoomed, LEAST_PIXELS / pixels) : [];
+      marks = marked;
+      const hadFocus = graphBox.contains(document.activeElement), rows = element("div", "rows");
+      wide = Math.max(graphBox.clientWidth, 300);
+      places = widthOf(graph.root) ? layOut(graph, zoomed, LEAST_PIXELS / wide) : [];
       places.zoomRow = places.findIndex((place) => place.spot === zoomed);
-      const canvas = element("div", "rows");
-      canvas.setAttribute("role", "presentation");
-      canvas.style.height = (places.reduce((most, place) => Math.max(most, place.row), 0) + 1) * ROW_PIXELS + "px";
-      canvas.append(...places.map((place) => bar(place, marked, pixels)));
-      graphBox.replaceChildren(places.length ? canvas : element("p", "quiet", "Nothing to show: this is 0 everywhere."));
+      const nameless = places.filter((place) => !isNamed(place)).sort((a, b) => b.width - a.width);
+      painted = nameless.slice(MOST_NAMELESS);
+      canvas = element("canvas");
+      canvas.setAttribute("aria-hidden", "true");
+      rows.setAttribute("role", "presentation");
+      rows.style.height = (places.reduce((most, place) => Math.max(most, place.row), 0) + 1) * ROW_PIXELS + "px";
+      rows.append(...(painted.length ? [canvas] : []), ...places.filter((place) => isNamed(place)).map(bar), ...nameless.slice(0, MOST_NAMELESS).map(bar));
+      graphBox.replaceChildren(places.length ? rows : element("p", "quiet", "Nothing to show: this is 0 everywhere."));
       if (!places.length) return;
+      if (painted.length) paint();
       places[places.zoomRow].bar.tabIndex = 0;
       if (hadFocus) focusOn(places[places.zoomRow]);
     },

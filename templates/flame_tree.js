@@ -4,8 +4,12 @@
 // Downwards a spot is a set of nodes of the call tree, and a node's value is that of all sites inside of it. Upwards it is a
 // set of sites, each with the node its stack has arrived at.
 
-/** For every frame, what it is drawn as, and the labels of these keys: by function, line, file or module. */
+/** For every frame, what it is drawn as, and the labels of these keys: by function, line, file or module. Made once. */
 function mergeKeys(stacks, merge) {
+  return (stacks.keys[merge] ||= makeKeys(stacks, merge));
+}
+
+function makeKeys(stacks, merge) {
   const { name, file, line, module } = stacks.frames, count = name.length, text = stacks.text;
   const labelOf = {
     function: (frame) => text[name[frame]],

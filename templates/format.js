@@ -28,6 +28,19 @@ function sizeWords(bytes) {
   return value.toFixed(Math.abs(value) >= 100 ? 0 : 1) + " " + names[unit];
 }
 
+/** A change of bytes, and of a number: '+3.4 KiB', '−2'. */
+function signedSize(bytes) {
+  return signOf(bytes) + sizeWords(Math.abs(bytes));
+}
+
+function signedNumber(count) {
+  return signOf(count) + number(Math.abs(count));
+}
+
+function signOf(value) {
+  return value > 0 ? "+" : value < 0 ? "−" : "±";
+}
+
 /** A duration for people, from nanoseconds. */
 function timeWords(ns) {
   const value = ns / 1e9;

@@ -1,5 +1,6 @@
 // A table of which only the rows in sight exist, so that a million rows scroll as well as ten. Rows are numbers of items; columns say how
 // an item's cell is filled: { key, label, width, number, narrow, fill(cell, item) }; narrow: shown also where there is little room.
+const PRINTED_ROWS = 200;
 const MOST_PIXELS = 15e6; // browsers draw no taller elements; longer tables scroll by share
 
 /** options: label, columns, rowPixels, sorted(key), opened(item), moved(item). */
@@ -105,6 +106,14 @@ function makeGrid(options) {
     moveTo(row.place);
     options.opened(rows[row.place]);
   });
+  const printed = element("p", "print-only quiet");
+  box.append(printed);
+  addEventListener("beforeprint", () => {
+    if (!grid.offsetParent) return;
+    printed.textContent = rows.length > PRINTED_ROWS ? `The first ${number(PRINTED_ROWS)} of ${plural(rows.length, "row")}.` : "";
+    shown.replaceChildren(...Array.from(rows.slice(0, PRINTED_ROWS), (_, place) => makeRow(place)));
+  });
+  addEventListener("afterprint", draw);
   grid.addEventListener("scroll", later, { passive: true });
   new ResizeObserver(later).observe(grid);
   grid.id = "grid-" + options.id;

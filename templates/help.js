@@ -1,5 +1,5 @@
 // The overlay that lists the keys, and the keys that work everywhere.
-const GO_KEYS = { o: "overview", c: "crash", e: "errors", l: "leaks", f: "flame", s: "sites", t: "time", b: "blocks", n: "snapshots", h: "threads", p: "processes", a: "about" };
+const GO_KEYS = { o: "overview", d: "changes", c: "crash", e: "errors", l: "leaks", f: "flame", s: "sites", t: "time", b: "blocks", n: "snapshots", h: "threads", p: "processes", a: "about" };
 
 function startHelp(page) {
   const dialog = element("dialog", "help"), heading = element("h2", "", "Keys");

@@ -11,7 +11,7 @@ function readTime(columns) {
     const filled = new Map();
     for (const end = at + columns["histogram.filled"][i]; at < end; at++) filled.set(columns["histogram.bucket"][at], columns["histogram.count"][at]);
     const found = { filled };
-    for (const name of ["ended", "temporary", "others", "grown", "shrunk", "moved", "copied", "longest", "least"]) found[name] = columns["histogram." + name][i];
+    for (const name of ["others", "grown", "shrunk", "copied", "longest", "least"]) found[name] = columns["histogram." + name][i];
     histograms.set(site, found);
   });
   return { columns, growth, histograms, moments: readMoments(columns) };

@@ -1,5 +1,6 @@
 // Who holds which block: the trees below lost blocks, and the way from a reachable one to its root.
-const TREE_CHILDREN = 50, LONGEST_PATH = 1000;
+const TREE_CHILDREN = 50, LONGEST_PATH = 1000, FIRST_WAYS = 8;
+const REACHABLE = 1, POSSIBLE = 2; // classes, as in the column `leak`
 
 /** For every block the first block it holds, and the next one with the same holder (numbers plus 1; 0 ends). */
 function readHolders(blocks) {
@@ -51,9 +52,9 @@ function holdingTree(page, shared, block) {
 }
 
 function blockForest(page, shared, list) {
-  const { blocks } = shared, box = element("div", "forest"), sorted = list.slice().sort((a, b) => blocks.size[b] - blocks.size[a] || a - b);
+  const { blocks } = shared, box = element("div", "forest"), sorted = orderBy(list, blocks.size, true);
   const add = (from) => {
-    for (const block of sorted.slice(from, from + TREE_CHILDREN)) box.append(holdingTree(page, shared, block));
+    for (const block of sorted.subarray(from, from + TREE_CHILDREN)) box.append(holdingTree(page, shared, block));
     const rest = sorted.length - from - TREE_CHILDREN;
     if (rest <= 0) return;
     const more = button("plain", `Show ${Math.min(rest, TREE_CHILDREN)} of ${plural(rest, "more block")}`, () => { more.remove(); add(from + TREE_CHILDREN); });
@@ -63,23 +64,143 @@ function blockForest(page, shared, list) {
   return box;
 }
 
-/** Adds to every record its blocks, and to each of these what it holds. */
-async function startLeaks(page) {
-  const shared = await page.blocks();
-  if (!shared || !shared.held) return null;
-  const { blocks } = shared;
-  for (const item of document.querySelectorAll("#leaks .records > li")) {
-    const site = Number(item.dataset.site), leak = Number(item.dataset.leak), details = item.querySelector("details");
-    const fill = () => {
-      if (!details.open || site < 0 || item.querySelector(".forest")) return;
-      const found = [];
-      for (let block = 0; block < blocks.site.length; block++) if (blocks.site[block] === site + 1 && blocks.leak[block] === leak && !(blocks.flags[block] & BLOCK_RUNTIME)) found.push(block);
-      if (found.length) details.append(element("h4", "", "The blocks, and what they hold"), blockForest(page, shared, found));
-    };
-    details.addEventListener("toggle", fill);
-    fill();
+/** Finds the ways from blocks to their roots, each way a number. Holders from one call stack on end are one step, so that the blocks of a tree
+ *  or a list share one. steps[way]: { site: of the holder plus 1, outer: the way from there }, or { root: plus 1; 0: none is known }. */
+function wayFinder(blocks) {
+  const UNKNOWN = -1, ON_THE_WAY = -2, way = new Int32Array(blocks.holder.length).fill(UNKNOWN), steps = [], known = new Map();
+  const step = (key, made) => {
+    if (!known.has(key)) { known.set(key, steps.length); steps.push(made); }
+    return known.get(key);
+  };
+  const through = (holder, outer) => {
+    const site = blocks.site[holder];
+    return steps[outer].site === site ? outer : step(outer * 2 ** 24 + site, { site, outer }); // pages have fewer sites
+  };
+  const wayOf = (block) => {
+    const waiting = [];
+    let at = block;
+    while (way[at] === UNKNOWN && !blocks.root[at] && blocks.holder[at]) {
+      way[at] = ON_THE_WAY;
+      waiting.push(at);
+      at += blocks.holder[at];
+    }
+    if (way[at] < 0) way[at] = step(-1 - blocks.root[at], { root: blocks.root[at] }); // also where a circle is met again
+    while (waiting.length) {
+      const inner = waiting.pop();
+      way[inner] = through(inner + blocks.holder[inner], way[inner + blocks.holder[inner]]);
+    }
+    return way[block];
+  };
+  return { wayOf, steps };
+}
+
+/** The ways of some blocks, as [way, blocks, bytes, its largest block], most bytes first. */
+function sumWays(finder, blocks, list) {
+  const sums = new Map();
+  for (const block of list) {
+    const way = finder.wayOf(block), sum = sums.get(way) || [way, 0, 0, block];
+    sum[1]++;
+    sum[2] += blocks.size[block];
+    if (blocks.size[block] > blocks.size[sum[3]]) sum[3] = block;
+    sums.set(way, sum);
   }
-  return { show() {} };
+  return [...sums.values()].sort((a, b) => b[2] - a[2] || b[1] - a[1]);
+}
+
+/** Who holds the blocks of a record: each way to a root with what it holds, and below it the whole way of one block. */
+function waysSection(page, shared, list) {
+  const { blocks } = shared, finder = (shared.ways ||= wayFinder(blocks)), box = element("div", "ways-to-roots"), found = sumWays(finder, blocks, list);
+  const item = ([way, count, bytes, largest]) => {
+    const made = element("details"), summary = element("summary");
+    summary.append(element("strong", "", `${sizeWords(bytes)} in ${plural(count, "block")}`), " ", ...wayWords(page, shared, finder, way));
+    made.append(summary);
+    made.addEventListener("toggle", () => {
+      if (made.open && made.children.length === 1) made.append(element("p", "quiet", count > 1 ? "Of the largest of them, step by step:" : "Step by step:"), pathList(page, shared, largest));
+    });
+    return made;
+  };
+  const add = (from) => {
+    box.append(...found.slice(from, from + FIRST_WAYS).map(item));
+    const rest = found.length - from - FIRST_WAYS;
+    if (rest <= 0) return;
+    const more = button("plain", `Show ${Math.min(rest, FIRST_WAYS)} of ${plural(rest, "more way")}`, () => { more.remove(); add(from + FIRST_WAYS); });
+    box.append(more);
+  };
+  add(0);
+  return box;
+}
+
+/** '← fill_cache (cache.c:12) ← cache in server' */
+function wayWords(page, shared, finder, way) {
+  const { blocks } = shared, { stacks } = page, made = [];
+  for (let step = finder.steps[way]; step; step = finder.steps[step.outer]) {
+    made.push(element("span", "where", "← "));
+    if (step.site === undefined) {
+      made.push(element("span", "held-root", step.root ? blocks.roots[step.root - 1] : "nobody knows"));
+    } else {
+      const label = stacks && step.site ? stacks.sites.label[step.site - 1] : 0;
+      made.push(label ? functionName(nameOf(stacks, label), SHORT_NAME) : element("span", "", "blocks of an unknown call stack"), " ", element("span", "where", label ? whereOf(stacks, label) : ""), " ");
+    }
+  }
+  return made;
+}
+
+/** Adds to every record who holds its blocks, these blocks, and what they hold. Its state: #leaks?open=0.4 (numbers of records). */
+async function startLeaks(page) {
+  const shared = await page.blocks(), records = [...document.querySelectorAll("#leaks .records > li")];
+  await shared?.whole;
+  const all = records.map((item) => item.querySelector("details")), first = opened();
+  function opened() {
+    return all.map((each, i) => (each.open ? i : -1)).filter((i) => i >= 0).join(".");
+  }
+  const fill = shared && shared.held ? (item) => fillRecord(page, shared, item) : () => {};
+  all.forEach((details, i) => details.addEventListener("toggle", () => {
+    if (details.open) fill(records[i]);
+    const now = opened();
+    if (page.view() === "leaks") page.go("leaks", { open: now === first ? "" : now || "none" });
+  }));
+  const closeAll = () => page.go("leaks", { open: "none" });
+  return {
+    show(params) {
+      const wanted = new Set((params.open === undefined ? first : params.open).split("."));
+      all.forEach((details, i) => {
+        details.open = wanted.has(String(i));
+        if (details.open) fill(records[i]);
+      });
+    },
+    keys: { x: closeAll, j: () => stepTo(all, 1), k: () => stepTo(all, -1) },
+    help: [["j k", "Next and previous record"], ["Enter", "Open or close it"], ["x", "Close all"]],
+  };
+}
+
+/** Moves the keyboard to the next record. */
+function stepTo(all, by) {
+  const now = all.findIndex((details) => details.contains(document.activeElement)), next = now < 0 ? (by > 0 ? 0 : all.length - 1) : now + by;
+  all[Math.max(0, Math.min(all.length - 1, next))]?.querySelector("summary").focus();
+}
+
+function fillRecord(page, shared, item) {
+  const { blocks } = shared, site = Number(item.dataset.site), leak = Number(item.dataset.leak), details = item.querySelector("details");
+  if (site < 0 || item.querySelector(".forest")) return;
+  const found = [];
+  for (let block = 0; block < blocks.site.length; block++) if (blocks.site[block] === site + 1 && blocks.leak[block] === leak && !(blocks.flags[block] & BLOCK_RUNTIME)) found.push(block);
+  if (!found.length) return;
+  details.querySelector(".without-script")?.remove();
+  if (leak === REACHABLE || leak === POSSIBLE) details.append(element("h4", "", "Who holds them"), waysSection(page, shared, found));
+  details.append(element("h4", "", "The blocks, and what they hold"), blockForest(page, shared, found));
+}
+
+/** The way from a block to its root: who holds it, who holds that, and so on. */
+function pathList(page, shared, block) {
+  const { blocks, contents } = shared, { path, root } = holdersOf(blocks, block), list = element("ol", "values holders");
+  for (const each of path.slice(0, FIRST_LINKS)) {
+    const item = element("li");
+    item.append("held by ", blockLink(blocks, each, 0), " ", element("span", "where", sizeWords(blocks.size[each])), ...preview(page.facts.classes, contents, each));
+    list.append(item);
+  }
+  if (path.length > FIRST_LINKS) list.append(element("li", "quiet", `… ${plural(path.length - FIRST_LINKS, "more block")}`));
+  if (root) list.append(element("li", "", `held by ${root}`));
+  return list;
 }
 
 /** For a block's detail: whether it is lost, and who holds it, to the root. */
@@ -87,14 +208,7 @@ function holderSection(page, shared, block) {
   const { blocks, held } = shared;
   if (!held || !blocks.leak[block]) return [];
   const words = ["", "still reachable", "possibly lost", "indirectly lost", "definitely lost"][blocks.leak[block]], made = [element("h4", "", `It is ${words}`)];
-  const { path, root } = holdersOf(blocks, block), list = element("ol", "values holders");
-  for (const each of path.slice(0, FIRST_LINKS)) {
-    const item = element("li");
-    item.append("held by ", blockLink(blocks, each, 0), " ", element("span", "where", sizeWords(blocks.size[each])), ...preview(page.facts.classes, shared.contents, each));
-    list.append(item);
-  }
-  if (path.length > FIRST_LINKS) list.append(element("li", "quiet", `… ${plural(path.length - FIRST_LINKS, "more block")}`));
-  if (root) list.append(element("li", "", `held by ${root}`));
+  const list = pathList(page, shared, block);
   if (list.children.length) made.push(list);
   const children = heldBy(held, block);
   if (children.length) made.push(element("h4", "", `It holds ${plural(children.length, "block")}`), blockForest(page, shared, children));

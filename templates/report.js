@@ -1,5 +1,7 @@
 // Starts the page: one view at a time, chosen by the address. A view is { show(params), keys, help }, made when it is first looked at.
-const STARTS = { flame: startFlame, sites: startSites, time: startTime, blocks: startBlocks, leaks: startLeaks };
+const STARTS = { flame: startFlame, sites: startSites, time: startTime, blocks: startBlocks, leaks: startLeaks, snapshots: startChanges, changes: startChanges };
+const NEEDS_TIME = ["sites", "time"], NEEDS_SNAPSHOTS = ["flame", "snapshots"]; // packs besides that of call stacks
+const WARM_UP_MS = 50; // between two views that are made before anybody asks for them
 
 function startPage() {
   const data = JSON.parse(document.getElementById("data").textContent), pack = packReader(data.packs);
@@ -8,7 +10,7 @@ function startPage() {
   const started = {};
   let view = "", shown = null, turn = 0;
   const page = {
-    facts: data.facts, labels, pack, blocks: blockReader(pack), stacks: null, time: null, view: () => view, current: () => shown, has: (name) => Boolean(labels[name]),
+    facts: data.facts, labels, pack, blocks: blockReader(pack), hasContents: Boolean(data.packs.contents), stacks: null, time: null, view: () => view, current: () => shown, has: (name) => Boolean(labels[name]),
     go(name, params, replace) {
       const hash = formatHash(name, params);
       if (hash === location.hash) return;
@@ -20,14 +22,24 @@ function startPage() {
 
   async function start(name) {
     if (!STARTS[name]) return null;
-    const [columns, snapshots, time] = await Promise.all([pack("stacks"), pack("snapshots"), pack("time")]);
-    if (columns && !page.stacks) page.stacks = readStacks({ ...columns, ...snapshots }, data.facts);
-    page.time ||= readTime(time);
-    return STARTS[name](page);
+    const columns = await pack("stacks");
+    if (columns) page.stacks ||= readStacks(columns, data.facts);
+    if (NEEDS_SNAPSHOTS.includes(name)) addColumns(page.stacks, await pack("snapshots"));
+    if (NEEDS_TIME.includes(name)) page.time ||= readTime(await pack("time"));
+    return STARTS[name](page, name);
+  }
+
+  /** Makes the views that nobody has looked at yet, one after the other, so that the first click on each is answered as fast as the others. */
+  async function warmUp() {
+    for (const { id } of sections) {
+      await new Promise((done) => setTimeout(done, WARM_UP_MS));
+      const made = await (started[id] ||= start(id));
+      await made?.warm?.();
+    }
   }
 
   async function route() {
-    const { view: wanted, params } = parseHash(location.hash), name = labels[wanted] ? wanted : "overview", mine = ++turn;
+    const { view: wanted, params } = parseHash(location.hash), name = labels[wanted] ? wanted : sections[0].id, mine = ++turn;
     const moved = view !== "" && view !== name;
     view = name;
     for (const section of sections) section.hidden = section.id !== name;
@@ -43,13 +55,14 @@ function startPage() {
     const made = await (started[name] ||= start(name));
     if (mine !== turn) return;
     shown = made;
-    made?.show(params);
+    await made?.show(params);
+    if (mine !== turn) return;
     document.body.dataset.ready = name; // tests wait for it
   }
 
   function setUnits(name) {
     useUnits(name);
-    for (const each of document.querySelectorAll("data.size")) each.textContent = sizeWords(Number(each.value));
+    for (const each of document.querySelectorAll("data.size")) each.textContent = (each.classList.contains("signed") ? signedSize : sizeWords)(Number(each.value));
     unitsButton.textContent = name === "decimal" ? "kB" : "KiB";
     unitsButton.setAttribute("aria-label", name === "decimal" ? "Units of 1,000; switch to units of 1,024" : "Units of 1,024; switch to units of 1,000");
     try { localStorage.setItem("crunch-units", name); } catch { /* pages from disk may have no storage */ }
@@ -66,7 +79,7 @@ function startPage() {
   for (const section of sections) section.querySelector("h2").tabIndex = -1;
   for (const box of document.querySelectorAll(".stack-box")) box.append(copyButton("Copy stack", () => listText(box.querySelector(".stack"))));
   addEventListener("hashchange", route);
-  route().then(() => pack("stacks")).then(() => pack("blocks")).then(() => pack("contents"));
+  route().then(warmUp);
 }
 
 /** A stack of the HTML as text, as stackText has it. */

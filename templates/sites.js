@@ -21,17 +21,10 @@ function startSites(page) {
   let params = {};
   const state = () => ({ ...params });
 
-  const placeCell = (cell, site) => {
-    const label = sites.label[site], line = element("span", "line");
-    line.append(functionName(label ? nameOf(stacks, label) : "unknown", SHORT_NAME));
-    if (label) line.append(" ", element("span", "where", whereOf(stacks, label)));
-    if (sites.flags[site] & RUNTIME) line.append(" ", element("span", "tag", "runtime"));
-    cell.append(line, element("span", "callers", aroundOf(stacks, sites.leaf[site], label)));
-  };
   const grid = makeGrid({
     id: "sites", label: "Call stacks that allocated", rowPixels: 46,
-    columns: [{ key: "place", label: "Allocated by", width: "minmax(16rem, 1fr)", narrow: "minmax(8rem, 1fr)", sort: false, fill: placeCell },
-      ...siteColumns(stacks).map((key) => ({ key, label: SITE_LABELS[key], width: "7rem", narrow: key === "live" || key === "peak" ? "5.5rem" : "",
+    columns: [{ key: "place", label: "Allocated by", width: "minmax(16rem, 1fr)", narrow: "minmax(8rem, 1fr)", sort: false, fill: (cell, site) => placeCell(stacks, cell, site) },
+      ...siteColumns(stacks).map((key) => ({ key, label: SITE_LABELS[key], width: "7rem", narrow: key === "live" || key === "peak" ? "6.1rem" : "",
         number: true, fill: (cell, site) => {
           const value = sites[key][site], blocks = { live: sites.liveBlocks, peak: sites.peakBlocks }[key];
           if (!value) { cell.append(element("span", "zero", "–")); return; }
@@ -97,11 +90,9 @@ function siteDetail(page, site, closed) {
     const blocks = { live: sites.liveBlocks, peak: sites.peakBlocks }[key];
     return [SITE_LABELS[key], SITE_WORDS[key](sites[key][site]) + (blocks ? ` in ${plural(blocks[site], "block")}` : "")];
   });
-  const ways = element("p", "ways"), names = stackOf(stacks, leaf).reverse().map((node) => stacks.frames.name[stacks.frame[node]]);
-  const keys = mergeKeys(stacks, "function");
-  const path = stackOf(stacks, stacks.parent[leaf] || leaf).reverse().map((node) => keys.keyOf[stacks.frame[node]]);
-  ways.append(link(formatHash("flame", { by: sites.live[site] > 0 ? "live" : "total", zoom: path.join(".") }), "Show in the flame graph"));
+  const ways = element("p", "ways");
+  ways.append(link(formatHash("flame", { by: sites.live[site] > 0 ? "live" : "total", zoom: zoomPath(stacks, leaf) }), "Show in the flame graph"));
   if (sites.liveBlocks[site] > 0 && page.has("blocks")) ways.append(" ", link(formatHash("blocks", { site }), `Its ${plural(sites.liveBlocks[site], "block")}`));
   const close = button("close", "Close", closed), over = siteTime(page, site);
-  return [close, title, ways, factList([...rows, ...over.rows]), element("h4", "", `Stack, ${plural(names.length, "frame")}`), stackList(stacks, leaf, FIRST_FRAMES), ...over.charts];
+  return [close, title, ways, factList([...rows, ...over.rows]), element("h4", "", `Stack, ${plural(stackOf(stacks, leaf).length, "frame")}`), stackList(stacks, leaf, FIRST_FRAMES), ...over.charts];
 }

@@ -5,13 +5,12 @@ const INLINED = 1, UNNAMED = 2, OWN = 4, RUNTIME_FRAME = 8, RUNTIME = 1;
 /** facts: { folder, editor } of the page. */
 function readStacks(columns, facts) {
   const back = columns["node.back"], count = back.length + 1;
-  const stacks = { count, folder: facts.folder, editor: facts.editor, text: columns.text, frames: {}, sites: Object.create(null),
+  const stacks = { count, folder: facts.folder, editor: facts.editor, text: columns.text, lowerText: null, keys: {}, frames: {}, sites: Object.create(null),
     parent: new Int32Array(count), frame: new Int32Array(count), firstChild: new Int32Array(count), nextSibling: new Int32Array(count) };
-  for (const [name, values] of Object.entries(columns)) {
-    const [kind, column] = name.split(".");
-    if (kind === "frame") stacks.frames[column] = values;
-    if (kind === "site") stacks.sites[column] = values;
-  }
+  addColumns(stacks, columns);
+  const { leaf, labelBack } = stacks.sites;
+  stacks.sites.label = Int32Array.from(leaf, (node, site) => node - labelBack[site]);
+  delete stacks.sites.labelBack;
   stacks.frame[0] = -1;
   for (let node = 1; node < count; node++) {
     stacks.parent[node] = node - back[node - 1];
@@ -22,6 +21,15 @@ function readStacks(columns, facts) {
     stacks.firstChild[stacks.parent[node]] = node;
   }
   return stacks;
+}
+
+/** Enters columns of frames and sites by their names. */
+function addColumns(stacks, columns) {
+  for (const [name, values] of Object.entries(columns || {})) {
+    const [kind, column] = name.split(".");
+    if (kind === "frame") stacks.frames[column] = values;
+    if (kind === "site") stacks.sites[column] = values;
+  }
 }
 
 /** The nodes from `node` outwards. */
@@ -59,7 +67,7 @@ function stackText(stacks, leaf) {
 
 /** For every frame, whether a text stands in its function, file or module (one byte each). */
 function findFrames(stacks, text) {
-  const wanted = text.toLowerCase(), hits = stacks.text.map((known) => known.toLowerCase().includes(wanted));
+  const wanted = text.toLowerCase(), hits = (stacks.lowerText ||= stacks.text.map((known) => known.toLowerCase())).map((known) => known.includes(wanted));
   const { name, file, module } = stacks.frames;
   return Uint8Array.from(name, (_, frame) => (hits[name[frame]] || hits[file[frame]] || hits[module[frame]] ? 1 : 0));
 }
@@ -99,6 +107,21 @@ function functionName(name, most) {
   const made = element("span", "function", shortName(name, most));
   if (made.textContent !== name) made.title = name;
   return made;
+}
+
+/** A call stack in a cell of a table: what it is named after, where that is, and what is around it. */
+function placeCell(stacks, cell, site) {
+  const { sites } = stacks, label = sites.label[site], line = element("span", "line");
+  line.append(functionName(label ? nameOf(stacks, label) : "unknown", SHORT_NAME));
+  if (label) line.append(" ", element("span", "where", whereOf(stacks, label)));
+  if (sites.flags && sites.flags[site] & RUNTIME) line.append(" ", element("span", "tag", "runtime"));
+  cell.append(line, element("span", "callers", aroundOf(stacks, sites.leaf[site], label)));
+}
+
+/** What leads to a stack in the flame graph: the path of keys to the frame that called its innermost one. */
+function zoomPath(stacks, leaf) {
+  const { keyOf } = mergeKeys(stacks, "function");
+  return stackOf(stacks, stacks.parent[leaf] || leaf).reverse().map((node) => keyOf[stacks.frame[node]]).join(".");
 }
 
 /** Where a node's code is; a link where the page knows how to open an editor. */

@@ -47,14 +47,18 @@ def preloadable(paths: List[Path]) -> Iterator[List[str]]:
 
 
 def environment(old: Mapping[str, str], names: List[str], run_folder: Path, heap_limit: int, children: bool,
-                checks: Checks, snapshot_at_peak: bool = False, snapshot_on: int = 0, abort_on_error: bool = False) -> Dict[str, str]:
-    """The program's environment: `old` with the tracker's libraries first in the loader's list, and this run's settings."""
+                checks: Checks, snapshot_at_peak: bool = False, snapshot_on: int = 0, abort_on_error: bool = False,
+                typed: str = "") -> Dict[str, str]:
+    """The program's environment: `old` with the tracker's libraries first in the loader's list, and this run's settings.
+
+    `typed`: the options as they were typed, which the report shows."""
     new = dict(old)
     new[VARIABLE] = ":".join(names + _others(old.get(VARIABLE, ""), names[0]))
     new["CRUNCH_OUT"] = str(run_folder)
     new["CRUNCH_HEAP_LIMIT"] = str(heap_limit)
     for variable in ("CRUNCH_CHILDREN", "CRUNCH_SNAPSHOT_AT_PEAK", "CRUNCH_SNAPSHOT_ON", "CRUNCH_ABORT_ON_ERROR"):
         new.pop(variable, None)
+    new["CRUNCH_OPTIONS"] = typed
     if not children:
         new["CRUNCH_CHILDREN"] = "0"
     for key, value in _checks(checks).items():

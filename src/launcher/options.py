@@ -1,6 +1,7 @@
 """The command line as values; every mistake in it is one sentence."""
 
 import re
+import shlex
 import signal
 from dataclasses import dataclass
 from typing import Any, List, Mapping, Optional
@@ -69,6 +70,7 @@ class Options:
     snapshot_on: int  # the number of a signal; 0: none
     watch: Optional[str]
     list: bool
+    typed: str = ""  # crunch's own options as they were typed, for the report
 
     @property
     def takes_snapshots(self) -> bool:
@@ -152,12 +154,23 @@ def mistake(arguments: List[str], usage: str) -> str:
 
 def _own(arguments: List[str], usage: str) -> List[int]:
     """Where crunch's own options stand before the first word that is none and no value of one."""
-    valued = set(re.findall(r"^  (?:-\w )?(-[-\w]+) <", usage, re.MULTILINE))
     found, at = [], 0
     while at < len(arguments) and arguments[at].startswith("-") and arguments[at] != "--":
         found.append(at)
-        at += 2 if arguments[at] in valued else 1
+        at += _words(arguments[at], usage)
     return found
+
+
+def _words(option: str, usage: str) -> int:
+    """How many words an option takes on the command line, itself included."""
+    return 2 if option in re.findall(r"^  (?:-\w )?(-[-\w]+) <", usage, re.MULTILINE) else 1
+
+
+def typed(arguments: List[str], usage: str) -> str:
+    """Crunch's own options, as a shell takes them."""
+    own = _own(arguments, usage)
+    words = arguments[:own[-1] + _words(arguments[own[-1]], usage)] if own else []
+    return " ".join(map(shlex.quote, words))
 
 
 def checks(values: Mapping[str, Any]) -> Checks:

@@ -1,12 +1,15 @@
 """What the terminal says about call stacks: the largest at the end and, where they are others, at the peak."""
 
+import os
 from dataclasses import dataclass
 from typing import AbstractSet, List, Optional, Tuple
 
 from report import frames, groups
+from report.frames import is_missing
 from report.groups import Group
 from report.growth import Verdict
 from report.run import Run
+from report.stacks import REASONS
 from report.words import plural, size
 
 SITES = 3
@@ -16,6 +19,7 @@ TROUBLES = 3
 GROWING = 2
 ALIKE = 1.1  # a peak that is at most this many times what is left at the end, from the same places, is no news
 OWN_SHARE = 0.1  # of the peak: from here on the runtimes' part of it is said
+CUT_SHARE = 0.01  # of the allocations: from here on it is said that call stacks are incomplete
 LONG_ENOUGH = 5.0  # seconds: every program grows while it starts
 
 
@@ -52,7 +56,9 @@ def lines(run: Run, wanted: Wanted, told: AbstractSet[Tuple[str, ...]] = frozens
     if peak and not same:
         text += [""] * bool(text) + [f"at the peak of {size(total)}{_own_share(run, total)}, by call stack",
                                      *_groups(run, peak, total, wanted)]
-    return text + _growing(run) + _troubles(run)
+    shown = [*new[:wanted.count], *([] if same else peak)]
+    notes = [f"crunch: {note}" for note in (*_cut_short(run, shown), *_nameless(run, shown), *_troubles(run))]
+    return text + _growing(run) + ([""] * bool(notes) + notes)
 
 
 def _same_places(peak: List[Group], live: List[Group]) -> bool:
@@ -99,8 +105,30 @@ def _share(count: int, total: int) -> str:
     return f", {share:.0f} %" if 0.5 <= share < 100 else ""
 
 
+def _cut_short(run: Run, shown: List[Group]) -> List[str]:
+    """How many call stacks lack their outermost frames, and why, if it is many or one of those shown."""
+    assert run.stacks is not None and run.tree is not None
+    cut, total = run.stacks.cut_short(), sum(place.allocations for place in run.stacks.places)
+    missing = sum(cut.values())
+    if not missing or (missing < CUT_SHARE * total and not any(is_missing(run.tree.stack(group.leaf)[-1]) for group in shown)):
+        return []
+    reasons = [REASONS.get(reason, f"reason {reason}") for reason in sorted(cut, key=lambda reason: -cut[reason])]
+    return [f"{missing:,} of {plural(total, 'allocation')} have call stacks without their outermost frames: {', '.join(reasons)}"]
+
+
+def _nameless(run: Run, shown: List[Group]) -> List[str]:
+    """Which files call stacks without any name come from, where nothing else says why."""
+    assert run.stacks is not None
+    files = {frame.module: None for group in shown if not any(frame.known for frame in group.frames) for frame in group.frames if frame.module}
+    names = [os.path.basename(path) for path in files]
+    if not names or run.symbols.troubles:
+        return []
+    more = [f"{len(names) - TROUBLES} more"] if len(names) > TROUBLES else []
+    return [f"{' and '.join([*names[:TROUBLES], *more])} {'are' if len(names) > 1 else 'is'} stripped of symbols, so functions have no names; "
+            "--debuginfod <s> fetches what servers have of them"]
+
+
 def _troubles(run: Run) -> List[str]:
     found = run.symbols.troubles
-    more: Optional[str] = f"crunch: {len(found) - TROUBLES} more files have no names" if len(found) > TROUBLES else None
-    text = [f"crunch: {trouble}" for trouble in found[:TROUBLES]] + ([more] if more else [])
-    return ["", *text] if text else []
+    more = [f"{len(found) - TROUBLES} more files have no names"] if len(found) > TROUBLES else []
+    return [*found[:TROUBLES], *more]

@@ -100,7 +100,7 @@ def _remaining(run: Run, kept: Kept) -> List[str]:
     text += [f"  0x{block.address:x} : {block.size} {'byte' if block.size == 1 else 'bytes'}" for block in listed]
     more = run.remaining_blocks - len(listed)
     if more > 0:
-        text.append(f"  … and {more:,} more" + (" in report.html" if kept.report else ""))
+        text.append(f"  … and {more:,} more" + (" in report.html" if kept.report else "; --max-listed <n> names more"))
     runtime = run.count("runtime_blocks")
     if runtime:
         text.append(f"  and {runtime:,} of the runtime's own")

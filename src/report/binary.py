@@ -1,12 +1,17 @@
 """The identity of a program or library on disk: its GNU build-id or LC_UUID. Files may be anything; nothing is raised."""
 
+import os
 import struct
+from bisect import bisect_right
+from itertools import accumulate
 from pathlib import Path
-from typing import BinaryIO, FrozenSet, Iterator
+from typing import BinaryIO, FrozenSet, Iterable, Iterator, List, Tuple
 
 MOST_SEGMENTS = 1000
 MOST_NOTE_BYTES = 1 << 16
 MOST_SECTIONS, MOST_NAME_BYTES = 10_000, 1 << 20
+MOST_SYMBOL_BYTES = 1 << 28
+SYMBOL, FUNCTION_TYPES = struct.Struct("<IBBHQQ"), (0, 2, 10)  # of 64-bit ELF; STT_NOTYPE, STT_FUNC, STT_GNU_IFUNC
 PT_NOTE, NT_GNU_BUILD_ID = 4, 3
 LC_UUID = 0x1B
 ARCHITECTURES = {(0x01000007, None): "x86_64", (0x0100000C, None): "arm64", (0x0100000C, 2): "arm64e"}
@@ -35,16 +40,61 @@ def architecture(path: Path, build_id: str) -> str:
     return ""
 
 
-def has_debug_info(path: Path) -> bool:
-    """Whether an ELF file has a section .debug_info or .zdebug_info of its own."""
+def is_fat(path: Path) -> bool:
+    """Whether it is a Mach-O file of several architectures."""
     try:
         with open(path, "rb") as file:
-            return any(name in (b".debug_info", b".zdebug_info") for name in _section_names(file))
-    except (OSError, struct.error, ValueError, OverflowError):
+            return _at(file, 0, 4) == FAT_MAGIC
+    except OSError:
         return False
 
 
-def _section_names(file: BinaryIO) -> Iterator[bytes]:
+def has_debug_info(path: Path) -> bool:
+    """Whether an ELF file has a section .debug_info or .zdebug_info of its own."""
+    return any(name in (b".debug_info", b".zdebug_info") for name, _ in _sections(path))
+
+
+def debug_link(path: Path) -> str:
+    """The name of the file with an ELF file's debug information, as its .gnu_debuglink has it; empty: it has none."""
+    found = next((content for name, content in _sections(path, b".gnu_debuglink")), b"")
+    return os.path.basename(os.fsdecode(found.partition(b"\0")[0]))
+
+
+class Functions:
+    """Which addresses of an ELF file's symbol table lie within a function, by the symbols of some files (stripped, and the debug information)."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        found: List[Tuple[int, int]] = []
+        for path in paths:
+            found += _functions(path)
+        found.sort()
+        self._starts = [start for start, _ in found]
+        self._ends = list(accumulate((start + size for start, size in found), max))
+        self._sized = [size > 0 for _, size in found]
+
+    def has(self, address: int) -> bool:
+        """A symbol without a size, as assembly has them, reaches to the next."""
+        at = bisect_right(self._starts, address) - 1
+        return at >= 0 and (address < self._ends[at] or not self._sized[at])
+
+
+def _functions(path: Path) -> List[Tuple[int, int]]:
+    """Start and size of every symbol that may be a function's."""
+    tables = [table for name in (b".symtab", b".dynsym") for _, table in _sections(path, name, MOST_SYMBOL_BYTES)]
+    return [(value, size) for table in tables for _, info, _, section, value, size in SYMBOL.iter_unpack(table[:len(table) // SYMBOL.size * SYMBOL.size])
+            if section and info & 15 in FUNCTION_TYPES]
+
+
+def _sections(path: Path, wanted: bytes = b"", most_bytes: int = 1 << 16) -> List[Tuple[bytes, bytes]]:
+    """The names of an ELF file's sections; of those with the wanted name the beginning, too, and of no others then."""
+    try:
+        with open(path, "rb") as file:
+            return list(_read_sections(file, wanted, most_bytes))
+    except (OSError, struct.error, ValueError, OverflowError):
+        return []
+
+
+def _read_sections(file: BinaryIO, wanted: bytes, most_bytes: int) -> Iterator[Tuple[bytes, bytes]]:
     head = _at(file, 0, 64)
     if head[:4] != ELF_MAGIC or head[4:6] != b"\x02\x01":
         return
@@ -55,7 +105,12 @@ def _section_names(file: BinaryIO) -> Iterator[bytes]:
     text = _at(file, start, min(length, MOST_NAME_BYTES))
     for number in range(len(table) // size if size else 0):
         (at,) = struct.unpack_from("<I", table, number * size)
-        yield text[at:text.find(b"\0", at)]
+        name = text[at:text.find(b"\0", at)]
+        if not wanted:
+            yield name, b""
+        elif name == wanted:
+            start, length = struct.unpack_from("<QQ", table, number * size + 24)
+            yield name, _at(file, start, min(length, most_bytes))
 
 
 def _ids(file: BinaryIO) -> Iterator[str]:

@@ -36,10 +36,10 @@ class BlockView:
     """The program's remaining blocks, largest first, and the runtime's own apart."""
 
     total: int
-    total_words: str
+    total_bytes: int
     rows: List[Row]
     runtime_total: int
-    runtime_words: str
+    runtime_bytes: int
     listed: int
     notes: List[str]
     missing: str = ""  # why there is no list
@@ -58,9 +58,9 @@ def view(run: Run, page_site: Sequence[int]) -> BlockView:
         kept, notes, classes = _contents(run, run.blocks, chosen)
         notes = _left_out(run, listed) + notes
     return BlockView(
-        total=run.remaining_blocks, total_words=size(run.remaining_bytes),
+        total=run.remaining_blocks, total_bytes=run.remaining_bytes,
         rows=[_row(block) for block in run.blocks.largest(FIRST_ROWS)] if run.blocks else [],
-        runtime_total=run.count("runtime_blocks"), runtime_words=size(run.count("runtime_bytes")), listed=listed, notes=notes,
+        runtime_total=run.count("runtime_blocks"), runtime_bytes=run.count("runtime_bytes"), listed=listed, notes=notes,
         missing="" if run.blocks else "The program ended in a way that left no time to list its blocks and to keep their contents.",
         blocks=found, contents=kept, classes=classes)
 
@@ -92,7 +92,7 @@ def _least(sizes: memoryview) -> Tuple[int, int]:
 
 def _pack(run: Run, blocks: Blocks, chosen: List[int], page_site: Sequence[int]) -> Pack:
     """Sites are numbered from 1 here, and 0 is none; times are microseconds."""
-    pack = Pack()
+    pack = Pack(noisy=True)
 
     def column(name: str) -> List[int]:
         values = blocks.column(name)

@@ -7,10 +7,11 @@ Addresses mean nothing, since every run has others. What belongs to the runtimes
 from dataclasses import dataclass
 from typing import Dict, List, Tuple
 
+from . import frames
 from .errors import CrunchError
 from .run import Run
 from .symbols import Frame
-from .words import plural, printable, size
+from .words import plural, printable, signed, signed_count
 
 KINDS = ("new", "grown", "shrunk", "gone")
 
@@ -46,11 +47,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Both runs, and what changed: the most grown first, the most shrunk last."""
+    """Both runs, and what changed: the most grown first, the most shrunk last; and what is as it was."""
 
     old: Run
     new: Run
     changes: List[Change]
+    same: List[Change]
 
     @property
     def bytes(self) -> int:
@@ -83,16 +85,7 @@ def compare(old: Run, new: Run) -> Comparison:
                 change.new_bytes += place.own_bytes
                 change.new_blocks += place.own_blocks
     changes = [change for change in found.values() if change.kind]
-    return Comparison(old, new, sorted(changes, key=lambda change: (-change.bytes, -change.blocks)))
-
-
-def signed(count: int) -> str:
-    """'+3.4 KiB', '−10 bytes'."""
-    return ("+" if count > 0 else "−" if count < 0 else "±") + size(abs(count))
-
-
-def signed_count(count: int) -> str:
-    return ("+" if count > 0 else "−" if count < 0 else "±") + f"{abs(count):,}"
+    return Comparison(old, new, sorted(changes, key=lambda change: (-change.bytes, -change.blocks)), [change for change in found.values() if not change.kind])
 
 
 def sentence(comparison: Comparison) -> str:
@@ -105,3 +98,9 @@ def sentence(comparison: Comparison) -> str:
 def named(run: Run) -> str:
     """What a run is called in a comparison."""
     return printable(f"{run.name}, {run.folder}")
+
+
+def label(comparison: Comparison, change: Change) -> Frame:
+    """The frame a stack is named after: the innermost of the program's own code, else the innermost."""
+    own = (frame for frame in change.stack if frames.is_own(frame, comparison.new.program))
+    return next(own, change.stack[0])

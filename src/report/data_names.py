@@ -47,6 +47,7 @@ def plain(mangled: str) -> str:
             break
         parts.append(rest[count.end():count.end() + int(count.group())])
         rest = re.sub(r"^(E[a-z]*E?|v)", "", rest[count.end() + int(count.group()):])
+    parts = ["(anonymous namespace)" if part == "_GLOBAL__N_1" else part for part in parts]
     return "::".join(parts) if parts and not re.search(r"[A-Z]", rest) else mangled
 
 

@@ -6,8 +6,6 @@ $XDG_CACHE_HOME/crunch/debuginfo by build-id; one that is not of the build-id as
 
 import os
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Callable, List, Optional, Set
 from urllib.parse import urlparse
@@ -59,6 +57,9 @@ class Debuginfod:
         return []
 
     def _fetch(self, url: str, build_id: str, module: str, path: Path) -> bool:
+        import urllib.error  # as long to import as all of crunch's launcher, and hardly ever needed
+        import urllib.request
+
         unfinished = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -4,7 +4,7 @@ import os
 import re
 from typing import Iterator, List, Sequence
 
-from .symbols import SECTION_WORDS, Frame
+from .symbols import MISSING_WORDS, SECTION_WORDS, Frame
 from .words import plural, size
 
 SYSTEM = ("/usr/lib/", "/usr/lib32/", "/usr/lib64/", "/usr/libexec/", "/usr/include/", "/usr/local/include/", "/lib/", "/lib32/",
@@ -16,6 +16,8 @@ PARTS = re.compile(r"(operator(?:\(\)|<=>|<<=?|>>=?|->\*?|[<>]=?)|\(anonymous na
 RUST_LIBRARY = "/rustlib/src/rust/library/"
 STANDARD_NAME = re.compile(r"(?:[\w ]+[&*]* )?<?(?:std|__gnu_cxx)::")
 RUNTIME_MODULE = re.compile(r"(lib(c|m|pthread|stdc\+\+|gcc_s|c\+\+|c\+\+abi|dl|rt|System|dyld|system_\w+|objc)|ld-linux[-\w]*|dyld)[-.\d]*(?:[A-Z]\.)?(so|dylib|tbd|$)")
+GO_GLUE = re.compile(r"runtime\.(?:asm)?cgocall\b|_cgo_\w+_C\w*_|[\w./]+\._C\w*_")  # what a call of C goes through
+GO_RUNTIME = re.compile(r"runtime\.(?!part|isra|constprop|cold|llvm|lto_priv)\w")  # not a C function that is called runtime, and a part of it
 STANDARD_RUST_NAME = re.compile(r"[<&]*(?:dyn )?(?:alloc|core)::")  # names that a C++ program may use, too
 
 
@@ -24,21 +26,34 @@ def is_own(frame: Frame, program: str) -> bool:
     the C++ or Rust library; in a program that is itself the system's (`program` is the path of the executable), code with a source line."""
     if not frame.known or frame.name == "_start" or frame.file.startswith(SYSTEM) or RUST_LIBRARY in frame.file:
         return False
-    if STANDARD_NAME.match(frame.name) or (not frame.line and STANDARD_RUST_NAME.match(frame.name)):
+    if STANDARD_NAME.match(frame.name) or is_go_runtime(frame):
+        return False
+    if not frame.line and STANDARD_RUST_NAME.match(frame.name):
         return False
     return not frame.module.startswith(SYSTEM) or (frame.module == program and frame.line > 0)
 
 
+def is_glue(frame: Frame) -> bool:
+    """Whether a frame only leads from Go to C."""
+    return GO_GLUE.match(frame.name) is not None
+
+
+def is_go_runtime(frame: Frame) -> bool:
+    """Whether a frame belongs to what every Go program stands on."""
+    return GO_RUNTIME.match(frame.name) is not None or is_glue(frame)
+
+
 def is_runtime(frame: Frame) -> bool:
-    """Whether a frame belongs to what every program of its language stands on: C library, loader, C++ or Rust library."""
-    if is_starter(frame) or STANDARD_NAME.match(frame.name) or RUST_LIBRARY in frame.file or STANDARD_RUST_NAME.match(frame.name):
+    """Whether a frame belongs to what every program of its language stands on: C library, loader, C++ or Rust library, Go's runtime."""
+    if is_starter(frame) or is_go_runtime(frame) or STANDARD_NAME.match(frame.name) or RUST_LIBRARY in frame.file or \
+            STANDARD_RUST_NAME.match(frame.name):
         return True
     return RUNTIME_MODULE.match(os.path.basename(frame.module)) is not None
 
 
 def is_main(frame: Frame) -> bool:
     """Whether what lies outside of a frame is only how programs start."""
-    return re.fullmatch(r"main|\w+::main", frame.name) is not None
+    return re.fullmatch(r"main|\w+::main|main\.main", frame.name) is not None
 
 
 def is_section(frame: Frame) -> bool:
@@ -46,10 +61,15 @@ def is_section(frame: Frame) -> bool:
     return not frame.known and frame.name.startswith(SECTION_WORDS)
 
 
+def is_missing(frame: Frame) -> bool:
+    """Whether it is no frame but stands for missing ones, with the reason."""
+    return not frame.known and frame.name.startswith(MISSING_WORDS)
+
+
 def is_starter(frame: Frame) -> bool:
     """Whether a frame, and all outside of it, is only how programs and threads start."""
     return frame.name in ("__libc_start_call_main", "__libc_start_main", "_start", "start_thread", "_pthread_start", "start", "clone", "clone3",
-                          "thread_start")
+                          "thread_start", "runtime.main", "runtime.goexit")
 
 
 def where(frame: Frame, folder: str = "") -> str:

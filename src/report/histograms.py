@@ -6,7 +6,7 @@ Only blocks that have ended are counted; a site without an entry had none worth 
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Tuple
 
 from . import reader
 from .errors import CrunchError
@@ -40,6 +40,15 @@ class Histograms:
     longest: int = 0  # most times that one block grew; 255: or more
     at_least: bool = False  # a count has reached its end
 
+    def filled(self) -> List[Tuple[int, int]]:
+        """The counts that are not 0, by number: first by allocations, then by time, then by size."""
+        found, offset = [], 0
+        for counts in (self.by_allocations, self.by_time, self.sizes):
+            if any(counts):
+                found += [(offset + bucket, count) for bucket, count in enumerate(counts) if count]
+            offset += len(counts)
+        return found
+
 
 def read(recording: Recording, stacks: Stacks, folder: Path) -> Dict[int, Histograms]:
     """By number in stacks.places."""
@@ -57,7 +66,12 @@ def read(recording: Recording, stacks: Stacks, folder: Path) -> Dict[int, Histog
         ended = max(0, allocations - live_blocks)
         if not ended and not any(items):
             continue
-        kept = found.setdefault(place, Histograms())
+        kept = found.get(place)
+        if kept is None:
+            kept = found[place] = Histograms()
+        if not any(items):  # as most sites are
+            _add_alike(kept, ended, temporary, first_size)
+            continue
         counts = {kind: [0] * COUNTS.size for kind in (LIVES, SIZES)}
         for kind, item in enumerate(items, LIVES):
             if item >= declared:
@@ -74,6 +88,19 @@ def read(recording: Recording, stacks: Stacks, folder: Path) -> Dict[int, Histog
     return found
 
 
+def _add_alike(kept: Histograms, ended: int, temporary: int, first_size: int) -> None:
+    """One thread's counts at a site without a histogram: all its blocks had sizes of one bucket and short lives."""
+    kept.ended += ended
+    kept.temporary += temporary
+    kept.by_others += max(0, ended - temporary)
+    kept.by_time[0] += ended
+    kept.sizes[_size_bucket(first_size)] += ended
+
+
+def _size_bucket(size: int) -> int:
+    return min(SIZE_BUCKETS, max(1, size.bit_length())) - 1
+
+
 def _add(kept: Histograms, ended: int, temporary: int, first_size: int, lives: List[int], sizes: List[int]) -> None:
     """One thread's counts. What its sums lack is known: see struct cr_histogram."""
     by_allocations, by_time = lives[:BY_ALLOCATIONS], lives[BY_ALLOCATIONS:BY_ALLOCATIONS + BY_TIME]
@@ -87,7 +114,7 @@ def _add(kept: Histograms, ended: int, temporary: int, first_size: int, lives: L
         kept.by_time[number] += count
     for number, count in enumerate(sizes[:SIZE_BUCKETS]):
         kept.sizes[number] += count
-    kept.sizes[min(SIZE_BUCKETS, max(1, first_size.bit_length())) - 1] += max(0, ended - sum(sizes))
+    kept.sizes[_size_bucket(first_size)] += max(0, ended - sum(sizes))
 
 
 def _add_resizes(kept: Histograms, values: tuple) -> None:

@@ -12,6 +12,7 @@ from .suppressions import DEFINITE, INDIRECT, POSSIBLE, REACHABLE
 from .words import plural, size
 
 PAGE_RECORDS = {DEFINITE: 100, POSSIBLE: 50, REACHABLE: 30}
+MOST_STEPS = 30  # of a way to a root, in the HTML
 MEANINGS = {
     DEFINITE: "nothing points at them any more", INDIRECT: "only lost blocks point at them", POSSIBLE: "something points into them, nothing at their beginning",
     REACHABLE: "they can still be reached",
@@ -31,12 +32,16 @@ class KindRow:
 
 @dataclass(frozen=True)
 class RecordRow:
-    """The blocks of one kind from one call stack; site: its number in the page, -1: not there."""
+    """The blocks of one kind from one call stack. site: its number in the page, -1: not there."""
 
-    amount: str
+    bytes: int
+    blocks: str
+    through_bytes: int  # indirectly lost
+    through: str  # their number; empty: there are none
     stack: StackRows
     site: int
     leak: int
+    held: List[str]  # who holds its largest block, up to the root; empty: nobody does
 
 
 @dataclass(frozen=True)
@@ -56,10 +61,12 @@ def view(run: Run, stacks: Optional[StackView], editor: str) -> Optional[LeakVie
         return None
     groups, notes = [], []
     numbers = {place: number for number, place in enumerate(stacks.shown)} if stacks else {}
+    held = [record for kind in (POSSIBLE, REACHABLE) for record in found.of(kind)[:PAGE_RECORDS[kind]]]
+    largest = found.largest(held) if held else {}
     for kind, most in PAGE_RECORDS.items():
         records = found.of(kind)
         if records:
-            groups.append((TITLES[kind], [_row(run, found, record, numbers, editor) for record in records[:most]]))
+            groups.append((TITLES[kind], [_row(run, found, record, numbers, editor, largest.get((record.site, kind), -1)) for record in records[:most]]))
         if len(records) > most:
             left_out = sum(record.bytes for record in records[most:])
             notes.append(f"{WORDS[kind].capitalize()}: the {most} largest of {plural(len(records), 'record')} are here; the others have {size(left_out)}. "
@@ -68,6 +75,12 @@ def view(run: Run, stacks: Optional[StackView], editor: str) -> Optional[LeakVie
     return LeakView(len(found.of(DEFINITE)), kinds, groups, notes)
 
 
-def _row(run: Run, found: Leaks, record: Record, numbers: Dict[int, int], editor: str) -> RecordRow:
+def _row(run: Run, found: Leaks, record: Record, numbers: Dict[int, int], editor: str, largest: int) -> RecordRow:
     stack = stack_rows.view(run, "", found.frames(record), editor, with_source=record.kind != REACHABLE)
-    return RecordRow(leaks.amount(record), stack, numbers.get(record.site, -1), leaks.KINDS.index(record.kind))
+    through = f"{plural(record.indirect_blocks, 'block')} through {'it' if record.blocks == 1 else 'them'}" if record.indirect_blocks else ""
+    return RecordRow(record.bytes, plural(record.blocks, "block"), record.indirect_bytes, through, stack, numbers.get(record.site, -1), leaks.KINDS.index(record.kind), _held(found, largest))
+
+
+def _held(found: Leaks, block: int) -> List[str]:
+    steps = [step.text for step in found.path(block)[1:]] if block >= 0 else []
+    return steps if len(steps) <= MOST_STEPS else [*steps[:MOST_STEPS], f"{len(steps) - MOST_STEPS:,} more"]

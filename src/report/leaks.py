@@ -5,6 +5,7 @@ import struct
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import compress, count
 from typing import TYPE_CHECKING, Dict, FrozenSet, List, Optional, Set, Tuple
 
 from . import data_names, reader
@@ -96,6 +97,24 @@ class Leaks:
             place = stacks.place_of[site] if site < len(stacks.place_of) else -1
             if leak < len(KINDS) and kind < len(reader.KINDS):
                 found.setdefault((place, KINDS[leak]), set()).add(reader.KINDS[kind])
+        return found
+
+    def largest(self, records: List[Record]) -> Dict[Tuple[int, str], int]:
+        """The number of the largest block of each of these records, by place and kind."""
+        blocks, stacks = self._run.blocks, self._run.stacks
+        found: Dict[Tuple[int, str], int] = {}
+        if blocks is None or stacks is None:
+            return found
+        wanted = {(record.site, KINDS.index(record.kind)) for record in records}
+        places = {place for place, _ in wanted}
+        asked = bytes([*(place in places for place in stacks.place_of), 0])
+        sites, kinds, sizes, none = blocks.column("site"), blocks.column("leak"), blocks.column("size"), len(asked) - 1
+        for number in compress(count(), map(asked.__getitem__, (min(site, none) for site in sites))):
+            key = stacks.place_of[sites[number]], kinds[number]
+            if key in wanted:
+                before = found.setdefault((key[0], KINDS[key[1]]), number)
+                if sizes[number] > sizes[before]:
+                    found[key[0], KINDS[key[1]]] = number
         return found
 
     def path(self, number: int) -> List[Step]:

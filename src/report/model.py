@@ -1,12 +1,12 @@
 """What the page shows, decided from the facts of a run; every text in it is fit to be shown (see words.printable)."""
 
-import datetime
 import shlex
 from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Optional, Tuple
 
-from . import (block_view, crash_view, error_view, leak_view, overview, reader, snapshot_view, stack_view, suppression_view, thread_view,
+from . import (about_view, block_view, crash_view, error_view, leak_view, overview, reader, snapshot_view, stack_view, suppression_view, thread_view,
                time_view)
+from .about_view import AboutView
 from .block_view import BlockView
 from .crash_view import CrashView
 from .error_view import ErrorView
@@ -28,8 +28,6 @@ FATAL_NAMES = {"signal": "Signal", "number": "Number", "code": "Code", "cause": 
                "instruction": "Instruction", "address": "Address",
                "sender": "Sent by process", "pid": "Process", "thread": "Thread"}
 SHOWN_BETTER = ("explanation", "instruction", "explained_by", "access")  # by crash_view
-META_NAMES = {"exe": "Program", "cwd": "Working folder", "system": "System", "release": "System release", "machine": "Machine",
-              "tracker": "Tracker"}
 
 
 @dataclass(frozen=True)
@@ -68,15 +66,16 @@ class ChildRow:
     command: str  # more of it; empty: that is all
     end: str
     tone: str
-    allocated: str
-    peak: str
-    remaining: str
+    allocated: Optional[int]  # bytes; None: it is not known, as below
+    peak: Optional[int]
+    blocks: str  # that remain
+    remaining: Optional[int]
     link: str  # empty: it has no page, or this is it
     depth: int  # in the tree; 0: the process of this page
     branch: str  # drawn before its number
     below: str  # processes, itself and below; empty: nothing is below
-    total_allocated: str  # by it and below; empty where that is itself
-    total: str  # what remains in it and below; the same
+    total_allocated: Optional[int]  # by it and below; None where that is itself
+    total: Optional[int]  # what remains in it and below; the same
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ class Page:
     notes: List[str]
     fatal: Optional[FatalView]
     blocks: BlockView
-    about: List[Tuple[str, str]]
+    about: AboutView
     facts: Dict[str, Any]  # for the scripts
     children: Optional[ChildList] = None
     parent: str = ""  # link to the page of the process that started this one
@@ -135,14 +134,21 @@ def page(run: Run, version: str, children: Optional[ChildList] = None, parent: s
     shown = stacks.shown if stacks else []
     places = stack_view.page_places(run.stacks, shown) if run.stacks else []
     made = Page(
-        title=printable(run.name), subtitle=command(run), version=version, verdict=verdict(run), cards=cards(run), worst=overview.worst(run, stacks),
+        title=printable(run.name), subtitle=run.command, version=version, verdict=verdict(run), cards=cards(run), worst=overview.worst(run, stacks, editor),
         steps=overview.steps(run, stacks), notes=notes(run), fatal=fatal(run), blocks=block_view.view(run, stacks.page_site if stacks else []),
-        about=about(run), facts={}, views=[], children=children, parent=parent, successor=successor, stacks=stacks,
+        about=about_view.view(run, version), facts={}, views=[], children=children, parent=parent, successor=successor, stacks=stacks,
         crash=crash_view.view(run, editor), errors=error_view.view(run, editor),
         leaks=leak_view.view(run, stacks, editor), time=time_view.view(run, places),
         threads=thread_view.view(run), snapshots=snapshot_view.view(run, shown),
         suppressions=suppression_view.view(run, with_unused=not parent))
-    return replace(made, views=views(run, made), facts=facts(run, made, editor))
+    return replace(made, views=views(run, made), facts=facts(run, made, editor), about=replace(made.about, left_out=left_out(made)))
+
+
+def left_out(made: Page) -> List[str]:
+    """What the views say they do not show, and how to get it."""
+    told = [made.errors, made.leaks, made.stacks, made.blocks, made.snapshots, made.threads, made.children]
+    missing = [made.blocks.missing] if made.blocks.missing else []
+    return missing + list(dict.fromkeys(note for view in told if view for note in view.notes))
 
 
 def facts(run: Run, made: Page, editor: str) -> Dict[str, Any]:
@@ -173,11 +179,6 @@ def views(run: Run, made: Page) -> List[View]:
     if made.children:
         found.append(View("processes", "Processes", f"{made.children.total:,}"))
     return found + [View("about", "About")]
-
-
-def command(run: Run) -> str:
-    """The command line as one would type it."""
-    return printable(" ".join(map(shlex.quote, run.recording.arguments))) if run.recording else ""
 
 
 def verdict(run: Run) -> Verdict:
@@ -276,35 +277,20 @@ def fatal(run: Run) -> Optional[FatalView]:
         if key != "explained_by"])
 
 
-def about(run: Run) -> List[Tuple[str, str]]:
-    """Facts about the run itself."""
-    rows = [("Command", command(run))] if run.recording else []
-    facts = run.recording.facts if run.recording else {}
-    rows += [(META_NAMES.get(key, key), value) for key, value in facts.items()]
-    rows.append(("Process", f"{run.count('pid')}, started by {run.count('ppid')}"))
-    rows.append(("End", run.end))
-    if run.recording:
-        start = datetime.datetime.fromtimestamp(min(run.recording.start_wall_ns / 1e9, 2**33), datetime.timezone.utc)
-        rows.append(("Started", start.strftime("%Y-%m-%d %H:%M:%S UTC")))
-    rows += stack_view.about(run)
-    rows.append(("Run folder", str(run.folder)))
-    return [(printable(key), printable(value)) for key, value in rows]
-
-
 def child_row(process: Process, depth: int, link: str) -> ChildRow:
     """One line of the table of processes; there is no run while a process runs or where its folder is damaged."""
     run = process.run
     pid = process.folder.name if depth else str(process.pid)
     branch = "\u00a0\u00a0" * max(0, min(depth, DEEPEST_BRANCH) - 1) + ("" if not depth else "⇒ " if process.became else "└ ")
     below = f"{process.processes:,}" if process.children else ""
-    totals = (size(process.allocated_bytes), size(process.remaining_bytes)) if process.children else ("", "")
+    totals = (process.allocated_bytes, process.remaining_bytes) if process.children else (None, None)
     if run is None:
-        return ChildRow(pid, "", "", printable(process.state), "warn", "", "", "", "", depth, branch, below, *totals)
+        return ChildRow(pid, "", "", printable(process.state), "warn", None, None, "", None, "", depth, branch, below, *totals)
     tone = "bad" if run.crashed else "warn" if run.signal or run.end not in ("exit 0", "exec") else "good"
-    own = f"{plural(run.remaining_blocks, 'block')}, {size(run.remaining_bytes)}" if run.remaining_blocks else "nothing"
+    blocks = plural(run.remaining_blocks, "block") if run.remaining_blocks else "nothing"
     arguments = run.recording.arguments[1:] if run.recording else ()
     words = printable(" ".join(map(shlex.quote, [run.name, *arguments])))
     name = words if len(words) <= COMMAND_COLUMNS else words[:COMMAND_COLUMNS - 1] + "…"
-    return ChildRow(pid, name, words[:COMMAND_MOST] if name != words else "", printable(run.end), tone, size(run.count("bytes_allocated")),
-                    size(run.count("peak_bytes")), own, link, depth, branch, below, *totals)
+    return ChildRow(pid, name, words[:COMMAND_MOST] if name != words else "", printable(run.end), tone, run.count("bytes_allocated"),
+                    run.count("peak_bytes"), blocks, run.remaining_bytes if run.remaining_blocks else None, link, depth, branch, below, *totals)
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import List, Optional
 from urllib.parse import urlencode
 
-from . import frames, groups, sources
+from . import frames, groups, sources, stack_rows
 from .run import Run
 from .sources import Line
 from .stack_view import StackView
@@ -18,9 +18,8 @@ TEMPORARY_LEAST = 1000
 
 @dataclass(frozen=True)
 class Place:
-    """A place that allocated, with its source. link: into the page; empty: it is not there. stacks: how many, if several."""
+    """A place that allocated, with its source. link: into the page; empty: it is not there. opens: its line in an editor. stacks: how many, if several."""
 
-    amount: str
     share: str
     name: str
     where: str
@@ -29,6 +28,9 @@ class Place:
     changed: bool  # the source is newer than the run
     stacks: str
     link: str
+    opens: str
+    bytes: int
+    blocks: str
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Step:
     label: str
 
 
-def worst(run: Run, view: Optional[StackView]) -> Worst:
+def worst(run: Run, view: Optional[StackView], editor: str = "") -> Worst:
     """The three worst sites."""
     if run.stacks is None or run.tree is None or view is None:
         return Worst("", [])
@@ -56,18 +58,18 @@ def worst(run: Run, view: Optional[StackView]) -> Worst:
         found = groups.largest(run.stacks, run.tree, measure, WORST, CALLERS)
         if found:
             whole = sum(max(0, getattr(place, measure.size)) for place in run.stacks.places if not place.is_runtime)
-            return Worst(title, [_place(run, view, group, whole) for group in found])
+            return Worst(title, [_place(run, view, group, whole, editor) for group in found])
     return Worst("", [])
 
 
-def _place(run: Run, view: StackView, group: groups.Group, whole: int) -> Place:
+def _place(run: Run, view: StackView, group: groups.Group, whole: int, editor: str) -> Place:
     label, callers = (group.frames[0], group.frames[1:]) if group.frames else (None, [])
     source = sources.excerpt(label, run.cwd) if label else []
     changed = bool(source and label and run.recording and sources.changed_since(label, run.cwd, run.recording.start_wall_ns))
     site = view.number_of.get(group.leaf)
     link = "" if site is None else f"#sites?site={site}" if group.stacks == 1 else f"#sites?{urlencode({'find': label.name if label else ''})}"
     return Place(
-        amount=frames.amount(group.bytes, group.blocks), share=f"{100 * group.bytes / whole:.0f} %" if whole else "",
+        bytes=group.bytes, blocks=plural(group.blocks, "block"), opens=stack_rows.editor_link(editor, label, run.cwd) if label else "", share=f"{100 * group.bytes / whole:.0f} %" if whole else "",
         name=frames.shortened(label.name, 80) if label else "an unknown place", where=frames.where(label, run.cwd) if label else "",
         callers=[frames.line(frame, run.cwd, 60) for frame in callers], source=source, changed=changed,
         stacks=plural(group.stacks, "call stack") if group.stacks > 1 else "", link=link)

@@ -14,15 +14,16 @@ from typing import Iterable, List, Sequence
 
 DELTA, SIGNED, WIDE, TEXT = 1, 2, 4, 8  # WIDE: a number of the column does not fit in 32 bits and a sign
 LARGEST = 2**53 - 1  # the page's numbers are exact up to here; anything beyond is damage
-LEVEL = 6
+LEVEL, NOISY_LEVEL = 6, 5
 
 
 class Pack:
     """A pack in the making; `directory` says what is in it: name, count, planes (of a text: bytes), coding."""
 
-    def __init__(self) -> None:
+    def __init__(self, noisy: bool = False) -> None:
+        """noisy: mostly numbers without order, in which looking for long repetitions takes time and finds none."""
         self.directory: List[List[object]] = []
-        self._deflate = zlib.compressobj(LEVEL)
+        self._deflate = zlib.compressobj(NOISY_LEVEL, strategy=zlib.Z_FILTERED) if noisy else zlib.compressobj(LEVEL)
         self._done: List[bytes] = []
 
     def numbers(self, name: str, values: Sequence[int], delta: bool = False) -> None:

@@ -130,6 +130,8 @@ class Recording:
     slots: Tuple[Slot, ...]
     facts: Dict[str, str]
     arguments: Tuple[str, ...]
+    environment: Tuple[str, ...]  # the names of its variables
+    options: Dict[str, str]  # crunch's variables, with values
 
 
 @dataclass(frozen=True)
@@ -192,11 +194,11 @@ def read_recording(folder: Path) -> Optional[Recording]:
         raise CrunchError(f"{damage}: its header makes no sense")
     sections = _sections(memoryview(data), heads, chunk_count, damage)
     slots = tuple(Slot(*values) for values in SLOT.iter_unpack(sections[THREADS].read()) if any(values))
-    facts, arguments = _facts(sections[META].read())
+    facts, lists = _facts(sections[META].read())
     text = os.fsdecode(message.split(b"\0")[0])
     return Recording(state, end_detail, flags, pid, ppid, *rest, text, peak_epoch, errors, errors_left_out,
                      Snapshots(*SNAPSHOTS.unpack_from(heads[2], SNAPSHOTS_AT)), sections, slots,
-                     facts, arguments)
+                     facts, tuple(lists["arg"]), tuple(lists["env"]), dict(option.partition("=")[::2] for option in lists["option"]))
 
 
 def count_errors(folder: Path) -> int:
@@ -256,17 +258,17 @@ def _sections(data: memoryview, heads: List[bytes], chunk_count: int, damage: st
     return tuple(found)
 
 
-def _facts(data: bytes) -> Tuple[Dict[str, str], Tuple[str, ...]]:
-    """What the recording knows of the process, and its arguments."""
+def _facts(data: bytes) -> Tuple[Dict[str, str], Dict[str, List[str]]]:
+    """What the recording knows of the process, and what it knows more than one of: arguments, variables, options."""
     facts: Dict[str, str] = {}
-    arguments: List[str] = []
+    lists: Dict[str, List[str]] = {"arg": [], "env": [], "option": []}
     for entry in data.split(b"\0"):
         key, equals, value = os.fsdecode(entry).partition("=")
-        if key == "arg" and equals:
-            arguments.append(value)
+        if equals and key in lists:
+            lists[key].append(value)
         elif equals:
             facts[key] = value
-    return facts, tuple(arguments)
+    return facts, lists
 
 
 class Blocks:

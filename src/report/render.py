@@ -7,33 +7,32 @@ import os
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-import jinja2
 from markupsafe import Markup
 
+from . import templates
 from .errors import CrunchError
 from .model import Page
 from .pack import Pack
-from .words import size
 
-STYLES = ("base.css", "frame.css", "overview.css", "table.css", "flame.css", "sites.css", "errors.css", "crash.css", "time.css", "blocks.css", "print.css")
+STYLES = ("base.css", "frame.css", "overview.css", "table.css", "flame.css", "sites.css", "errors.css", "crash.css", "time.css", "blocks.css", "changes.css", "print.css")
 SCRIPTS = ("element.js", "format.js", "data.js", "order.js", "chart.js", "stacks.js", "flame_tree.js", "bytes.js", "hash.js", "grid.js", "histograms.js", "sites.js",
-           "time.js",
+           "changes.js", "time.js",
            "flame.js", "flame_bars.js", "blocks.js", "block.js", "leaks.js", "help.js", "report.js")  # the last one starts them all
 
 
-def html(page: Page, templates: Path) -> str:
-    """The finished page."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(str(templates)), autoescape=True, undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True)
-    environment.filters["size_words"] = size
-    style = "".join((templates / name).read_text("utf-8") for name in STYLES)
-    script = '"use strict";\n' + "".join((templates / name).read_text("utf-8") for name in SCRIPTS)
+def html(page: Page, folder: Path) -> str:
+    """The finished page of a run."""
+    return framed(page, packs(page), page.facts, folder)
+
+
+def framed(page: Any, found: List[Tuple[str, Pack]], facts: Dict[str, Any], folder: Path) -> str:
+    """A page: the frame, the views that `page.views` names, and the data for the scripts."""
+    style = "".join((folder / name).read_text("utf-8") for name in STYLES)
+    script = '"use strict";\n' + "".join((folder / name).read_text("utf-8") for name in SCRIPTS)
     policy = (f"default-src 'none'; style-src '{hashed(style)}'; script-src '{hashed(script)}'; "
               f"base-uri 'none'; form-action 'none'")
-    found = packs(page)
-    return environment.get_template("report.html").render(
-        page=page, policy=policy, style=Markup(style), script=Markup(script), data=Markup(script_json(data(page, found))),
+    return templates.environment(folder).get_template("report.html").render(
+        page=page, policy=policy, style=Markup(style), script=Markup(script), data=Markup(script_json(data(found, facts))),
         packs=[(name, Markup(pack.base64())) for name, pack in found])
 
 
@@ -54,9 +53,9 @@ def snapshot_pack(page: Page) -> Optional[Pack]:
     return pack
 
 
-def data(page: Page, found: List[Tuple[str, Pack]]) -> Dict[str, Any]:
+def data(found: List[Tuple[str, Pack]], facts: Dict[str, Any]) -> Dict[str, Any]:
     """What the scripts know besides."""
-    return {"packs": {name: pack.directory for name, pack in found}, "facts": page.facts}
+    return {"packs": {name: pack.directory for name, pack in found}, "facts": facts}
 
 
 def write(path: Path, text: str) -> None:

@@ -1,6 +1,7 @@
 """A run as a whole: the files of one run folder together, its children, and what exec made of it."""
 
 import os
+import shlex
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -162,6 +163,11 @@ class Run:
         return os.path.basename(arguments[0] if arguments else self.recording.facts.get("exe", "")) or "the program"
 
     @property
+    def command(self) -> str:
+        """The command line as one would type it, printable; empty where it is not known."""
+        return printable(" ".join(map(shlex.quote, self.recording.arguments))) if self.recording else ""
+
+    @property
     def message(self) -> str:
         """Why the tracker recorded less than it should; usually nothing."""
         return self.recording.message if self.recording else "the recording could not be kept on disk"
@@ -207,6 +213,15 @@ def remaining_below(folder: Path) -> int:
         if stats:
             total += int(stats["live_bytes"] or 0) - int(stats["runtime_bytes"] or 0)
     return total
+
+
+def lost_in(folder: Path) -> bool:
+    """Whether a process has definite leaks, suppressed ones included, as far as its folder is complete and sound."""
+    try:
+        stats = reader.read_stats(folder)
+    except CrunchError:
+        return False
+    return bool(stats and stats["definitely_lost_blocks"])
 
 
 def became(run: Run, end: Optional[summary.End] = None, max_rss: int = 0) -> Optional[Run]:

@@ -7,7 +7,7 @@ from . import snapshots
 from .errors import CrunchError
 from .run import Run
 from .run import load as load_run
-from .words import plural, printable, seconds, size
+from .words import plural, printable, seconds
 
 PAGE_SNAPSHOTS = 50  # as columns, the most recent ones
 TRIGGERS = {"request": "asked for", "time": "by the clock", "signal": "by a signal", "peak": "at a peak", "program": "by the program"}
@@ -24,7 +24,7 @@ class SnapshotRow:
     time_us: int
     live_bytes: int
     blocks: str
-    change: str
+    change: Optional[int]  # of live bytes since the one before
     folder: str
     column: str
 
@@ -43,15 +43,17 @@ def view(run: Run, shown: List[int]) -> Optional[SnapshotView]:
     found = snapshots.list(run)
     if not found:
         return None
-    columns = {}
+    columns: Dict[str, List[int]] = {}
     for snapshot in found[-PAGE_SNAPSHOTS:]:
-        column = _column(run, snapshot, shown)
-        if column is not None:
-            columns[f"snapshot{snapshot.number}"] = column
+        live = _live(run, snapshot)
+        if live is not None and run.stacks is not None:
+            held = [live.get((place.node, place.pc), (0, 0)) for place in map(run.stacks.places.__getitem__, shown)]
+            columns[f"snapshot{snapshot.number}"] = [byte_count for byte_count, _ in held]
+            columns[f"snapshot{snapshot.number}Blocks"] = [blocks for _, blocks in held]
     rows, before = [], None
     for snapshot in found:
         at, name = snapshot.seconds or 0.0, f"snapshot{snapshot.number}"
-        change = "" if before is None else f"{'+' if snapshot.live_bytes >= before else '−'}{size(abs(snapshot.live_bytes - before))}"
+        change = None if before is None else snapshot.live_bytes - before
         before = snapshot.live_bytes
         rows.append(SnapshotRow(
             snapshot.number, printable(snapshot.name), TRIGGERS.get(snapshot.trigger, printable(snapshot.trigger)), seconds(at), int(at * 1e6), snapshot.live_bytes,
@@ -67,8 +69,8 @@ def view(run: Run, shown: List[int]) -> Optional[SnapshotView]:
     return SnapshotView(rows, columns, notes)
 
 
-def _column(run: Run, snapshot: snapshots.Snapshot, shown: List[int]) -> Optional[List[int]]:
-    """Live bytes by site of the page; None where the snapshot cannot be read or is of another process.
+def _live(run: Run, snapshot: snapshots.Snapshot) -> Optional[Dict[Tuple[int, int], Tuple[int, int]]]:
+    """Live bytes and blocks by node and pc; None where the snapshot cannot be read or is of another process.
 
     A snapshot's nodes and pcs have the numbers they have in the recording of the run itself."""
     try:
@@ -76,10 +78,8 @@ def _column(run: Run, snapshot: snapshots.Snapshot, shown: List[int]) -> Optiona
         stacks = then.stacks
     except CrunchError:
         return None
-    if stacks is None or run.stacks is None or then.recording is None or run.recording is None:
+    if stacks is None or then.recording is None or run.recording is None:
         return None
     if (then.recording.pid, then.recording.start_ns) != (run.recording.pid, run.recording.start_ns):
         return None
-    live: Dict[Tuple[int, int], int] = {(place.node, place.pc): place.own_bytes for place in stacks.places}
-    places = run.stacks.places
-    return [live.get((places[number].node, places[number].pc), 0) for number in shown]
+    return {(place.node, place.pc): (place.own_bytes, place.own_blocks) for place in stacks.places if place.own_blocks or place.own_bytes}

@@ -107,16 +107,17 @@ def _page_sites(stacks: Stacks, shown: List[int]) -> List[int]:
     return [by_place[place] for place in stacks.place_of]
 
 
-def _pack(stacks: Stacks, tree: Tree, shown: List[int], run: Run) -> Pack:
-    """A node's parent is given as how far it lies back, beginning with node 1; texts are indexes into `text`; 0 is the empty text."""
+def pack_tree(tree: Tree, leaves: List[int], program: str) -> Pack:
+    """Frames, call tree and sites, without anything that is counted; `leaves`: the nodes of the sites.
+
+    A node's parent is given as how far it lies back, beginning with node 1, and a site's label as how far behind its leaf; texts are indexes into `text`; 0 is the empty text."""
     text: Dict[str, int] = {"": 0}
 
     def index(value: str) -> int:
         return text.setdefault(value, len(text))
 
-    nodes = _kept_nodes(tree, shown)
+    nodes = _kept_nodes(tree, leaves)
     number = {node: position for position, node in enumerate(nodes)}
-    places = [stacks.places[place] for place in shown]
     used = sorted({tree.frame_of[node] for node in nodes[1:]})
     frame_number = {frame: position for position, frame in enumerate(used)}
     kept = [tree.frames[frame] for frame in used]
@@ -125,26 +126,31 @@ def _pack(stacks: Stacks, tree: Tree, shown: List[int], run: Run) -> Pack:
     pack.numbers("frame.file", [index(frame.file) for frame in kept])
     pack.numbers("frame.line", [frame.line for frame in kept])
     pack.numbers("frame.module", [index(frame.module) for frame in kept])
-    pack.numbers("frame.flags", [_flags(frame, run.program) for frame in kept])
+    pack.numbers("frame.flags", [_flags(frame, program) for frame in kept])
     pack.numbers("node.back", [number[node] - number[tree.parents[node]] for node in nodes[1:]])
     pack.numbers("node.frame", [frame_number[tree.frame_of[node]] for node in nodes[1:]])
-    pack.numbers("site.leaf", [number[tree.leaves[place]] for place in shown], delta=True)
-    pack.numbers("site.label", [number[tree.label(tree.leaves[place])] for place in shown], delta=True)
+    pack.numbers("site.leaf", [number[leaf] for leaf in leaves], delta=True)
+    pack.numbers("site.labelBack", [number[leaf] - number[tree.label(leaf)] for leaf in leaves])
+    pack.texts("text", text)
+    return pack
+
+
+def _pack(stacks: Stacks, tree: Tree, shown: List[int], run: Run) -> Pack:
+    pack = pack_tree(tree, [tree.leaves[place] for place in shown], run.program)
+    places = [stacks.places[place] for place in shown]
     pack.numbers("site.flags", [RUNTIME if place.is_runtime else 0 for place in places])
     for name, attribute in COLUMNS:
         pack.numbers("site." + name, [getattr(place, attribute) for place in places])
     lost = holders.lost_bytes(run.leaks, shown)
     if lost is not None:
         pack.numbers("site.leaked", lost)
-    pack.texts("text", text)
     return pack
 
 
-def _kept_nodes(tree: Tree, shown: List[int]) -> List[int]:
-    """The root and the nodes of the shown places, parents first."""
+def _kept_nodes(tree: Tree, leaves: List[int]) -> List[int]:
+    """The root and the nodes of these stacks, parents first."""
     kept = {0}
-    for place in shown:
-        node = tree.leaves[place]
+    for node in leaves:
         while node not in kept:
             kept.add(node)
             node = tree.parents[node]

@@ -19,15 +19,16 @@ MARKERS = 16  # nodes and pcs below this number are no frames
 ADDRESS_BITS = 48
 SECTION = 0xffff  # instead of a pc's module: it is a section of the program's, and its address where its name lies
 LOST = MARKERS - 1  # the tracker's own reasons have smaller numbers
+TOO_DEEP = 5
 REASONS = {
     1: "no unwind table for the code, and no frame pointer",
     2: "unwind table not understood",
     3: "implausible frame address",
     4: "stack not readable",
-    5: "too deep",
+    TOO_DEEP: "too deep",
     6: "registers of the caller unknown",
     7: "interrupted another capture",
-    14: "only the caller is kept",
+    14: "without --check only the caller of a free is kept",
     LOST: "not kept on disk",
 }
 

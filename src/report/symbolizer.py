@@ -14,6 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
+from . import debug_files
+from .binary import Functions, is_fat
 from .binary import architecture as architecture_of
 from .stacks import Module
 
@@ -32,7 +34,7 @@ class ToolFailed(Exception):
 
 
 class LlvmSymbolizer:
-    """One process for all files."""
+    """One process for all files. Knows dSYM bundles beside Mach-O files, too."""
 
     name = "llvm-symbolizer"
 
@@ -53,7 +55,8 @@ class LlvmSymbolizer:
         quote = '"' if '"' not in path else "'"
         if "\n" in path or quote in path:  # cannot be said in the tool's input
             return
-        lines = [b"CODE %b%b%b 0x%x\n" % (quote.encode(), os.fsencode(path), quote.encode(), address) for address in addresses]
+        part = f":{architecture_of(Path(path), module.build_id)}" if is_fat(Path(path)) else ""
+        lines = [b"CODE %b%b%b 0x%x\n" % (quote.encode(), os.fsencode(path + part), quote.encode(), address) for address in addresses]
         per_batch = max(1, BATCH_BYTES // max(map(len, lines), default=1))
         for first in range(0, len(lines), per_batch):
             yield from self._batch(lines[first:first + per_batch])
@@ -91,7 +94,10 @@ class Addr2line:
     def ask(self, path: str, module: Module, addresses: Sequence[int]) -> Iterator[Answer]:
         """As LlvmSymbolizer.ask."""
         text = _run([self.name, "-i", "-f", *self._names, "-a", "-e", os.path.abspath(path)], (f"0x{address:x}" for address in addresses))
-        yield from addr2line_answers(text, addresses)
+        functions = Functions(debug_files.of(Path(path), module.build_id))
+        for address, answer in zip(addresses, addr2line_answers(text, addresses)):
+            believed = any(file for _, file, _, _ in answer) or functions.has(address)  # else it is the symbol before it, however far
+            yield answer if believed else []
 
 
 def addr2line_answers(text: str, addresses: Sequence[int]) -> Iterator[Answer]:

@@ -11,18 +11,18 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Callable, Dict, FrozenSet, Iterable, List, Optional, Tuple
 
-from . import binary, debuginfod, shared_cache, symbol_cache
+from . import binary, debug_files, debuginfod, demangle, shared_cache, symbol_cache
 from .debuginfod import Debuginfod
 from .perf_map import PerfMap
 from .stacks import MARKERS, REASONS, Module, Stacks
 from .symbolizer import Answer, Tools, tools
 from .words import printable
 
-DEBUG_FOLDER = Path("/usr/lib/debug/.build-id")
 OWN_LIBRARY = "libcrunch."
 NO_TOOL = ("functions and lines have no names here: install llvm-symbolizer (package llvm) or addr2line (package binutils) and "
            "run 'crunch --report' on the folder")
 SECTION_WORDS = "[section: "
+MISSING_WORDS = "[frames missing: "
 Progress = Callable[[int, int], None]  # done and all
 
 
@@ -123,7 +123,7 @@ class Symbols:
         if trouble and shared_cache.may_have(module.path):
             return {address: [(name, "", 0, 0)] for address, name in shared_cache.ask(module, addresses).items()}
         ask = self._ask or tools()
-        stamp = None if trouble is not None else [ask.name, *file_stamp(Path(path)), *file_stamp(debug_file(module.build_id))]
+        stamp = None if trouble is not None else [ask.name, *map(debug_files.stamp, debug_files.of(Path(path), module.build_id))]
         answers = symbol_cache.load(module.build_id, stamp)
         missing = [address for address in addresses if address not in answers]
         if not missing:
@@ -137,12 +137,15 @@ class Symbols:
         if not ask.name:
             self._say(NO_TOOL)
         else:
+            known = demangle.swift(name for address in missing for name, *_ in answers.get(address, []))
+            for address in missing if known else ():
+                answers[address] = [(known.get(name, name), *where) for name, *where in answers.get(address, [])]
             symbol_cache.save(module.build_id, stamp, answers)
         return answers
 
     def _fetched(self, path: str, module: Module) -> Optional[Path]:
         """The file with the module's debug information that a server gave, now or before; None: it has its own, or there is none."""
-        if debug_file(module.build_id).exists() or binary.has_debug_info(Path(path)):
+        if binary.has_debug_info(Path(path)) or any(file.exists() for file in debug_files.separate(Path(path), module.build_id)):
             return None
         before = debuginfod.kept(module.build_id)
         if before and before.exists():
@@ -175,7 +178,7 @@ def _marker(number: int) -> Tuple[Frame, ...]:
     """What stands for the missing outermost frames; nothing for the root."""
     if not number:
         return ()
-    return (Frame(f"[frames missing: {REASONS.get(number, f'reason {number}')}]", "", 0, 0, "", False),)
+    return (Frame(f"{MISSING_WORDS}{REASONS.get(number, f'reason {number}')}]", "", 0, 0, "", False),)
 
 
 @lru_cache(maxsize=4096)
@@ -196,17 +199,3 @@ def why_not(path: str, module: Module, start_ns: int) -> Optional[str]:
     if not module.build_id and status.st_mtime_ns > start_ns:
         return f"{shown} has changed since it ran, so its functions have no names"
     return None
-
-
-def debug_file(build_id: str) -> Path:
-    """Where the separate debug information of a build-id lies, if it is installed."""
-    return DEBUG_FOLDER / build_id[:2] / f"{build_id[2:]}.debug"
-
-
-def file_stamp(path: Path) -> Tuple[int, int]:
-    """Changes when the file does."""
-    try:
-        status = path.stat()
-        return status.st_size, status.st_mtime_ns
-    except OSError:
-        return 0, 0

@@ -20,9 +20,9 @@ class TimeRow:
     """A line of the table that stands for the curve."""
 
     time: str
-    live: str
-    low: str
-    high: str
+    live: int
+    low: int
+    high: int
     blocks: str
 
 
@@ -32,7 +32,7 @@ class TimeView:
 
     curve: str
     words: str
-    most: str
+    most: int
     end: str
     rows: List[TimeRow]
     notes: List[str]
@@ -48,7 +48,7 @@ def view(run: Run, page_place: Sequence[int]) -> Optional[TimeView]:
     last = timeline.points[-1]
     notes = ["The recording keeps the largest 63 places of each moment; what is smaller then is among the others."] if run.moments else []
     return TimeView(
-        curve=_curve(timeline, top), most=size(top), end=seconds(last.time_ns / 1e9), rows=_rows(timeline),
+        curve=_curve(timeline, top), most=top, end=seconds(last.time_ns / 1e9), rows=_rows(timeline),
         words=f"Live bytes over {seconds(last.time_ns / 1e9)}: at most {size(top)}, {size(last.live_bytes)} at the end",
         notes=notes, pack=_pack(run, timeline, page_place))
 
@@ -75,8 +75,8 @@ def _rows(timeline: Timeline) -> List[TimeRow]:
     found = []
     for first, end in zip(edges, edges[1:]):
         part = points[first:end]
-        found.append(TimeRow(seconds(part[-1].time_ns / 1e9), size(part[-1].live_bytes), size(min(point.low_bytes for point in part)),
-                             size(max(point.high_bytes for point in part)), f"{part[-1].live_blocks:,}"))
+        found.append(TimeRow(seconds(part[-1].time_ns / 1e9), part[-1].live_bytes, min(point.low_bytes for point in part),
+                             max(point.high_bytes for point in part), f"{part[-1].live_blocks:,}"))
     return found
 
 
@@ -112,7 +112,7 @@ def _add_histograms(pack: Pack, run: Run, page_place: Sequence[int]) -> None:
     counts: List[int] = []
     lengths = []
     for _, kept in found:
-        filled: List[Tuple[int, int]] = [pair for pair in enumerate(kept.by_allocations + kept.by_time + kept.sizes) if pair[1]]
+        filled = kept.filled()
         lengths.append(len(filled))
         buckets += [bucket for bucket, _ in filled]
         counts += [count for _, count in filled]
@@ -120,6 +120,6 @@ def _add_histograms(pack: Pack, run: Run, page_place: Sequence[int]) -> None:
     pack.numbers("histogram.filled", lengths)
     pack.numbers("histogram.bucket", buckets)
     pack.numbers("histogram.count", counts)
-    for name, attribute in (("ended", "ended"), ("temporary", "temporary"), ("others", "by_others"), ("grown", "grown"), ("shrunk", "shrunk"),
-                            ("moved", "moved"), ("copied", "copied_bytes"), ("longest", "longest"), ("least", "at_least")):
+    for name, attribute in (("others", "by_others"), ("grown", "grown"), ("shrunk", "shrunk"), ("copied", "copied_bytes"), ("longest", "longest"),
+                            ("least", "at_least")):
         pack.numbers("histogram." + name, [int(getattr(kept, attribute)) for _, kept in found])

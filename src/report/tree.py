@@ -7,7 +7,7 @@ has a smaller number. Functions inlined at a place are nodes of their own. Stack
 from dataclasses import dataclass
 from typing import Dict, Iterable, List, Optional
 
-from .frames import is_main, is_own, is_section, is_starter
+from .frames import is_glue, is_main, is_own, is_section, is_starter
 from .stacks import MARKERS, Place, Stacks
 from .symbols import Frame, Progress, Symbols
 
@@ -41,14 +41,14 @@ class Tree:
 
     def short(self, leaf: int, count: int) -> List[int]:
         """`count` nodes from the label outwards, none of those that start program or thread, and the section; a frame that repeats itself is
-        there once."""
+        there once, and what leads from one language to another is not."""
         found: List[int] = []
         node, last = self.label(leaf), -1
         while node and len(found) < count:
             frame = self.frame_of[node]
             if found and is_starter(self.frames[frame]):
                 break
-            if frame != last:
+            if not self._reads_alike(frame, last) and not is_glue(self.frames[frame]):
                 found.append(node)
             if is_main(self.frames[frame]):
                 break
@@ -56,9 +56,16 @@ class Tree:
         section = self.sections[leaf]
         return [*found, section] if section and section not in found else found
 
+    def _reads_alike(self, frame: int, other: int) -> bool:
+        """Whether nobody can tell two frames apart; -1 is none. They may still be at different columns of a line."""
+        if frame == other or other < 0:
+            return frame == other
+        one, two = self.frames[frame], self.frames[other]
+        return (one.name, one.line, one.file) == (two.name, two.line, two.file)
 
-class _Builder:
-    """A tree in the making."""
+
+class Builder:
+    """A tree in the making; `program` is the path of the executable."""
 
     def __init__(self, program: str) -> None:
         self.tree = Tree([], [0], [-1], [0], [], [0])
@@ -95,7 +102,7 @@ def build(stacks: Stacks, symbols: Symbols, program: str, progress: Optional[Pro
     """The tree of all places; `program` is the path of the executable. Asks the symbol tools."""
     needed = _needed(stacks.parents, stacks.places)
     symbols.resolve({stacks.node_pcs[node] for node in needed} | {place.pc for place in stacks.places}, progress)
-    builder = _Builder(program)
+    builder = Builder(program)
     named: Dict[int, List[int]] = {}
 
     def frames(pc: int) -> List[int]:

@@ -18,6 +18,20 @@ def size(count: int) -> str:
     raise AssertionError("unreachable")
 
 
+def signed(count: int) -> str:
+    """'+3.4 KiB', '−10 bytes'."""
+    return _sign(count) + size(abs(count))
+
+
+def signed_count(count: int) -> str:
+    """'+1,000', '±0'."""
+    return f"{_sign(count)}{abs(count):,}"
+
+
+def _sign(count: int) -> str:
+    return "+" if count > 0 else "−" if count < 0 else "±"
+
+
 def plural(count: int, noun: str) -> str:
     """'1 block', '2,000 blocks'."""
     return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

@@ -59,6 +59,11 @@ TEST = (
     Need("node", ("node",), debian="nodejs", brew="node", required=False),
     Need("redis-server", ("redis-server",), debian="redis-server", brew="redis", required=False),
     Need("redis-benchmark", ("redis-benchmark",), debian="redis-tools", brew="redis", required=False),
+    Need("a compiler for aarch64", ("aarch64-linux-gnu-g++",), debian="g++-aarch64-linux-gnu", required=False),  # brings its C library
+    Need("qemu-aarch64", ("qemu-aarch64",), debian="qemu-user", required=False),
+    Need("go", ("go",), required=False),
+    Need("rustc", ("rustc",), required=False),
+    Need("pdftotext", ("pdftotext",), debian="poppler-utils", brew="poppler", required=False),
     Need("chromium", ("chromium", "chromium-browser", "google-chrome"), debian="chromium", required=False),
 )
 GOALS = {"demo": RUN + BUILD + SYMBOLS, "check": RUN + BUILD + SYMBOLS + TEST}

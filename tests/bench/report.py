@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -26,11 +27,12 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests" / "report")]
 
 import folders  # noqa: E402 (found through the line above)
 from folders import site  # noqa: E402
-from report import perf_map, reader, run, stacks  # noqa: E402
+from report import leaks, perf_map, reader, run, stacks  # noqa: E402
 
 FUNCTIONS = 20_000
 CONTENTS = 10_000
 OPENS, CLICKS = 5, 5
+POINTS, MOMENTS = 2000, 100
 FLAGS_AT = 36  # in a recording's header
 
 
@@ -57,17 +59,31 @@ def make_folder(path: Path, sites: int, blocks: int) -> None:
         entries.append((address, size, now + pick.randrange(10**8), number + 1, 1 + pick.randrange(8), pick.choice((0, 0, 0, 1, 2, 4, 5))))
         live[number][0] += size
         live[number][1] += 1
+    kinds = [pick.choice((1, 1, 1, 2, 3, 4)) for _ in range(blocks)]
+    sums: dict = {}
+    for (_, size, _, owner, *_), kind in zip(entries, kinds):
+        amount = sums.setdefault((owner, kind), [0, 0])
+        amount[0] += 1
+        amount[1] += size
+    span = 100 * 10**9
+    points = [folders.point(span * n // POINTS, pick.randrange(10**8), resident=10**8 + n, live_blocks=n, allocations=n * 1000) for n in range(POINTS)]
+    moments = [folders.moment(span * n // MOMENTS, *((1 + pick.randrange(100), pick.randrange(10**6)) for _ in range(60))) for n in range(MOMENTS)]
     items = [site(16 + n, 16 + pick.randrange(FUNCTIONS), allocations=b + pick.randrange(10**6), bytes=s + pick.randrange(10**9), live_bytes=s,
                   live_blocks=b, temporary=pick.randrange(10**5), lifetime_ns=pick.randrange(10**13)) for n, (s, b) in enumerate(live)]
     kept = set(pick.sample(range(blocks), min(blocks, CONTENTS)))
-    folders.run_folder(path, call_stacks=folders.CallStacks(sites=items, nodes=nodes, pcs=pcs), allocations=10**9, live_blocks=blocks,
-                       live_bytes=sum(entry[1] for entry in entries), peak_bytes=sum(entry[1] for entry in entries), peak_blocks=blocks)
+    found = folders.CallStacks(sites=items, nodes=nodes, pcs=pcs, points=points, moments=moments,
+                               leaks=[leaks.SUM.pack(owner, kind, count, size, 0, 0) for (owner, kind), (count, size) in sums.items()])
+    total = sum(entry[1] for entry in entries)
+    folders.run_folder(path, call_stacks=found, allocations=10**9, live_blocks=blocks, live_bytes=total, peak_bytes=total, peak_blocks=blocks)
+    earlier = [site(16 + n, 16, live_bytes=s // 2 + pick.randrange(2) * 100, live_blocks=b) for n, (s, b) in enumerate(live)]
+    then = [item[:12] + old[12:] for (item, _), (old, _) in zip(items, earlier)]
+    folders.run_folder(path / "snapshots" / "1", call_stacks=replace(found, sites=[(old, extra) for old, (_, extra) in zip(then, items)]), end="snapshot")
     head = (path / "blocks").read_bytes()[:reader.BLOCKS_HEADER.size]
     magic, version, width, _, pid, *_ = reader.BLOCKS_HEADER.unpack(head)
     with open(path / "blocks", "wb") as file:
         file.write(reader.BLOCKS_HEADER.pack(magic, version, width, blocks, pid, 0, 0))
         for number, (address, size, when, owner, thread, kind) in enumerate(entries):
-            leak = pick.choice((1, 1, 1, 2, 3, 4))
+            leak = kinds[number]
             holder = 1 + max(0, number - int(pick.paretovariate(0.5))) if leak != 4 and number else 0
             file.write(reader.BLOCK.pack(address, size, when, owner, thread, kind, reader.BLOCK_CONTENTS if number in kept else 0, leak, holder))
     with open(path / "recording", "r+b") as file:  # the leak check has looked
@@ -94,7 +110,7 @@ def render(path: Path) -> None:
 AFTER_FRAME = """(act) => new Promise((done) => {
   const start = performance.now();
   eval(act);
-  requestAnimationFrame(() => setTimeout(() => done(performance.now() - start)));
+  requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(() => done(performance.now() - start))));
 })"""
 ACTIONS = {
     "sort a million blocks by address": ("blocks", "document.querySelector('#grid-blocks .grid-head button').click()"),
@@ -111,6 +127,13 @@ ACTIONS = {
     "flame graph, upside down": ("flame?by=total&up=1", ""),
     "flame graph, by library": ("flame?by=total&merge=module", ""),
     "flame graph, search": ("flame?by=total&find=method_7", ""),
+    "leaks": ("leaks", ""),
+    "leaks, open a record": ("leaks?open=none", "document.querySelectorAll('#leaks .records > li > details')[160].open = true"),
+    "changes since a snapshot": ("snapshots?from=snapshot1&to=live", ""),
+    "changes, sort by blocks": ("snapshots", "document.querySelectorAll('#grid-snapshots .grid-head button')[1].click()"),
+    "flame graph, compared": ("flame?by=live&before=snapshot1", ""),
+    "time": ("time?show=rate", ""),
+    "time, a window": ("time?from=20000000&to=70000000", ""),
     "overview": ("overview", ""),
 }
 
@@ -132,9 +155,6 @@ def browse(page_path: Path) -> list[tuple[str, float, float]]:
         found.append(("open the page at its blocks", min(opened), 2000))
         page = started.new_page(viewport={"width": 1366, "height": 850})
         page.goto(page_path.as_uri())
-        for view in ("flame", "sites", "blocks", "overview"):
-            page.evaluate(f"location.hash = '#{view}'")
-            page.wait_for_selector(f"body[data-ready='{view}']")
         for name, (hash_, act) in ACTIONS.items():
             times = []
             for _ in range(CLICKS):

@@ -7,9 +7,9 @@ import resource
 
 import pytest
 
-from harness import CRUNCH, bare, crunch, target
+from harness import CRUNCH, Folder, bare, crunch, preloaded, target
 from launcher import sites
-from report import exports, model, symbolizer, symbols
+from report import exports, model, stacks, symbolizer, symbols
 from report import run as runs
 from report.errors import CrunchError
 
@@ -127,6 +127,30 @@ def test_the_exports_hold_every_stack(tree):
     assert ending == {"leak;grab": 500, "grow": 20, ";".join(["deep"] * 41): 7}
     speedscope = bare([*CRUNCH, "--export", "speedscope", "--value", "allocations", str(recorded.path)])
     assert sum(json.loads(speedscope.stdout)["profiles"][0]["weights"]) == recorded.count("allocations") + recorded.count("reallocations")
+
+
+def cpu_seconds(command, **options):
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    result = preloaded(*command, env={"CRUNCH_HEAP_LIMIT": "0"}, **options)[0]
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert result.status == 0
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def unlimited_stack():
+    resource.setrlimit(resource.RLIMIT_STACK, (resource.getrlimit(resource.RLIMIT_STACK)[1],) * 2)
+
+
+def test_recursion_costs_the_same_at_any_depth(tmp_path):
+    """300,000 calls each time; the bound is wide, since test machines are busy."""
+    seconds = {depth: cpu_seconds((tmp_path / str(depth), [target("deep"), str(depth), str(300_000 // depth)]), preexec_fn=unlimited_stack)
+               for depth in (400, 100_000)}
+    assert seconds[100_000] < 4 * seconds[400] + 0.1, seconds
+    run, found = stacks_of(Folder(tmp_path / "100000"))
+    assert run.stacks.cut_short().keys() == {stacks.TOO_DEEP}
+    assert sum(place.live_blocks for place in run.stacks.places) == 3 * 100_001 == sum(place.allocations for place in run.stacks.places) - 3 * 100_001
+    deepest = max(len(run.tree.path(leaf)) for leaf in run.tree.leaves)
+    assert 512 - 256 < deepest <= 512 + 1, "the innermost 512 frames, and what stands for the others"
 
 
 def test_a_closed_plugin_still_has_names(folder):

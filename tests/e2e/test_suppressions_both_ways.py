@@ -75,6 +75,16 @@ def test_the_exit_status_tells_of_leaks_when_asked(lost, tmp_path):
         assert (result.status, result.said) == (status, "")
 
 
+def test_the_exit_status_tells_of_child_processes_too(lost, tmp_path):
+    known = tmp_path / "known.supp"
+    known.write_text("leak:main\n")
+    wrong = target("wrong_frees")
+    for script, options, status in ((f"{lost}; true", [], 9), (f"{lost} twin; true", [], 0), (f"{lost}; exit 4", ["--no-children"], 4),
+                                    (f"{wrong} double; true", [], 9), (f"{lost}; true", ["--suppressions", str(known)], 0)):
+        result, _ = crunch(tmp_path / "out", "sh", "-c", script, options=["-q", "--error-exitcode", "9", *options])
+        assert (script, result.status, result.said) == (script, status, "")
+
+
 @pytest.mark.parametrize("tool", ["llvm-symbolizer", "addr2line"])
 def test_mangled_names_by_either_tool(lost, tmp_path, tool):
     """With a PATH that has nothing but the one."""

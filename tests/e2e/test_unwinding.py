@@ -73,7 +73,7 @@ def count(library, tmp_path):
         total: Counter = Counter()
         for line in out.read_text().splitlines():
             total.update(json.loads(line))
-        print(dict(total))
+        print(dict(total), result.said[-6000:])  # where they differ, the stacks
         return total
 
     return run

@@ -27,3 +27,8 @@ def ready(page, view: str):
     """Waits until a view has been drawn."""
     page.wait_for_selector(f"body[data-ready='{view}']")
     return page
+
+
+def in_sight(page):
+    """The view in sight; the page makes the others, too."""
+    return page.locator("section:not([hidden])")

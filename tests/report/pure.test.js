@@ -7,7 +7,7 @@ const path = require("node:path");
 const vm = require("node:vm");
 
 const context = vm.createContext({ TextDecoder, TextEncoder, URLSearchParams, Intl });
-for (const name of ["format", "data", "order", "stacks", "flame_tree", "bytes", "hash", "blocks", "chart", "histograms", "leaks"]) {
+for (const name of ["format", "data", "order", "stacks", "flame_tree", "bytes", "hash", "blocks", "chart", "histograms", "leaks", "changes"]) {
   vm.runInContext(fs.readFileSync(path.join(__dirname, "../../templates", name + ".js"), "utf8"), context);
 }
 const { sizeWords, timeWords, shareWords, parseSize, shortName, editorLink, readColumns, orderBy, lastNotAbove, holdsBytes, wantedBytes, readStacks, stackText,
@@ -74,7 +74,7 @@ function sample() {
   const text = ["", "main", "load", "grow", "save", "std", "a.c", "libc"];
   return readStacks({
     text, "frame.name": [1, 2, 3, 4, 5], "frame.file": [6, 6, 6, 6, 0], "frame.line": [1, 2, 3, 4, 0], "frame.module": [0, 0, 0, 0, 7], "frame.flags": [4, 4, 4, 4, 8],
-    "node.back": [1, 1, 1, 2, 1, 5, 5], "node.frame": [0, 1, 2, 4, 2, 3, 1], "site.leaf": [3, 5, 6, 7], "site.label": [3, 5, 6, 7], "site.live": [3, 2, 5, 1],
+    "node.back": [1, 1, 1, 2, 1, 5, 5], "node.frame": [0, 1, 2, 4, 2, 3, 1], "site.leaf": [3, 5, 6, 7], "site.labelBack": [0, 0, 0, 0], "site.live": [3, 2, 5, 1],
   }, { folder: "/", editor: "" });
 }
 const settings = { up: false, merge: "function", focus: [], hide: [], skipRuntime: false };
@@ -173,4 +173,31 @@ test("who holds which block, to the root, also in a circle", () => {
   assert.deepEqual([0, 1, 3, 4].map((block) => plain(context.heldBy(held, block))), [[1], [2], [0], [5]]);
   assert.deepEqual(plain(context.holdersOf(blocks, 2)), { path: [1, 0, 3], root: "cache in tour" });
   assert.deepEqual(plain(context.holdersOf(blocks, 4)), { path: [5], root: "" });
+});
+
+test("changes between two moments are of five kinds", () => {
+  const sites = { leaf: [1, 2, 3, 4, 5, 6], a: [0, 10, 10, 10, 10, 7], aBlocks: [0, 1, 1, 2, 1, 1], b: [5, 20, 5, 0, 10, 7], bBlocks: [1, 1, 1, 0, 2, 1] };
+  const found = context.changesBetween(sites, "a", "b");
+  assert.deepEqual(plain([...found.kind]), [1, 2, 3, 4, 2, 0]); // more blocks of as many bytes have grown
+  assert.deepEqual(plain([...found.bytes]), [5, 10, -5, -10, 0, 0]);
+  assert.deepEqual(plain(found.counts), [1, 1, 2, 1, 1]);
+  assert.deepEqual(plain([...context.changesBetween(sites, "nothing", "b").kind]), [1, 1, 1, 0, 1, 1]);
+});
+
+test("ways to roots join the holders of one call stack, and end in circles", () => {
+  const blocks = { site: [9, 9, 9, 4, 5, 6, 7], holder: [0, -1, -1, -1, 1, -1, 0], root: [2, 0, 0, 0, 0, 0, 0], size: [1, 1, 1, 30, 1, 1, 1] };
+  const finder = context.wayFinder(blocks), words = (way) => { const made = []; for (let step = finder.steps[way]; step; step = finder.steps[step.outer]) made.push(step.site === undefined ? "root" + step.root : step.site); return made; };
+  assert.deepEqual(plain([0, 1, 2, 3].map((block) => words(finder.wayOf(block)))), [["root2"], [9, "root2"], [9, "root2"], [9, "root2"]]);
+  assert.equal(words(finder.wayOf(4)).at(-1), "root0");
+  assert.deepEqual(plain(words(finder.wayOf(6))), ["root0"]);
+  assert.deepEqual(plain(context.sumWays(finder, blocks, [1, 2, 3]).map(([, count, bytes, largest]) => [count, bytes, largest])), [[3, 32, 3]]);
+});
+
+test("kept orders sort parts of a table as the whole is sorted, equal ones in their order", () => {
+  const columns = { size: [5, 3, 5, 1, 3, 5] }, orders = context.keptOrders(columns, 6), of = (down, rows) => plain([...orders.sorted("size", down, Uint32Array.from(rows))]);
+  assert.deepEqual(of(false, [0, 1, 2, 3, 4, 5]), [3, 1, 4, 0, 2, 5]);
+  assert.deepEqual(of(true, [0, 1, 2, 3, 4, 5]), [0, 2, 5, 1, 4, 3]);
+  assert.deepEqual(of(true, [1, 2, 4, 5]), [2, 5, 1, 4]);
+  assert.deepEqual(of(false, [2]), [2]);
+  assert.deepEqual(of(true, []), []);
 });

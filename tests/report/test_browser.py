@@ -4,7 +4,7 @@ import pytest
 
 import browser
 import folders
-from browser import expect, ready
+from browser import expect, in_sight, ready
 from report import reader
 from test_render import HOSTILE, hostile_folder
 
@@ -29,7 +29,7 @@ def test_blocks_scroll_without_end(visit, many):
     assert page.locator("#grid-blocks").get_attribute("aria-rowcount") == "301"
     page.locator("#grid-blocks").focus()
     page.keyboard.press("End")
-    assert sizes(page)[-1] == "1 byte" and page.locator(".grid-row[aria-selected=true]").inner_text().split("\n")[0] == "0xfff000"
+    assert sizes(page)[-1] == "1 byte" and page.locator("section:not([hidden]) .grid-row[aria-selected=true]").inner_text().split("\n")[0] == "0xfff000"
 
 
 def test_a_click_on_a_heading_sorts(visit, many):
@@ -45,14 +45,14 @@ def test_a_click_on_a_heading_sorts(visit, many):
 def test_blocks_are_filtered(visit, many):
     page = visit(many, "#blocks")
     status = page.locator("#blocks [role=status]")
-    page.get_by_label("Smallest size").fill("0.25k")
+    in_sight(page).get_by_label("Smallest size").fill("0.25k")
     expect(status).to_have_text("45 blocks, 12.2 KiB.")
-    page.get_by_label("Largest size").fill("257")
+    in_sight(page).get_by_label("Largest size").fill("257")
     expect(status).to_have_text("2 blocks, 513 bytes.")
-    page.get_by_label("Smallest size").fill("")
-    page.get_by_label("Text inside").fill("xyz{|")
+    in_sight(page).get_by_label("Smallest size").fill("")
+    in_sight(page).get_by_label("Text inside").fill("xyz{|")
     expect(status).to_have_text("133 blocks, 24.8 KiB.")
-    page.get_by_label("Text inside").fill("hex: fe ff 00")
+    in_sight(page).get_by_label("Text inside").fill("hex: fe ff 00")
     expect(status).to_have_text("1 block, 257 bytes.")
     page.goto(page.url.split("#")[0] + "#blocks?runtime=1&min=1000")
     assert sizes(page) == ["71.0 KiB"]
@@ -64,11 +64,11 @@ def test_a_blocks_bytes_as_hex_and_text_by_keyboard(visit, tmp_path):
     page.locator("#grid-blocks").focus()
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    text = page.locator(".beside pre").inner_text()
+    text = page.locator("section:not([hidden]) .beside pre").inner_text()
     assert "000000  48 65 6c 6c 6f 2c 20 3c  62 3e 00 ff 20 57 6f 72" in text and "Hello, <b>·· Wor" in text
-    assert page.locator(".beside a", has_text="heap/").get_attribute("href") == "heap/0x7f00" and page.url.endswith("#blocks?at=0x7f00")
+    assert page.locator("section:not([hidden]) .beside a", has_text="heap/").get_attribute("href") == "heap/0x7f00" and page.url.endswith("#blocks?at=0x7f00")
     page.keyboard.press("Escape")
-    assert not page.locator(".beside").is_visible() and page.url.endswith("#blocks")
+    assert not page.locator("section:not([hidden]) .beside").is_visible() and page.url.endswith("#blocks")
 
 
 def test_a_blocks_bytes_as_numbers_pointers_and_text(visit, tmp_path):
@@ -79,12 +79,12 @@ def test_a_blocks_bytes_as_numbers_pointers_and_text(visit, tmp_path):
     beside = page.locator("#blocks .beside")
     assert "Points to 1 block" in beside.inner_text() and "0x7f00 + 8" in beside.inner_text() and "the inner text" in beside.inner_text()
     for reading, shown in [("f64", "+8 2.5"), ("i64", "+10 -2"), ("u64", "+10 18446744073709551614"), ("i8", "+10 -2"), ("ptr8", "+0 0x7f00 + 8"), ("u16", "+10 65534")]:
-        page.locator(".beside select").select_option(reading)
-        assert shown in page.locator(".beside .bytes").inner_text()
-    page.locator(".beside select").select_option("text")
+        page.locator("section:not([hidden]) .beside select").select_option(reading)
+        assert shown in page.locator("section:not([hidden]) .beside .bytes").inner_text()
+    page.locator("section:not([hidden]) .beside select").select_option("text")
     beside.get_by_role("link", name="0x7f00 + 8").first.click()
-    assert page.url.endswith("at=0x7f08") and "byte 8 of it" in beside.inner_text()
-    assert "the inner text" in page.locator(".beside .bytes").inner_text()
+    assert page.url.endswith("at=0x7f08&as=text") and "byte 8 of it" in beside.inner_text()
+    assert "the inner text" in page.locator("section:not([hidden]) .beside .bytes").inner_text()
     assert "Pointed to by 1 block" in beside.inner_text() and "0x9000" in beside.inner_text()
     page.go_back()
     assert "Points to 1 block" in beside.inner_text()
@@ -92,7 +92,7 @@ def test_a_blocks_bytes_as_numbers_pointers_and_text(visit, tmp_path):
 
 def test_a_link_to_a_block_opens_it(visit, many):
     page = visit(many, f"#blocks?at=0x{0x1000000 - 0x1000 * 3:x}")
-    assert "000000  00 01 02" in page.locator(".beside pre").inner_text()
+    assert "000000  00 01 02" in page.locator("section:not([hidden]) .beside pre").inner_text()
     page = visit(many, "#blocks?at=0x5")
     assert "No remaining block holds 0x5" in page.locator("#blocks").inner_text()
 
@@ -100,18 +100,18 @@ def test_a_link_to_a_block_opens_it(visit, many):
 def test_large_blocks_are_shown_in_steps(visit, tmp_path):
     out = folders.run_folder(tmp_path / "out", [(0x7F00, 100_000, 0)], {0x7F00: b"z" * 100_000})
     page = visit(out, "#blocks?at=0x7f00")
-    assert "the first 65,536 of 100,000 bytes" in page.locator(".beside").inner_text()
+    assert "the first 65,536 of 100,000 bytes" in page.locator("section:not([hidden]) .beside").inner_text()
     page.get_by_role("button", name="Show all 65,536 bytes").click()
-    assert "00fff0" in page.locator(".beside pre").inner_text()
+    assert "00fff0" in page.locator("section:not([hidden]) .beside pre").inner_text()
 
 
 def test_hostile_data_does_nothing_in_a_browser(visit, tmp_path):
     page = visit(hostile_folder(tmp_path / "out"))
     assert page.locator("script").count() == 5 and "<script>alert(1)" in page.locator("h1").inner_text() + page.locator(".command").inner_text()
     page.goto(page.url.split("#")[0] + "#blocks?at=0x20")
-    assert HOSTILE[:8].hex(" ") in page.locator(".beside pre").inner_text()
-    page.locator(".beside select").select_option("text")
-    assert "<script>alert(1)</script>" in page.locator(".beside .bytes").inner_text() and "\u202e" not in page.locator("body").inner_text()
+    assert HOSTILE[:8].hex(" ") in page.locator("section:not([hidden]) .beside pre").inner_text()
+    page.locator("section:not([hidden]) .beside select").select_option("text")
+    assert "<script>alert(1)</script>" in page.locator("section:not([hidden]) .beside .bytes").inner_text() and "\u202e" not in page.locator("body").inner_text()
 
 
 def test_the_policy_lets_nothing_out(chromium, tmp_path):
@@ -159,7 +159,7 @@ def test_keys_lead_everywhere_and_are_listed(visit, many):
     page.keyboard.press("Escape")
     page.keyboard.press("/")
     page.keyboard.type("?m")
-    assert page.get_by_label("Text inside").input_value() == "?m" and not page.get_by_role("dialog").is_visible()
+    assert in_sight(page).get_by_label("Text inside").input_value() == "?m" and not page.get_by_role("dialog").is_visible()
     page.go_back()
     ready(page, "overview")
     assert page.locator("nav [aria-current]").inner_text() == "Overview"

@@ -64,8 +64,9 @@ def test_the_command(runs, tmp_path):
 
 
 def test_the_page_escapes_and_says_what_it_leaves_out(runs, monkeypatch, tmp_path):
-    monkeypatch.setattr(compare_page, "MOST_ROWS", 2)
+    monkeypatch.setattr(compare_page, "FIRST_ROWS", 2)
+    monkeypatch.setattr(compare_page, "MOST_STACKS", 3)
     compare_page.write(compare.compare(*runs), tmp_path / "page.html", ROOT / "templates", "v")
     text = (tmp_path / "page.html").read_text()
-    assert "<script" not in text and "fresh<b>" not in text and "2 more are left out" in text
-    assert len(re.findall("<tr>", text)) == 3 and 'class="kind shrunk"' in text
+    assert "fresh<b>" not in text and "2 more are left out" in text and "The 2 that changed most, of 4" in text
+    assert len(re.findall("<tr>", text)) == 3 and 'class="tag shrunk"' in text and "script-src &#39;sha256-" in text

@@ -27,7 +27,7 @@ def test_a_double_free_has_three_stacks(tmp_path, monkeypatch):
     assert found.details == ["2.0 ms after the start, then 2 times more", "the call was not made"]
     assert [(title, [frame.name for frame in frames]) for title, frames in found.stacks] == [
         ("here by thread 1", ["again", "main"]), ("allocated by thread 1", ["make", "main"]),
-        ("freed by thread 2", ["drop", "[frames missing: only the caller is kept]"])]
+        ("freed by thread 2", ["drop", "[frames missing: without --check only the caller of a free is kept]"])]
 
 
 @pytest.mark.parametrize("kind, values, words", [

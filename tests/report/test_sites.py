@@ -1,6 +1,7 @@
 """Call stacks on the terminal, and the progress bar."""
 
 import io
+import os
 
 import pytest
 
@@ -89,6 +90,31 @@ def test_what_the_runtimes_keep_is_left_out(tmp_path, monkeypatch):
 def test_missing_frames_are_a_frame(recorded):
     found = recorded(site(4, GROW, live_bytes=300, live_blocks=3))
     assert sites.lines(found, sites.wanted(1))[2:4] == ["    grow", "    [frames missing: stack not readable]"]
+
+
+FEW = (site(4, GROW, allocations=2), site(1, LOAD, allocations=5))
+MANY = site(17, GROW, allocations=2000, live_bytes=300, live_blocks=3)
+
+
+@pytest.mark.parametrize("counted, said", [
+    ((*FEW, MANY), None),
+    ((FEW[0], site(1, LOAD, allocations=5, live_bytes=9, live_blocks=1), MANY), "7 of 2,007 allocations"),
+    ((*FEW, site(17, GROW, allocations=200, live_bytes=300, live_blocks=3)), "7 of 207 allocations")])
+def test_incomplete_stacks_are_counted_with_their_reasons_where_they_are_many_or_shown(recorded, counted, said):
+    lines = [line for line in sites.lines(recorded(*counted), sites.Wanted()) if "outermost" in line]
+    assert lines == ([f"crunch: {said} have call stacks without their outermost frames: no unwind table for the code, and no frame pointer, "
+                      "stack not readable"] if said else [])
+
+
+def test_stacks_without_any_name_are_explained(tmp_path, monkeypatch):
+    program = tmp_path / "prog"
+    program.write_bytes(b"\x7fELF, and no symbols")
+    os.utime(program, (1, 1))
+    stacks = folders.CallStacks(sites=[site(0, 16, live_bytes=9, live_blocks=1)], pcs=[(0x7F0000001000, 1)],
+                                modules=[folders.module(0x7F0000000000, 0x7F0000010000, 1)], strings=b"\0" + os.fsencode(program) + b"\0")
+    said = sites.lines(run.load(folders.run_folder(tmp_path / "out", call_stacks=stacks)), sites.Wanted())
+    assert said[2:] == ["    prog+0x1000", "", "crunch: prog is stripped of symbols, so functions have no names; "
+                        "--debuginfod <s> fetches what servers have of them"]
 
 
 def test_why_names_are_missing_is_said_once(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 
 import browser
 import folders
-from browser import expect, ready
+from browser import expect, in_sight, ready
 from folders import site
 
 pytestmark = browser.needed
@@ -54,13 +54,13 @@ def test_sites_are_sorted_by_what_lives_and_by_any_column(visit, folder):
     assert names(page)[:2] == ["save", "grow"] and page.locator("#sites [aria-sort=descending]").inner_text().startswith("Allocations")
     page.get_by_role("button", name="Allocations").click()
     assert names(page)[-1] == "save" and page.url.endswith("#sites?sort=allocations&down=0")
-    row = page.locator(".grid-row", has_text="2.9 KiB").inner_text()
+    row = page.locator("section:not([hidden]) .grid-row", has_text="2.9 KiB").inner_text()
     assert "3 blocks" in row and "2.0 ms" in row and "← load ← main" in row
 
 
 def test_the_filter_looks_at_whole_stacks(visit, folder):
     page = visit(folder, "#sites")
-    page.get_by_label("Filter the call stacks").fill("LOAD")
+    in_sight(page).get_by_label("Filter the call stacks").fill("LOAD")
     expect(page.locator("#grid-sites .grid-row")).to_have_count(3)
     assert names(page) == ["grow", "grow", "load"]
     assert "3 of 6 call stacks, 3.9 KiB still allocated (99 %)" in page.locator("#sites [role=status]").inner_text()
@@ -73,7 +73,7 @@ def test_a_site_opens_by_keyboard_and_leads_to_the_flame_graph(visit, folder):
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Enter")
-    assert page.locator(".beside .stack .function").all_inner_texts() == ["std::allocate(int)", "grow", "load", "main"]
+    assert page.locator("section:not([hidden]) .beside .stack .function").all_inner_texts() == ["std::allocate(int)", "grow", "load", "main"]
     assert page.url.endswith("#sites?site=1")
     page.get_by_role("link", name="Show in the flame graph").click()
     ready(page, "flame")
@@ -89,7 +89,7 @@ def test_a_stack_is_copied_as_text(visit, folder):
 
 def test_a_block_links_to_its_site_and_a_site_to_its_blocks(visit, folder):
     page = visit(folder, "#blocks?at=0x2000")
-    assert page.locator(".beside .stack .function").all_inner_texts()[0] == "std::allocate(int)"
+    assert page.locator("section:not([hidden]) .beside .stack .function").all_inner_texts()[0] == "std::allocate(int)"
     page.get_by_role("link", name="this call stack").click()
     ready(page, "sites")
     assert page.url.endswith("#sites?site=1")
@@ -104,7 +104,7 @@ def test_the_flame_graph_shows_each_value(visit, folder):
     page = visit(folder, "#flame")
     assert {"all", "main", "load", "grow", "std"} <= set(bars(page)) and bar(page, "load").first.get_attribute("aria-label") == "load: 3.9 KiB, 99 %"
     for measure, shown in [("total", "save: 48.8 KiB"), ("peak", "save: 508 bytes"), ("temporary", "save: 100 temporary allocations, 100 %")]:
-        page.get_by_label("Show").select_option(measure)
+        in_sight(page).get_by_label("Show").select_option(measure)
         assert bar(page, "save").first.get_attribute("aria-label").startswith(shown) and f"by={measure}" in page.url
 
 
@@ -129,13 +129,13 @@ def test_frames_are_focused_hidden_and_shown_again(visit, folder):
     page.get_by_role("button", name="Only with load").click()
     assert "load" in bars(page) and page.url.endswith("#flame")
     page.keyboard.press("r")
-    assert "_start" not in bars(page) and "std" not in bars(page) and page.get_by_label("Hide runtime frames").is_checked()
+    assert "_start" not in bars(page) and "std" not in bars(page) and in_sight(page).get_by_label("Hide runtime frames").is_checked()
 
 
 def test_bars_are_merged_by_file_and_library(visit, folder):
     page = visit(folder, "#flame?merge=module")
-    assert page.get_by_label("Bars are").input_value() == "module"
-    page.get_by_label("Bars are").select_option("line")
+    assert in_sight(page).get_by_label("Bars are").input_value() == "module"
+    in_sight(page).get_by_label("Bars are").select_option("line")
     assert {"main", "load"} <= set(bars(page)) and page.url.endswith("merge=line")
 
 
@@ -155,6 +155,31 @@ def test_zoom_search_and_back_by_keyboard(visit, folder):
     assert say(page).startswith("main: ")
     page.go_back()
     expect(page.locator("#flame [role=status]")).to_contain_text("load: ")
+
+
+def test_very_many_narrow_bars_are_painted_and_can_be_used_all_the_same(visit, tmp_path, monkeypatch):
+    names = [b"main", *(b"leaf%d" % n for n in range(420))]
+    sites = [site(16, 17 + n, allocations=1, bytes=1000 - n, live_bytes=1000 - n, live_blocks=1) for n in range(420)]
+    folder = folders.run_folder(tmp_path / "out", [(0x1000, 9, 0)], call_stacks=folders.perf_stacks(tmp_path / "maps", monkeypatch, names, sites, [(0, 16)]))
+    page = visit(folder, "#flame")
+    assert page.locator("#flame .bar").count() == 252 and page.locator("#flame canvas").count() == 1
+    box = page.locator("#flame canvas").bounding_box()
+    at = box["x"] + box["width"] - 12, box["y"] + 50
+    page.mouse.move(*at)
+    said = say(page)
+    assert said.startswith("leaf4")
+    colour = page.evaluate("([x, y]) => [...document.querySelector('#flame canvas').getContext('2d').getImageData(x * devicePixelRatio, y * devicePixelRatio, 3, 1).data]", [box["width"] - 13, 50])
+    assert any(colour[4 * n + 3] == 255 for n in range(3))
+    page.mouse.click(*at)
+    page.wait_for_function("location.hash.includes('zoom=')")
+    assert say(page).split(":")[0] == said.split(":")[0] and page.locator("#flame canvas").count() == 0
+    page.keyboard.press("Escape")
+    page.locator(".bar[aria-label='leaf249']").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "leaf250" and page.locator("#flame .bar").count() == 253
+    page.mouse.click(*at, button="right")
+    page.get_by_role("menuitem", name="Hide this function").click()
+    page.wait_for_function("location.hash.includes('hide=')")
 
 
 def test_an_address_brings_everything_back(visit, folder):
@@ -178,7 +203,7 @@ def test_the_graph_is_also_a_table(visit, folder):
 
 def test_hostile_names_do_nothing(visit, folder):
     page = visit(folder, "#sites?site=3")
-    assert page.locator("img").count() == 0 and "<…>\\u202e\\xffxxx" in page.locator(".beside").inner_text()
+    assert page.locator("img").count() == 0 and "<…>\\u202e\\xffxxx" in page.locator("section:not([hidden]) .beside").inner_text()
     assert page.locator(".function[title^='<img src=x onerror=alert(1)>']").count() > 0
     for hash_ in ("#flame?up=1", "#overview", "#sites?find=xxx"):
         page.goto(page.url.split("#")[0] + hash_)
@@ -202,8 +227,8 @@ def test_source_lines_open_the_editor_where_one_is_chosen(visit, tmp_path, monke
     monkeypatch.setattr(symbols.Symbols, "_named", lambda self, pc, module, answer: (symbols.Frame("main", "/src/a b#.c", 7, 1, "/opt/prog", True),))
     folder = folders.run_folder(tmp_path / "out", [(0x10, 3, 0)], call_stacks=stacks)
     page = visit(folder, "#sites?site=0", editor="vscode://file{file}:{line}")
-    assert page.locator(".beside .stack a").get_attribute("href") == "vscode://file/src/a%20b%23.c:7"
-    assert visit(folder, "#sites?site=0").locator(".beside .stack a").count() == 0
+    assert page.locator("section:not([hidden]) .beside .stack a").get_attribute("href") == "vscode://file/src/a%20b%23.c:7"
+    assert visit(folder, "#sites?site=0").locator("#sites .beside .stack a").count() == 0
 
 
 def test_without_javascript_the_sites_and_their_stacks_are_there(chromium, folder):

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -147,6 +149,95 @@ def test_a_separate_debug_file_is_found_by_its_link(program, tmp_path):
     assert shown(one(path, address)[0])[-1] == ("outer", "prog.cpp", 6, False)
 
 
+@pytest.mark.parametrize("place", [".", ".debug"])
+def test_a_separate_debug_file_that_comes_later_is_not_missed(program, tmp_path, place):
+    """Names without it are kept between runs, but not beyond that."""
+    path = program()
+    address = call_in(path, "outer")
+    for command in (["--only-keep-debug", path, tmp_path / "prog.debug"], ["--strip-debug", path],
+                    [f"--add-gnu-debuglink={tmp_path / 'prog.debug'}", path]):
+        subprocess.run(["objcopy", *map(str, command)], check=True)
+    debug = (tmp_path / "prog.debug").rename(tmp_path / "kept")
+    assert binary.debug_link(path) == "prog.debug" and one(path, address)[0][-1].line == 0
+    (path.parent / place).mkdir(exist_ok=True)
+    debug.rename(path.parent / place / "prog.debug")
+    symbolizer.tools.cache_clear()  # a later run has a process of its own
+    assert shown(one(path, address)[0])[-1] == ("outer", "prog.cpp", 6, False)
+
+
+def test_swift_names_are_asked_of_swifts_own_tool(program, tmp_path, monkeypatch):
+    """With a stand-in for swift-demangle: no Swift compiler is to be had here."""
+    tool = tmp_path / "bin" / "swift-demangle"
+    tool.parent.mkdir()
+    tool.write_text("#!/bin/sh\n[ \"$1\" = --simplified ] && sed 's/.*s4main5outerySvSuF/main.outer(Swift.UInt) -> Pointer/'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tool.parent}:{os.environ['PATH']}")
+    path = program(source='extern "C" void *malloc(unsigned long);\nextern "C" void *f() __asm__("\\"$s4main5outerySvSuF\\"");\n'
+                          "void *f() { return malloc(1); }\nint main() { return f() == 0; }\n")
+    found, _ = one(path, call_in(path, "$s4main5outerySvSuF"))
+    assert [frame.name for frame in found] == ["main.outer(Swift.UInt) -> Pointer"]
+    tool.write_text("#!/bin/sh\necho other; echo lines\n")
+    assert symbols.demangle.swift(["$s4main1fyyF", "main"]) == {"$s4main1fyyF": "$s4main1fyyF"}
+
+
+MACHO_SOURCE = """\
+extern void *malloc(unsigned long);
+void *kept;
+static inline __attribute__((always_inline)) void *inner(unsigned long n) { return kept = malloc(n + 1); }
+__attribute__((noinline)) void *outer(unsigned long n)
+{
+    inner(n);
+    return kept;
+}
+int main(void) { return outer(10) == 0; }
+"""
+
+
+@pytest.fixture(scope="module")
+def macho(tmp_path_factory):
+    """Programs for a Mac, each with a dSYM bundle beside it, and one of both kinds."""
+    pytest.importorskip("ziglang", reason="zig is not installed")
+    dsymutil, lipo = (next(filter(None, map(shutil.which, (name, f"{name}-14"))), None) or pytest.skip(f"{name} is not installed") for name in ("dsymutil", "llvm-lipo"))
+    folder = tmp_path_factory.mktemp("macho")
+    (folder / "prog.c").write_text(MACHO_SOURCE)
+    for name, target in (("x86_64", "x86_64-macos"), ("arm64", "aarch64-macos")):
+        for options in (["-O1", "-g", "-c", "prog.c", "-o", f"{name}.o"], ["-g", f"{name}.o", "-o", name]):
+            subprocess.run([sys.executable, "-m", "ziglang", "cc", "-target", target, *options], cwd=folder, check=True, capture_output=True)
+        subprocess.run([dsymutil, name], cwd=folder, check=True)
+    subprocess.run([lipo, "-create", "x86_64", "arm64", "-output", "fat"], cwd=folder, check=True)
+    bundles = [f"{name}.dSYM/Contents/Resources/DWARF/{name}" for name in ("x86_64", "arm64", "fat")]
+    (folder / bundles[2]).parent.mkdir(parents=True)
+    subprocess.run([lipo, "-create", *bundles[:2], "-output", bundles[2]], cwd=folder, check=True)  # dsymutil itself wants Apple's lipo for that
+    for name in ("x86_64", "arm64"):
+        (folder / f"{name}.o").unlink()  # what debug information is left lies in the bundles
+    return folder
+
+
+@pytest.mark.parametrize("file, kind", [("x86_64", "x86_64"), ("arm64", "arm64"), ("fat", "x86_64"), ("fat", "arm64")])
+def test_a_dsym_bundle_has_the_lines_and_inlined_functions_of_a_mac_program(macho, file, kind):
+    address = return_address(macho / kind)
+    found, troubles = one(macho / file, address, next(iter(binary.build_ids(macho / kind))), tools_of(LlvmSymbolizer))
+    assert shown(found) == [("inner", "prog.c", 3, True), ("outer", "prog.c", 6, False)] and not troubles
+
+
+def test_a_mac_program_without_its_bundle_has_the_names_of_its_symbols(macho, tmp_path):
+    shutil.copy(macho / "arm64", tmp_path / "moved")
+    found, _ = one(tmp_path / "moved", return_address(macho / "arm64"), None, tools_of(LlvmSymbolizer))
+    assert shown(found) == [("outer", "moved", 0, False)] or [frame.name for frame in found] == ["outer"]
+    shutil.copytree(macho / "x86_64.dSYM", tmp_path / "moved.dSYM")  # of another build: its LC_UUID differs
+    (tmp_path / "moved.dSYM/Contents/Resources/DWARF/x86_64").rename(tmp_path / "moved.dSYM/Contents/Resources/DWARF/moved")
+    found, _ = one(tmp_path / "moved", return_address(macho / "arm64"), None, tools_of(LlvmSymbolizer))
+    assert [(frame.name, frame.line) for frame in found] == [("outer", 0)]
+
+
+def return_address(path):
+    """Behind the call of malloc in `outer`."""
+    text = subprocess.run([shutil.which("llvm-objdump") or shutil.which("llvm-objdump-14"), "-d", "--no-show-raw-insn", str(path)], capture_output=True, text=True, check=True).stdout
+    body = text[text.index("<_outer>:"):].splitlines()
+    at = next(number for number, line in enumerate(body) if re.search(r"\b(callq?|bl)\b", line))
+    return int(body[at + 1].split(":")[0], 16)
+
+
 def test_a_path_relative_to_the_programs_folder_is_found(program):
     path = program()
     assert one(path, call_in(path, "outer"), module_path="./prog")[0][-1].name == "outer"
@@ -254,6 +345,21 @@ def test_hostile_names_are_harmless(program):
     assert found and all(frame.name.isprintable() and len(frame.name) < 10_000 for frame in found)
 
 
+@pytest.mark.parametrize("kind", [LlvmSymbolizer, Addr2line])
+def test_code_that_no_symbol_covers_has_no_name(program, kind):
+    """addr2line gives the name of the symbol before it, however far that is."""
+    path = program("lib.so", "-shared", "-fPIC", source="""
+        #include <cstdlib>
+        extern "C" __attribute__((noinline)) void *known() { return malloc(1); }
+        static __attribute__((noinline)) void *hidden() { void *p = malloc(2); return p; }
+        extern "C" void *also_known() { void *p = hidden(); return p ? p : known(); }""")
+    address = call_in(path, "_ZL6hiddenv")
+    before = call_in(path, "known")
+    subprocess.run(["strip", str(path)], check=True)
+    assert [frame.name for frame in one(path, address, tools=tools_of(kind))[0]] == [f"lib.so+0x{address:x}"]
+    assert [frame.name for frame in one(path, before, tools=tools_of(kind))[0]] == ["known"]
+
+
 def test_addr2lines_answers_are_told_apart():
     text = "0x0000000000001139\ninner\n/a b/x.c:4 (discriminator 2)\nouter\n/a b/x.c:9\n0x0000000000002000\n??\n??:0\n"
     assert list(symbolizer.addr2line_answers(text, [0x1139, 0x2000])) == [
@@ -307,6 +413,14 @@ def test_own_code_is_neither_the_systems_nor_the_languages():
     assert [frames.is_own(each, "/usr/bin/prog") for each in own + others] == [True] * len(own) + [False] * len(others)
     assert frames.is_own(frame("f", "a.c", "/usr/bin/prog", 3), "/usr/bin/prog")
 
+
+@pytest.mark.parametrize("name, runtime, glue", [
+    ("runtime.cgocall", True, True), ("runtime.asmcgocall.abi0", True, True), ("_cgo_e77c6118ce1e_Cfunc_grab", True, True),
+    ("main._Cfunc_grab.abi0", True, True), ("github.com/x/y._C2func_open", True, True), ("runtime.newm1", True, False),
+    ("main.hold", False, False), ("runtime.part.0", False, False), ("runtime", False, False), ("_cgo_open", False, False)])
+def test_what_belongs_to_go(name, runtime, glue):
+    frame = symbols.Frame(name, "", 0, 0, "/home/x/prog", True)
+    assert (frames.is_go_runtime(frame), frames.is_glue(frame), frames.is_own(frame, "/home/x/prog")) == (runtime, glue, not runtime)
 
 def test_a_call_stack_in_one_line():
     """The program's own frames; where it has none, as in a system's program, all that have a name, and what library they are of once."""

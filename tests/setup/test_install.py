@@ -87,6 +87,12 @@ def test_installed_crunch_needs_nothing_of_the_shells_python(installed_once):
     assert done.returncode == 0
 
 
+def test_modules_are_compiled_for_users_who_cannot_write_there(installed_once):
+    modules = [path for folder in ("src", ".venv/lib") for path in (installed_once.prefix / folder).rglob("*.py")]
+    assert len(modules) > 50
+    assert [path for path in modules if not list(path.parent.glob(f"__pycache__/{path.stem}.*.pyc"))] == []
+
+
 def test_it_says_when_the_link_is_not_on_path(installed_once):
     assert "is not on your PATH" in installed_once.said
 

@@ -266,7 +266,6 @@ __attribute__((constructor)) static void begin(void)
     every = number_of("COMPARE_EVERY") > 0 ? (uint64_t)number_of("COMPARE_EVERY") : 1;
     backtrace(warm, 4); /* loads libgcc */
     dl_iterate_phdr(find_libgcc, NULL);
-    cr_unwind_modules_refresh();
     ready = true;
     profile.period = number_of("COMPARE_PROFILE");
     if (profile.period) {

@@ -1,5 +1,5 @@
 /* A little of everything that the report shows: a cache that grows, a saw-tooth, a lost list, objects with virtual functions, temporary
- * strings in named threads; with the argument "errors" wrong frees, with "crash" a write behind a block. */
+ * strings in named threads, two snapshots; with the argument "errors" wrong frees, with "crash" a write behind a block. */
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +10,8 @@
 #include <string>
 #include <thread>
 #include <vector>
+
+#include "../../src/crunch.h"
 
 namespace {
 
@@ -106,6 +108,8 @@ int main(int argc, char **argv)
     std::thread parser(worker, "parser"), writer(worker, "writer");
     for (int i = 0; i < 20; i++) {
         fill_cache(i * 40, 40);
+        if (i == 4 || i == 14)
+            crunch_snapshot(i == 4 ? "early" : "late");
         void *volatile buffer = calloc(1, 200000);
         usleep(3000);
         free(buffer);

@@ -3,9 +3,12 @@
 #include "events/placement.h"
 
 #include "events/guard.h"
+#include "events/placed_errors.h"
 #include "events/quarantine.h"
 #include "random.h"
 #include "services/options.h"
+#include "platform/here.h"
+#include "state/call_tree.h"
 #include "state/extents.h"
 #include "state/zones.h"
 #include "tap.h"
@@ -89,6 +92,18 @@ static const struct cr_error *only(uint32_t before, uint32_t kind)
     return right ? error(before) : &none;
 }
 
+static bool is_in(const char *address, enum cr_extent_state state, const char *block)
+{
+    struct cr_extent extent;
+    return cr_extent_find((uintptr_t)address, &extent) && extent.state == state && extent.block == (uintptr_t)block;
+}
+
+static bool is_in_none(const char *address)
+{
+    struct cr_extent extent;
+    return !cr_extent_find((uintptr_t)address, &extent);
+}
+
 /* ---- what is found ---- */
 
 static bool writes_around_a_block(void)
@@ -165,6 +180,66 @@ static bool first_in_first_out(void)
     return tracker_end() && right && cr_recording->errors == 0;
 }
 
+static void *free_some(void *context)
+{
+    char **blocks = context;
+    for (int i = 0; i < 100; i++)
+        give(blocks[i]);
+    return NULL;
+}
+
+static bool is_kept(const char *block)
+{
+    struct cr_freed freed;
+    return cr_quarantine_find((uintptr_t)block, &freed) && cr_freed_size(&freed) == 300;
+}
+
+/* Of two threads that free alike each takes out its own; what a thread that has ended left is taken by the other in the end. */
+static bool each_its_own(void)
+{
+    bool right = start(true, 200000, 0);
+    static char *other[100], *own[2000];
+    for (int i = 0; i < 100; i++)
+        other[i] = make(300, 16, false);
+    for (int i = 0; i < 2000; i++)
+        own[i] = make(300, 16, false);
+    pthread_t thread;
+    pthread_create(&thread, NULL, free_some, other);
+    pthread_join(thread, NULL);
+    right = right && is_kept(other[0]) && is_kept(other[90]);
+    for (int i = 0; i < 550; i++)
+        right = right && give(own[i]);
+    right = right && is_kept(other[0]) && !is_kept(own[0]) && is_kept(own[549]);
+    for (int i = 550; i < 2000; i++)
+        right = right && give(own[i]);
+    right = right && !is_kept(other[0]) && is_kept(own[1999]);
+    return tracker_end() && right && cr_recording->errors == 0;
+}
+
+/* A block that has left may be the next one of its size at once, in zones that are laid anew, and with whatever was written to it told. */
+static bool used_again(void)
+{
+    bool right = start(true, 20000, 0);
+    long again = 0;
+    char *last = NULL;
+    for (int i = 0; i < 2000; i++) {
+        size_t size = 33 + (size_t)i % 16;
+        long before = outstanding;
+        char *block = make(size, 16, false);
+        again += outstanding == before;
+        right = right && cr_zone_is_whole(block, size) && block[0] == (char)0xcd && block[size - 1] == (char)0xcd &&
+                is_in(block + size + 15, CR_EXTENT_LIVE, block) && give(block) && is_in(block, CR_EXTENT_FREED, block);
+        last = block;
+    }
+    last[5] = 1;
+    check_all();
+    right = right && again > 1000 && only(0, CR_ERROR_WRITE_AFTER_FREE)->detail[0] == 5;
+    char *zero = make(40, 16, true);
+    for (int i = 0; i < 40; i++)
+        right = right && !zero[i];
+    return tracker_end() && right;
+}
+
 static bool without_quarantine(void)
 {
     bool right = start(true, 0, 0);
@@ -184,12 +259,6 @@ static bool unseen(void)
 
 /* ---- which block an address is in ---- */
 
-static bool is_in(const char *address, enum cr_extent_state state, const char *block)
-{
-    struct cr_extent extent = cr_extent_find((uintptr_t)address);
-    return extent.state == state && (!state || extent.block == (uintptr_t)block);
-}
-
 static bool addresses(void)
 {
     static const size_t sizes[] = {0, 1, 16, 100, 1000, 1024, 1025, 5000, 70000, 1100000, 3000000};
@@ -204,10 +273,10 @@ static bool addresses(void)
         for (size_t at = 0; at <= size; at += step)
             right = right && is_in(block + at, CR_EXTENT_FREED, block);
     }
-    right = right && is_in((char *)&right, CR_EXTENT_NONE, NULL) && is_in(NULL, CR_EXTENT_NONE, NULL);
+    right = right && is_in_none((char *)&right) && is_in_none(NULL);
     char *gone = make(65 << 20, 16, false);
-    right = right && is_in(gone + 1000000, CR_EXTENT_LIVE, gone) && give(gone) && is_in(gone, CR_EXTENT_NONE, NULL) &&
-            is_in(gone + 1000000, CR_EXTENT_NONE, NULL);
+    right = right && is_in(gone + 1000000, CR_EXTENT_LIVE, gone) && give(gone) && is_in_none(gone) &&
+            is_in_none(gone + 1000000);
     return tracker_end() && right;
 }
 
@@ -239,6 +308,28 @@ static bool guarded_and_zoned(void)
         right = right && give(block) == (i < 1999);
     }
     return tracker_end() && right && guarded > 100 && guarded < 300 && cr_recording->errors == 1;
+}
+
+int main(void);
+
+static bool fault_is_told(char *block)
+{
+    uint64_t before = cr_recording->errors;
+    struct cr_os_registers registers = {.pc = (uintptr_t)main};
+    cr_placed_tell_fault((uintptr_t)block + 4096, CR_ACCESS_WRITE, &registers);
+    return cr_recording->errors == before + 1;
+}
+
+/* As when another thread has stopped the one that holds a lock of crunch's. */
+static bool fault_while_locked(void)
+{
+    bool right = start(false, 0, 1);
+    char *block = make(4096, 16, false);
+    cr_lock(&cr_tree_lock);
+    right = right && !fault_is_told(block);
+    cr_unlock(&cr_tree_lock);
+    right = right && fault_is_told(block);
+    return tracker_end() && right;
 }
 
 /* ---- threads ---- */
@@ -283,11 +374,14 @@ int main(void)
     ok(in_child(at_the_end), "writes around blocks that are never freed are found at the end");
     ok(in_child(first_in_first_out),
        "the quarantine keeps its bytes, and lets the oldest go; what is larger goes at once");
+    ok(in_child(each_its_own), "a thread's own blocks leave first, unless others are much older");
+    ok(in_child(used_again), "a block that has left is the next of its size, whole and filled");
     ok(in_child(without_quarantine), "no quarantine keeps nothing");
     ok(in_child(unseen), "what a thread frees that cannot enter goes back at once, once");
     ok(in_child(addresses), "every address of a block and its zones leads to it, live or freed");
     ok(in_child(one_in_n), "one block in n is guarded");
     ok(in_child(guarded_and_zoned), "both modes at once");
+    ok(in_child(fault_while_locked), "a fault is not told, and waits for nobody, while a lock is held for good");
     ok(in_child(in_threads), "threads");
     return tap_done();
 }

@@ -67,6 +67,27 @@ static NOINLINE void test_shapes(void)
     LEAVE();
 }
 
+/* Nothing is captured on the way in: the first stack is deeper than any is walked. */
+static NOINLINE void come_back(uint32_t n)
+{
+    ENTER();
+    if (n > 0)
+        come_back(n - 1);
+    hook();
+    LEAVE();
+}
+
+static NOINLINE void test_too_deep(void)
+{
+    ENTER();
+    come_back(66500);
+    check("back from 66,500 frames");
+    recurse(600);
+    come_back(1000);
+    check("and from depths that are known");
+    LEAVE();
+}
+
 static NOINLINE void test_deep(void)
 {
     ENTER();
@@ -154,6 +175,7 @@ static NOINLINE void run(void)
     ENTER();
     test_shapes();
     test_deep();
+    test_too_deep();
     test_fresh();
     test_flush();
     test_busy();

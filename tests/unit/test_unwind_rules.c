@@ -71,26 +71,33 @@ static NOINLINE void test_wild_starts(void)
 
 /* ---- code without tables, as assembly and compilers at run time make it ---- */
 
-/* Both call function with their own return address; the first keeps the chain of frame pointers, in the second the frame
- * pointer points nowhere. */
+/* All call function with their own return address. The first keeps the chain of frame pointers, in the second the frame pointer points nowhere; the
+ * third has none either, but does nothing behind the call but return. */
 void with_chain(void (*function)(uintptr_t));
 void without_chain(void (*function)(uintptr_t));
+void trampoline(void (*function)(uintptr_t));
 
 #if defined(__x86_64__)
 __asm__(".text\n.p2align 6\n.fill 64, 1, 0x90\n"
         ".globl with_chain\nwith_chain:\n"
         " pushq %rbp\n movq %rsp, %rbp\n subq $48, %rsp\n movq %rdi, %rax\n movq 8(%rbp), %rdi\n callq *%rax\n"
-        " addq $48, %rsp\n popq %rbp\n ret\n"
+        " nop\n addq $48, %rsp\n popq %rbp\n ret\n"
         ".globl without_chain\nwithout_chain:\n"
         " pushq %rbp\n movl $77, %ebp\n subq $64, %rsp\n movq %rdi, %rax\n movq 72(%rsp), %rdi\n callq *%rax\n"
-        " addq $64, %rsp\n popq %rbp\n ret\n"
+        " nop\n addq $64, %rsp\n popq %rbp\n ret\n"
+        ".globl trampoline\ntrampoline:\n"
+        " pushq %r12\n pushq %rbp\n movl $77, %ebp\n subq $72, %rsp\n movq %rdi, %rax\n movq 88(%rsp), %rdi\n callq *%rax\n"
+        " addq $72, %rsp\n popq %rbp\n popq %r12\n ret\n"
         ".fill 64, 1, 0x90\n");
 #else
 __asm__(".text\n.p2align 6\n nop\n nop\n nop\n nop\n"
         ".globl with_chain\nwith_chain:\n"
         " stp x29, x30, [sp, #-48]!\n mov x29, sp\n mov x1, x0\n mov x0, x30\n blr x1\n"
-        " ldp x29, x30, [sp], #48\n ret\n"
+        " nop\n ldp x29, x30, [sp], #48\n ret\n"
         ".globl without_chain\nwithout_chain:\n"
+        " stp x29, x30, [sp, #-48]!\n mov x29, #77\n mov x1, x0\n mov x0, x30\n blr x1\n"
+        " nop\n ldp x29, x30, [sp], #48\n ret\n"
+        ".globl trampoline\ntrampoline:\n"
         " stp x29, x30, [sp, #-48]!\n mov x29, #77\n mov x1, x0\n mov x0, x30\n blr x1\n"
         " ldp x29, x30, [sp], #48\n ret\n"
         " nop\n nop\n nop\n nop\n");
@@ -119,8 +126,56 @@ static NOINLINE void test_without_tables(void)
     without_chain(inside);
     ok(ends_there(), "code without a table and frame pointer ends the stack, with the reason");
     written->mismatches = written->captures = 0;
+    for (volatile int i = 0; i < 3; i++)
+        trampoline(inside);
+    check("code without a table that returns right behind its call");
     LEAVE();
 }
+
+/* ---- the same on two stacks, as Go calls C: on a stack of its own, whose code has no tables but keeps the frame pointer, down to the thread's ---- */
+
+#if defined(__x86_64__)
+/* Calls function on the stack it was called on, from code that runs on the other one; with its return addresses. */
+void by_other_stack(void (*function)(uintptr_t, uintptr_t, uintptr_t), void *other_stack_top);
+__asm__(".text\n.p2align 6\n"
+        "back_on_own:\n"
+        " pushq %rbp\n movq %rsp, %rbp\n leaq -512(%rsi), %rsp\n andq $-16, %rsp\n movq %rdi, %rax\n"
+        " movq 8(%rbp), %rdi\n movq (%rbp), %rcx\n movq 8(%rcx), %rsi\n movq (%rcx), %rcx\n movq 8(%rcx), %rdx\n"
+        " callq *%rax\n movq %rbp, %rsp\n popq %rbp\n ret\n"
+        "on_other:\n"
+        " pushq %rbp\n movq %rsp, %rbp\n callq back_on_own\n nop\n popq %rbp\n ret\n"
+        ".globl by_other_stack\nby_other_stack:\n"
+        " pushq %rbp\n movq %rsp, %rbp\n movq %rsi, %rsp\n movq %rbp, %rsi\n callq on_other\n"
+        " movq %rbp, %rsp\n popq %rbp\n ret\n"
+        ".fill 64, 1, 0x90\n");
+
+static NOINLINE void behind_other_stack(uintptr_t inner, uintptr_t middle, uintptr_t outer)
+{
+    uintptr_t callers[] = {outer, middle, inner};
+    for (unsigned i = 0; i < 3; i++)
+        written->address[written->depth++] = callers[i];
+    ENTER();
+    hook();
+    LEAVE();
+    written->depth -= 3;
+}
+
+static NOINLINE void test_other_stack(void)
+{
+    static char *other;
+    if (!other)
+        other = written_map(65536);
+    ENTER();
+    for (volatile int i = 0; i < 3; i++)
+        by_other_stack(behind_other_stack, other + 65536);
+    bool known = written->state->stack_high != 0; /* else nothing tells that the frame pointer leads to another stack */
+    ok(known ? written->mismatches == 0 : ends_there(), "code without a table on another stack");
+    written->mismatches = written->captures = 0;
+    LEAVE();
+}
+#else
+static void test_other_stack(void) { skip("frame pointers tell no stack pointer here"); }
+#endif
 
 /* The code that the kernel puts into every process. There is none under an emulator, or no list of modules tells. */
 static void test_vdso(void)
@@ -134,6 +189,7 @@ static void test_vdso(void)
 
 #else
 static void test_without_tables(void) { skip("all code keeps the frame pointer here"); }
+static void test_other_stack(void) { skip("all code keeps the frame pointer here"); }
 static void test_vdso(void) { skip("there is no vdso here"); }
 #endif
 
@@ -143,6 +199,7 @@ static NOINLINE void run(void)
     test_rules();
     test_wild_starts();
     test_without_tables();
+    test_other_stack();
     test_vdso();
     LEAVE();
 }

@@ -47,18 +47,20 @@ extern cr_access_function *cr_access;
 /* What lies this near above the stack pointer is the thread's stack, and no block. */
 #define NEAR_BYTES ((uintptr_t)32 << 10)
 
-/* Asks about a range, for a function of this name whose caller is at start. */
-static inline __attribute__((always_inline)) void cr_access_ask(const char *function, const void *at, size_t bytes,
-                                                                unsigned how, const struct cr_unwind_start *start)
+/* Asks about what is written and what is read, NULL: nothing, for a function of this name whose caller is at start. */
+static inline __attribute__((always_inline)) void cr_access_ask(const char *function, const void *to, const void *from,
+                                                                size_t bytes, const struct cr_unwind_start *start)
 {
-    if ((uintptr_t)at - start->sp < NEAR_BYTES || !bytes || CR_UNLIKELY(!cr_access))
-        return;
-    cr_access(function, at, bytes, how, start);
+    to = (uintptr_t)to - start->sp < NEAR_BYTES ? NULL : to;
+    from = (uintptr_t)from - start->sp < NEAR_BYTES ? NULL : from;
+    if ((to || from) && bytes && CR_LIKELY(cr_access != NULL))
+        cr_access(function, to, from, bytes, start);
 }
 
 /* In a stand-in, first: where it was called from. Its caller, so not inlined anywhere. */
 #define CALLER() const struct cr_unwind_start start = CR_UNWIND_START()
-#define WRITES(function, at, bytes) cr_access_ask(function, at, bytes, CR_ACCESS_ASKS_WRITE, &start)
-#define READS(function, at, bytes) cr_access_ask(function, at, bytes, CR_ACCESS_ASKS_READ, &start)
+#define WRITES(function, at, bytes) cr_access_ask(function, at, NULL, bytes, &start)
+#define COPIES(function, to, from, bytes) cr_access_ask(function, to, from, bytes, &start)
+#define READS(function, at, bytes) cr_access_ask(function, NULL, at, bytes, &start)
 
 #endif

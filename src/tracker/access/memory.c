@@ -6,16 +6,14 @@
 CR_HOOK(void *, memcpy, (void *to, const void *from, size_t bytes))
 {
     CALLER();
-    WRITES("memcpy", to, bytes);
-    READS("memcpy", from, bytes);
+    COPIES("memcpy", to, from, bytes);
     return REAL(memmove)(to, from, bytes);
 }
 
 CR_HOOK(void *, memmove, (void *to, const void *from, size_t bytes))
 {
     CALLER();
-    WRITES("memmove", to, bytes);
-    READS("memmove", from, bytes);
+    COPIES("memmove", to, from, bytes);
     return REAL(memmove)(to, from, bytes);
 }
 
@@ -29,16 +27,14 @@ CR_HOOK(void *, memset, (void *to, int byte, size_t bytes))
 CR_HOOK(void *, __memcpy_chk, (void *to, const void *from, size_t bytes, size_t room))
 {
     CALLER();
-    WRITES("memcpy", to, bytes);
-    READS("memcpy", from, bytes);
+    COPIES("memcpy", to, from, bytes);
     return REAL(__memmove_chk)(to, from, bytes, room);
 }
 
 CR_HOOK(void *, __memmove_chk, (void *to, const void *from, size_t bytes, size_t room))
 {
     CALLER();
-    WRITES("memmove", to, bytes);
-    READS("memmove", from, bytes);
+    COPIES("memmove", to, from, bytes);
     return REAL(__memmove_chk)(to, from, bytes, room);
 }
 
@@ -64,8 +60,7 @@ CR_HOOK(char *, strcpy, (char *to, const char *from))
 {
     CALLER();
     size_t bytes = strlen(from) + 1;
-    WRITES("strcpy", to, bytes);
-    READS("strcpy", from, bytes);
+    COPIES("strcpy", to, from, bytes);
     return REAL(strcpy)(to, from);
 }
 
@@ -73,8 +68,7 @@ CR_HOOK(char *, stpcpy, (char *to, const char *from))
 {
     CALLER();
     size_t bytes = strlen(from) + 1;
-    WRITES("stpcpy", to, bytes);
-    READS("stpcpy", from, bytes);
+    COPIES("stpcpy", to, from, bytes);
     return REAL(stpcpy)(to, from);
 }
 
@@ -115,8 +109,7 @@ CR_HOOK(char *, __strcpy_chk, (char *to, const char *from, size_t room))
 {
     CALLER();
     size_t bytes = strlen(from) + 1;
-    WRITES("strcpy", to, bytes);
-    READS("strcpy", from, bytes);
+    COPIES("strcpy", to, from, bytes);
     return REAL(__strcpy_chk)(to, from, room);
 }
 
@@ -124,8 +117,7 @@ CR_HOOK(char *, __stpcpy_chk, (char *to, const char *from, size_t room))
 {
     CALLER();
     size_t bytes = strlen(from) + 1;
-    WRITES("stpcpy", to, bytes);
-    READS("stpcpy", from, bytes);
+    COPIES("stpcpy", to, from, bytes);
     return REAL(__stpcpy_chk)(to, from, room);
 }
 

@@ -70,10 +70,9 @@ static uint32_t dropped_at_depth(uint32_t depth)
                : (depth - CR_UNWIND_DEPTH + CR_UNWIND_DEPTH_STEP - 1) / CR_UNWIND_DEPTH_STEP * CR_UNWIND_DEPTH_STEP;
 }
 
-/* Whether the previous stack's frame at index, and all outside of it, are those of the frame the walk is at, which has walked frames inside of
- * it. If not, index becomes the next that may be (plus one, as all indices of the search). */
-static bool joins(const struct cr_unwind_state *state, uint32_t *next, uintptr_t fp, uint32_t walked,
-                  struct cr_unwind_memory *memory)
+/* Whether the previous stack's frame before *next, and all outside of it, are those of the frame the walk is at. If so *next becomes its index, else
+ * that of the next that may be, plus one, as all indices of the search. */
+static bool joins(const struct cr_unwind_state *state, uint32_t *next, uintptr_t fp, struct cr_unwind_memory *memory)
 {
     uint32_t index = *next - 1;
     *next = index;
@@ -87,8 +86,22 @@ static bool joins(const struct cr_unwind_state *state, uint32_t *next, uintptr_t
             --*next;
         return false;
     }
-    /* A stack that was too deep lacks its outermost frames; once it has shrunk they are wanted again. */
-    return dropped_at_depth(state->dropped + index + 1 + walked) >= state->dropped;
+    return true;
+}
+
+/* A stack that was too deep lacks its outermost frames; once it has shrunk, some are wanted again. Called where the walk, with walked frames behind
+ * it, has met the frame at index. If so, sets how many frames to walk in all, and how many are outside of those. */
+static __attribute__((noinline)) bool wants_more(const struct cr_unwind_state *state, uint32_t index, uint32_t walked,
+                                                 struct cr_unwind_walk *walk)
+{
+    uint32_t depth = state->dropped + index + 1 + walked;
+    uint32_t dropped = dropped_at_depth(depth);
+    if (dropped >= state->dropped)
+        return false;
+    bool known = state->end != CR_UNWIND_TOO_DEEP; /* else nobody knows how many they are */
+    walk->dropped = known ? dropped : state->dropped;
+    walk->most = known ? depth - dropped : CR_UNWIND_DEPTH;
+    return true;
 }
 
 /* ---- walking -------------------------------------------------------------------------------------------------------- */
@@ -123,22 +136,26 @@ static inline bool step_common(uintptr_t *pc, uintptr_t *sp, uintptr_t *fp, uint
 }
 
 /* Walks outwards until the root or a frame of the previous stack. Frames go to state->fresh, leaf first; returns how many there are, of which the
- * first CR_UNWIND_DEPTH are kept. *joined receives the previous stack's index of the frame after the last, or NOT_JOINED. */
+ * first CR_UNWIND_DEPTH are kept. *joined receives the previous stack's index of the frame after the last, or NOT_JOINED. A walk that needs not go to
+ * the root, since its number of frames is known, sets walk->dropped. */
 static uint32_t walk_out(struct cr_unwind_state *state, struct cr_unwind_walk *walk, uint32_t *joined)
 {
     uintptr_t pc = walk->pc, sp = walk->sp, fp = walk->fp;
     uint32_t next = state->joinable;
     *joined = NOT_JOINED;
-    for (uint32_t count = 0; count < MAX_WALK; count++) {
+    for (uint32_t count = 0; count < walk->most; count++) {
         struct cr_unwind_frame *frame = &state->fresh[count < CR_UNWIND_DEPTH ? count : CR_UNWIND_DEPTH];
         /* Frame addresses grow outwards: the previous stack's frames inside of this one are passed by. */
         while (next > 0 && state->sp[next - 1] < sp)
             next--;
         while (next > 0 && state->sp[next - 1] == sp && state->pc[next - 1] == pc && !walk->exact) {
-            if (joins(state, &next, fp, count, &walk->memory)) {
+            if (!joins(state, &next, fp, &walk->memory))
+                continue;
+            if (__builtin_expect(state->dropped == 0, 1) || !wants_more(state, next, count, walk)) {
                 *joined = next;
                 return count;
             }
+            next = 0;
         }
         frame->pc = pc;
         frame->sp = sp;
@@ -147,15 +164,17 @@ static uint32_t walk_out(struct cr_unwind_state *state, struct cr_unwind_walk *w
             walk->pc = pc;
             walk->sp = sp;
             walk->fp = fp;
-            if (!cr_unwind_step(walk, frame))
+            if (!cr_unwind_step(walk, frame)) {
+                walk->dropped = 0;
                 return count + 1;
+            }
             pc = walk->pc;
             sp = walk->sp;
             fp = walk->fp;
         }
     }
-    walk->end = CR_UNWIND_TOO_DEEP;
-    return MAX_WALK;
+    walk->end = walk->most == MAX_WALK ? CR_UNWIND_TOO_DEEP : state->end;
+    return walk->most;
 }
 
 /* ---- keeping --------------------------------------------------------------------------------------------------------- */
@@ -247,7 +266,7 @@ static uint32_t keep(struct cr_unwind_state *state, struct cr_unwind_walk *walk,
     uint32_t old_dropped = state->dropped;
     state->frames = met ? joined + 1 : 0;
     if (!met)
-        state->dropped = old_dropped = 0;
+        state->dropped = old_dropped = walk->dropped;
     uint32_t fresh = limit_depth(state, walked);
     bool stays = state->frames > 0;
     struct kept kept = {.frames = state->frames, .inside = !stays || state->slots_inside};
@@ -270,6 +289,9 @@ static void start_walk(struct cr_unwind_walk *walk, const struct cr_unwind_state
     walk->fp = fp;
     walk->exact = false;
     walk->stacks = 0;
+    walk->chained = false;
+    walk->most = MAX_WALK;
+    walk->dropped = 0;
     walk->null_slot = 0;
     walk->all.known = false;
     struct cr_unwind_memory *memory = &walk->memory;
@@ -294,6 +316,16 @@ static struct cr_unwind_stack capture(struct cr_unwind_state *state, struct cr_u
         .frames = state->frames, .fresh = fresh, .truncated = state->dropped > 0, .end = state->end};
 }
 
+/* After what was found before has turned out to be wanting. */
+static __attribute__((noinline, cold)) struct cr_unwind_stack capture_anew(struct cr_unwind_state *state, uintptr_t pc,
+                                                                           uintptr_t sp, uintptr_t fp)
+{
+    struct cr_unwind_walk walk;
+    state->joinable = 0;
+    start_walk(&walk, state, pc, sp, fp);
+    return capture(state, &walk);
+}
+
 struct cr_unwind_stack cr_unwind_capture_at(struct cr_unwind_state *state, uintptr_t pc, uintptr_t sp, uintptr_t fp)
 {
     if (state->busy) {
@@ -310,6 +342,8 @@ struct cr_unwind_stack cr_unwind_capture_at(struct cr_unwind_state *state, uintp
     struct cr_unwind_walk walk;
     start_walk(&walk, state, pc, sp, fp);
     struct cr_unwind_stack stack = capture(state, &walk);
+    if (__builtin_expect(stack.end == CR_UNWIND_NO_RULE, 0) && cr_unwind_modules_refresh())
+        stack = capture_anew(state, pc, sp, fp);
     atomic_signal_fence(memory_order_seq_cst);
     state->busy = false;
     return stack;

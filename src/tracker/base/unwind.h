@@ -106,10 +106,10 @@ struct cr_unwind_stack cr_unwind_capture_registers(struct cr_unwind_state *state
  * another's (right after dlclose is early enough); takes about 20 us. */
 void cr_unwind_flush(void);
 
-/* Without _dl_find_object (glibc before 2.35, other C libraries): reads the list of modules anew, and flushes if it changed.
- * Takes the loader's lock: only to be called where the loader is not at work (start, after dlopen or dlclose returned). One thread
- * at a time. Does nothing where it is not needed. */
-void cr_unwind_modules_refresh(void);
+/* Without _dl_find_object (glibc before 2.35): if the loader has loaded or closed modules since, reads their list anew, flushes, and returns true.
+ * A capture asks for that itself where a stack ends for want of a table. Takes the loader's lock on its list, which holds while a program's
+ * callback of dl_iterate_phdr runs: to be called with none of crunch's locks held, and with no thread stopped. */
+bool cr_unwind_modules_refresh(void);
 
 /* In words, for messages and the report. */
 const char *cr_unwind_end_text(enum cr_unwind_end end);

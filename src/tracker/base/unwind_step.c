@@ -3,6 +3,7 @@
 
 #include "platform/unwind_platform.h"
 
+#define SAME_STACK_BYTES 65536u
 #define MOST_STACKS 8 /* a walk that changes stacks more often is going in a circle */
 
 /* On the thread's own stack everything from the start's frame on can be read. Elsewhere (coroutines, sigaltstack) bounds are unknown, and a
@@ -37,10 +38,11 @@ static bool ends(struct cr_unwind_walk *walk, enum cr_unwind_end end)
     return false;
 }
 
-/* Whether a caller's frame may begin at cfa: outwards of this one or, by way of the frame pointer, on another stack. */
+/* Whether a caller's frame may begin at cfa: outwards of this one or, by way of the frame pointer, on another stack. A little further out is no other
+ * stack, though its page may not have been tried yet. */
 static bool plausible(struct cr_unwind_walk *walk, uintptr_t cfa, bool by_fp)
 {
-    bool here = cfa - walk->memory.low <= walk->memory.high - walk->memory.low;
+    bool here = cfa - walk->memory.low <= walk->memory.high - walk->memory.low || cfa - walk->sp < SAME_STACK_BYTES;
     if (here || !by_fp)
         return cfa > walk->sp;
     return ++walk->stacks <= MOST_STACKS;
@@ -100,8 +102,34 @@ static bool step_realigned(struct cr_unwind_walk *walk, struct cr_unwind_frame *
     return go_out(walk, frame, cfa, cfa - sizeof(uintptr_t), fp);
 }
 
+/* Whether fp, which lies not outwards of this frame, is that of a caller on another stack than the thread's own, as where Go calls C. More is asked
+ * than on the same stack, since it may be any pointer: two records in a row. */
+CR_UNWIND_LOOKS static bool chains_elsewhere(struct cr_unwind_walk *walk, uintptr_t fp)
+{
+    struct cr_unwind_memory *memory = &walk->memory;
+    uintptr_t own = memory->stack_high - memory->stack_low;
+    if (walk->sp - memory->stack_low >= own || fp - memory->stack_low < own || ++walk->stacks > MOST_STACKS)
+        return false;
+    for (unsigned records = 0; records < 2; records++) {
+        const uintptr_t *record = (const uintptr_t *)fp;
+        if (!cr_unwind_memory_has(memory, fp) || !cr_unwind_memory_has(memory, fp + sizeof fp) || record[0] <= fp ||
+            !cr_unwind_follows_call(CR_UNWIND_STRIP(record[1])))
+            return false;
+        fp = record[0];
+    }
+    return true;
+}
+
+/* Code without a table that returns right behind its call, as the trampolines that CPython makes for its functions do. */
+CR_UNWIND_LOOKS static bool returns(struct cr_unwind_walk *walk, struct cr_unwind_return *found)
+{
+    uintptr_t sp = walk->sp;
+    return cr_unwind_returns(walk->pc, found) && cr_unwind_memory_has(&walk->memory, sp + found->ra) &&
+           cr_unwind_follows_call(CR_UNWIND_STRIP(*(const uintptr_t *)(sp + found->ra)));
+}
+
 /* Code without a table (made at run time, or assembly): the frame pointer may hold. It does if it points at a frame outside of this one that
- * leads back to behind a call, and either on outwards or into code with a table. */
+ * leads back to behind a call, and either on outwards or into code with a table. A chain that has led here ends with a null record. */
 CR_UNWIND_LOOKS static bool step_chain(struct cr_unwind_walk *walk, struct cr_unwind_frame *frame)
 {
     uintptr_t fp = walk->fp;
@@ -111,7 +139,10 @@ CR_UNWIND_LOOKS static bool step_chain(struct cr_unwind_walk *walk, struct cr_un
         return ends(
             walk,
             CR_UNWIND_ROOT); /* no call ends where a function begins: makecontext put this here, to be returned to */
-    if (fp < walk->sp || !cr_unwind_memory_has(&walk->memory, fp) ||
+    struct cr_unwind_return found;
+    if (returns(walk, &found))
+        return go_out(walk, frame, walk->sp + found.cfa, walk->sp + found.ra, found.fp == UINT32_MAX ? 0 : walk->sp + found.fp);
+    if ((fp < walk->sp && !chains_elsewhere(walk, fp)) || !cr_unwind_memory_has(&walk->memory, fp) ||
         !cr_unwind_memory_has(&walk->memory, fp + sizeof fp))
         return ends(walk, CR_UNWIND_NO_RULE);
     uintptr_t ra = CR_UNWIND_STRIP(record[1]);
@@ -120,7 +151,8 @@ CR_UNWIND_LOOKS static bool step_chain(struct cr_unwind_walk *walk, struct cr_un
     bool chain_ends = record[0] == 0 || kind != CR_RULE_NONE; /* code with tables may use fp for anything */
     bool by_fp = kind == CR_RULE_NONE || kind == CR_RULE_END || (kind == CR_RULE_FRAME && next & CR_RULE_BASE_FP);
     if (!cr_unwind_follows_call(ra) || !(record[0] > fp || chain_ends) || !(CR_FRAME_RECORD_ON_TOP || by_fp))
-        return ends(walk, CR_UNWIND_NO_RULE);
+        return ends(walk, record[0] == 0 && walk->chained ? CR_UNWIND_ROOT : CR_UNWIND_NO_RULE);
+    walk->chained = true;
     return go_out(walk, frame, fp + 2 * sizeof fp, fp + sizeof fp, fp);
 }
 

@@ -72,6 +72,9 @@ struct cr_unwind_walk {
     bool exact; /* as in cr_unwind_registers */
     struct cr_unwind_memory memory;
     unsigned stacks;                /* how often the walk went on to another stack */
+    bool chained;                   /* it has gone by the chain of frame pointers alone */
+    uint32_t most;                  /* frames to be walked */
+    uint32_t dropped;               /* frames outside of the last one, where the walk has not gone on to the root; else 0 */
     enum cr_unwind_end end;         /* set when a step finds no caller */
     uintptr_t null_slot;            /* where a null return address was found that ended the walk; else 0 */
     struct cr_unwind_registers all; /* of a frame met on the way, where one needed them */

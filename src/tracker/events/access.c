@@ -29,12 +29,12 @@ static bool describe_freed(struct cr_error *error, const struct cr_extent *exten
     if (!cr_quarantine_find(extent->block, &freed))
         return false;
     error->kind = CR_ERROR_USE_AFTER_FREE;
-    error->block_size = freed.size;
+    error->block_size = cr_freed_size(&freed);
     error->allocated = cr_stack_of_site(freed.allocated);
     error->freed = cr_stack_of_site(freed.freed);
     error->allocated_thread = freed.allocated_thread;
     error->freed_thread = freed.freed_thread;
-    error->block_kind = freed.kind;
+    error->block_kind = cr_freed_kind(&freed);
     return true;
 }
 
@@ -54,27 +54,33 @@ static CR_COLD void tell(struct cr_thread *thread, const struct cr_extent *exten
     errno = saved;
 }
 
-void crunch_access(const char *function, const void *at, size_t bytes, unsigned how,
+static bool is_within(const struct cr_extent *extent, uintptr_t address, size_t bytes)
+{
+    return extent->state == CR_EXTENT_LIVE && address >= extent->block && bytes <= extent->size &&
+           address - extent->block <= extent->size - bytes;
+}
+
+CR_HOT void look(struct cr_thread *thread, const char *function, const void *at, size_t bytes, unsigned flag,
+                 const struct cr_unwind_start *start)
+{
+    uintptr_t address = (uintptr_t)at;
+    struct cr_extent extent;
+    bool own_stack = address - thread->unwind->stack_low < thread->unwind->stack_high - thread->unwind->stack_low;
+    if (!address || own_stack || !cr_extent_find(address, &extent) || CR_LIKELY(is_within(&extent, address, bytes)))
+        return;
+    struct cr_error error = {.flags = flag, .address = address, .detail = {bytes}};
+    tell(thread, &extent, &error, function, start);
+}
+
+void crunch_access(const char *function, const void *to, const void *from, size_t bytes,
                    const struct cr_unwind_start *start)
 {
     struct cr_thread *thread = cr_tls_get();
     if ((uintptr_t)thread <= CR_THREAD_BUSY || thread->inside ||
         !atomic_load_explicit(&cr_active, memory_order_relaxed))
         return;
-    uintptr_t address = (uintptr_t)at;
-    if (address - thread->unwind->stack_low < thread->unwind->stack_high - thread->unwind->stack_low)
-        return;
     thread->inside = 1;
-    struct cr_extent extent = cr_extent_find(address);
-    bool within = extent.state == CR_EXTENT_LIVE && address >= extent.block && bytes <= extent.size &&
-                  address - extent.block <= extent.size - bytes;
-    if (CR_UNLIKELY(extent.state != CR_EXTENT_NONE && !within)) {
-        struct cr_error error = {
-            .flags = how == CR_ACCESS_ASKS_WRITE ? CR_ERROR_WRITES : CR_ERROR_READS,
-            .address = address,
-            .detail = {bytes},
-        };
-        tell(thread, &extent, &error, function, start);
-    }
+    look(thread, function, to, bytes, CR_ERROR_WRITES, start);
+    look(thread, function, from, bytes, CR_ERROR_READS, start);
     cr_leave(thread);
 }

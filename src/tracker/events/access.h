@@ -7,11 +7,10 @@
 
 #include "base/unwind.h"
 
-enum { CR_ACCESS_ASKS_READ = 1, CR_ACCESS_ASKS_WRITE = 2 };
-
-/* Reports the range if it begins in a block or its red zones and leaves the block, or in a freed one. Keeps errno. From anywhere: does
- * nothing for a thread that is in crunch, or unknown. function: a name; start: its caller, by now without the function itself. */
-typedef void cr_access_function(const char *function, const void *at, size_t bytes, unsigned how,
+/* Reports what is written or read, so many bytes each, NULL: nothing, if it begins in a block or its red zones and leaves the block, or in a
+ * freed one. Keeps errno. From anywhere: does nothing for a thread that is in crunch, or unknown. function: a name; start: its caller, by
+ * now without the function itself. */
+typedef void cr_access_function(const char *function, const void *to, const void *from, size_t bytes,
                                 const struct cr_unwind_start *start);
 __attribute__((visibility("default"))) cr_access_function crunch_access;
 

@@ -43,6 +43,14 @@ bool cr_locks_try(void)
 
 void cr_locks_give(void) { give(LOCKS); }
 
+bool cr_locks_come_free(void)
+{
+    size_t i = 0;
+    while (i < LOCKS && cr_lock_soon(locks[i]))
+        cr_unlock(locks[i++]);
+    return i == LOCKS;
+}
+
 void cr_locks_renew(void)
 {
     for (size_t i = 0; i < LOCKS; i++)

@@ -9,6 +9,9 @@ void cr_locks_take(void);
  * of the program's. */
 bool cr_locks_try(void);
 void cr_locks_give(void);
+/* Whether each of them comes free within 0.2 s. Holds none. For a signal handler that is going to need some: not if the thread that it
+ * interrupted has one, or a thread that another one has stopped, maybe for good. */
+bool cr_locks_come_free(void);
 /* In the child: all are free, whoever held them. */
 void cr_locks_renew(void);
 

@@ -6,6 +6,7 @@
 #include "base/fmt.h"
 #include "events/errors.h"
 #include "events/guard.h"
+#include "events/locks.h"
 #include "events/recorder.h"
 #include "state/zones.h"
 #include "base/banned.h"
@@ -56,21 +57,21 @@ void cr_placed_tell_freed(struct cr_thread *thread, const struct cr_freed *freed
         .allocated = cr_stack_of_site(freed->allocated),
         .freed = cr_stack_of_site(freed->freed),
         .block_address = freed->block,
-        .block_size = freed->size,
-        .block_kind = freed->kind,
+        .block_size = cr_freed_size(freed),
+        .block_kind = cr_freed_kind(freed),
     };
     struct cr_damage damage = {.bytes = 0};
-    if (freed->filled)
-        damage = cr_fill_damage((const void *)freed->block, freed->size);
+    if (cr_freed_looks(freed, CR_FREED_LOOK_INSIDE))
+        damage = cr_fill_damage((const void *)freed->block, error.block_size);
     if (damage.bytes) {
         error.kind = CR_ERROR_WRITE_AFTER_FREE;
         error.detail[0] = (uint64_t)damage.first;
         add_damage(&error, &damage);
         cr_error_report(thread, &error);
     }
-    if (freed->zones_told)
+    if (!cr_freed_looks(freed, CR_FREED_LOOK_AROUND))
         return;
-    damage = cr_zone_damage((const void *)freed->block, freed->size);
+    damage = cr_zone_damage((const void *)freed->block, error.block_size);
     if (damage.bytes)
         tell_zones(thread, &error, &damage);
 }
@@ -79,7 +80,8 @@ void cr_placed_tell_fault(uintptr_t address, enum cr_access access, const struct
 {
     struct cr_guarded guarded;
     struct cr_thread *thread = cr_tls_get();
-    if ((uintptr_t)thread <= CR_THREAD_BUSY || thread->inside || !cr_guard_find(address, &guarded))
+    if ((uintptr_t)thread <= CR_THREAD_BUSY || thread->inside || !cr_guard_find(address, &guarded) ||
+        !cr_locks_come_free())
         return;
     thread->inside = 1;
     bool before = address < guarded.block;

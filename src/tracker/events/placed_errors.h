@@ -13,7 +13,7 @@ void cr_placed_tell_live(struct cr_thread *thread, const struct cr_placed_block 
 void cr_placed_tell_freed(struct cr_thread *thread, const struct cr_freed *freed);
 
 /* A fault's access, at an address of guarded blocks' space (events/guard.h): which block it missed. In the handler of a fault, also
- * while the thread is in crunch: nothing is told then. access: what the processor says. */
+ * while the thread is in crunch, or another thread keeps a lock: nothing is told then, and why it crashed is said all the same. access: what the processor says. */
 struct cr_os_registers;
 void cr_placed_tell_fault(uintptr_t address, enum cr_access access, const struct cr_os_registers *registers);
 

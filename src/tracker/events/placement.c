@@ -73,26 +73,28 @@ static bool guard_is_due(struct cr_thread *thread)
     return true;
 }
 
-static void *place_between_zones(size_t size, size_t align, bool zeroed)
+static void *place_between_zones(struct cr_thread *thread, size_t size, size_t align, bool zeroed)
 {
+    void *kept = !zeroed && align <= 16 ? cr_quarantine_kept(thread, size) : NULL;
+    if (kept)
+        return cr_zone_lay((char *)kept - CR_ZONE_FRONT, size, align);
     size_t total = cr_zone_total(size, align);
     void *base = total ? heap->allocate(total, zeroed) : NULL;
-    if (!base)
-        return NULL;
-    void *block = cr_zone_lay(base, size, align);
-    cr_extent_live((uintptr_t)block, size);
-    return block;
+    return base ? cr_zone_lay(base, size, align) : NULL;
 }
 
 void *cr_place(struct cr_thread *thread, size_t size, size_t align, bool zeroed, unsigned *tag)
 {
     void *block = guard_is_due(thread) ? cr_guard_new(size, align) : NULL;
     if (!block && cr_options.check)
-        block = place_between_zones(size, align, zeroed);
+        block = place_between_zones(thread, size, align, zeroed);
     if (!block)
         return NULL;
-    if (cr_options.check && !zeroed && cr_options.fill != CR_FILL_NOTHING)
-        cr_fill(block, size, (uint8_t)cr_options.fill);
+    if (cr_options.check) {
+        cr_extent_live((uintptr_t)block, size);
+        if (!zeroed && cr_options.fill != CR_FILL_NOTHING)
+            cr_fill(block, size, (uint8_t)cr_options.fill);
+    }
     *tag |= CR_TAG_PLACED;
     return block;
 }
@@ -112,6 +114,7 @@ static struct cr_guarded as_guarded(const struct cr_placed_block *placed)
 /* Without checks and quarantine. locks: they may be taken. */
 static void give_back(const struct cr_placed_block *placed, bool locks)
 {
+    cr_extent_gone((uintptr_t)placed->block);
     if (cr_guard_is_guarded(placed->block)) {
         struct cr_guarded guarded = as_guarded(placed);
         (locks ? cr_guard_free : cr_guard_abandon)(&guarded);
@@ -139,9 +142,13 @@ bool cr_placed_find(const void *block, struct cr_placed_block *found)
     if (!index)
         return false;
     const struct cr_record *record = cr_record(index);
-    *found = (struct cr_placed_block){(void *)(uintptr_t)block, cr_record_size(record), cr_record_tag(record),
-                                      record->node, record->thread};
-    return found->tag & CR_TAG_PLACED;
+    uint64_t size_tag = record->size_tag;
+    found->block = (void *)(uintptr_t)block;
+    found->size = size_tag >> 16;
+    found->tag = size_tag & 0xff;
+    found->allocated = record->node;
+    found->thread = record->thread;
+    return size_tag & CR_TAG_PLACED;
 }
 
 bool cr_placed_check(struct cr_thread *thread, const struct cr_placed_block *placed, const struct cr_placed_call *call)
@@ -159,25 +166,16 @@ void cr_placed_retire(struct cr_thread *thread, const struct cr_placed_block *pl
     uint32_t site = cr_site_here(thread, start);
     cr_freed_tell_site(thread->freed, (uintptr_t)placed->block, site);
     if (cr_guard_is_guarded(placed->block)) {
+        cr_extent_gone((uintptr_t)placed->block);
         struct cr_guarded guarded = as_guarded(placed);
         guarded.freed = site;
         guarded.freed_thread = thread->number;
         cr_guard_free(&guarded);
         return;
     }
-    struct cr_freed freed = {
-        .block = (uintptr_t)placed->block,
-        .size = placed->size,
-        .base = cr_zone_base(placed->block, placed->size),
-        .allocated = placed->allocated,
-        .freed = site,
-        .allocated_thread = placed->thread,
-        .freed_thread = thread->number,
-        .kind = placed->tag & CR_TAG_KIND,
-        .filled = true,
-        .zones_told = !whole,
-    };
-    cr_quarantine_add(thread, &freed);
+    unsigned look = CR_FREED_LOOK_INSIDE | (whole ? CR_FREED_LOOK_AROUND : 0);
+    cr_quarantine_add(thread, (uintptr_t)placed->block, cr_freed_sized(placed->size, look, placed->tag & CR_TAG_KIND),
+                      placed->allocated, placed->thread, site);
 }
 
 bool cr_placed_free_unseen(void *block)

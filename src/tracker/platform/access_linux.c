@@ -57,16 +57,14 @@ __attribute__((constructor)) static void construct(void)
 CR_HOOK(void *, mempcpy, (void *to, const void *from, size_t bytes))
 {
     CALLER();
-    WRITES("mempcpy", to, bytes);
-    READS("mempcpy", from, bytes);
+    COPIES("mempcpy", to, from, bytes);
     return REAL(mempcpy)(to, from, bytes);
 }
 
 CR_HOOK(void *, __mempcpy_chk, (void *to, const void *from, size_t bytes, size_t room))
 {
     CALLER();
-    WRITES("mempcpy", to, bytes);
-    READS("mempcpy", from, bytes);
+    COPIES("mempcpy", to, from, bytes);
     return REAL(__mempcpy_chk)(to, from, bytes, room);
 }
 

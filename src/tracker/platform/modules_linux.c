@@ -7,15 +7,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "platform/find_object_linux.h"
 #include "platform/platform.h"
+#include "platform/unwind_platform.h"
 #include "base/banned.h"
 
 #define PAGE_BYTES 4096u
 #define MAIN_STACK_MOST_BYTES ((size_t)64 << 20)
 
 /* ---- modules ---- */
-
-#pragma weak _dl_find_object
 
 static bool inside(const struct cr_os_module *module, uintptr_t from, size_t bytes)
 {
@@ -56,12 +56,12 @@ static void read_header(struct cr_os_module *module)
             return;
 }
 
-/* The main program's link map has no name. */
-static const char *path_of(const struct link_map *map)
+/* The loader has no name for the main program. */
+static const char *path_of(const char *name)
 {
     static char program[4096];
-    if (map->l_name && map->l_name[0])
-        return map->l_name;
+    if (name && name[0])
+        return name;
     if (!program[0]) {
         ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
         program[n > 0 ? n : 0] = '\0';
@@ -69,48 +69,41 @@ static const char *path_of(const struct link_map *map)
     return program;
 }
 
-static bool find_object(uintptr_t address, struct cr_os_module *module, const struct link_map **map)
+void cr_os_watch_modules(void) {}
+
+/* By the unwinder's list: dladdr takes the loader's lock, which another thread may hold that waits for one of crunch's. */
+static bool find_listed(uintptr_t address, struct cr_os_module *module)
 {
-    if (_dl_find_object) {
-        struct dl_find_object found;
-        if (_dl_find_object((void *)address, &found))
-            return false;
-        module->start = (uintptr_t)found.dlfo_map_start;
-        module->end = (uintptr_t)found.dlfo_map_end;
-        *map = found.dlfo_link_map;
-        return true;
-    }
-    Dl_info info;
-    void *extra = NULL;
-    if (!dladdr1((const void *)address, &info, &extra, RTLD_DL_LINKMAP) || !extra)
+    struct cr_unwind_module listed;
+    if (!cr_unwind_find_listed(address, &listed))
         return false;
-    const ElfW(Ehdr) *header = info.dli_fbase;
-    const ElfW(Phdr) *segment = (const ElfW(Phdr) *)((uintptr_t)header + header->e_phoff);
-    *map = extra;
-    module->start = (uintptr_t)header;
-    for (int i = 0; i < header->e_phnum; i++)
-        if (segment[i].p_type == PT_LOAD)
-            module->end = (*map)->l_addr + segment[i].p_vaddr + segment[i].p_memsz;
+    module->start = listed.low;
+    module->end = listed.high;
+    module->bias = listed.bias;
+    module->identity = listed.name;
     return true;
 }
 
-void cr_os_watch_modules(void) {}
-
 bool cr_os_find_module(uintptr_t address, struct cr_os_module *module)
 {
-    const struct link_map *map = NULL;
+    struct cr_found_object found;
     *module = (struct cr_os_module){0};
-    if (!find_object(address, module, &map) || !map)
+    if (!cr_find_object)
+        return find_listed(address, module);
+    if (cr_find_object((void *)address, &found) || !found.link_map)
         return false;
-    module->identity = map;
+    module->start = (uintptr_t)found.map_start;
+    module->end = (uintptr_t)found.map_end;
+    module->identity = found.link_map;
     return true;
 }
 
 void cr_os_describe_module(struct cr_os_module *module)
 {
     const struct link_map *map = module->identity;
-    module->bias = map->l_addr;
-    module->path = path_of(map);
+    if (cr_find_object)
+        module->bias = map->l_addr;
+    module->path = path_of(cr_find_object ? map->l_name : module->identity);
     read_header(module);
 }
 

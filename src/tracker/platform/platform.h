@@ -119,7 +119,7 @@ void cr_os_turn_frozen(int kept);
 /* In a signal handler of crunch's own: the thread's wait that it interrupted, if it did, is to be gone on with. */
 void cr_os_note_interruption(const void *context);
 
-/* Facts for the recording, each through emit(context, key, value): exe, cwd, arg ..., machine. Not from a signal handler. */
+/* Facts for the recording, each through emit(context, key, value): exe, cwd, arg ..., machine, libc. Not from a signal handler. */
 void cr_os_describe_process(void (*emit)(void *context, const char *key, const char *value), void *context);
 
 /* Bounds of the calling thread's own stack, as far as all of it from the caller's frame up can be read; may allocate. false: unknown. */

@@ -5,6 +5,7 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <gnu/libc-version.h>
 #include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -251,6 +252,7 @@ void cr_os_describe_process(void (*emit)(void *context, const char *key, const c
         emit(context, "release", name.release);
         emit(context, "machine", name.machine);
     }
+    emit(context, "libc", gnu_get_libc_version());
 }
 
 /* ---- signals ---- */

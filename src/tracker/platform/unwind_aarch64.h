@@ -3,7 +3,7 @@
 #ifndef CR_PLATFORM_UNWIND_AARCH64_H
 #define CR_PLATFORM_UNWIND_AARCH64_H
 
-#include "platform/unwind_platform.h"
+#include "platform/unwind_cfi.h"
 
 #include <string.h>
 
@@ -58,6 +58,31 @@ static inline bool cr_arch_ends_call(const uint8_t *after)
     return (instruction & 0xfc000000u) == 0x94000000u || (instruction & 0xfefff800u) == 0xd63f0000u ||
            (instruction & 0xfefff800u) == 0xd63f0800u;
 }
+/* Whether code does nothing but return: ldp x29, x30, [sp], #n; ret. */
+#define CR_ARCH_RETURN_BYTES 8
+static inline bool cr_arch_returns(const uint8_t *code, struct cr_unwind_return *found)
+{
+    uint32_t instruction[2];
+    memcpy(instruction, code, sizeof instruction);
+    uint32_t words = instruction[0] >> 15 & 0x7f;
+    *found = (struct cr_unwind_return){.cfa = 8 * words, .ra = 8, .fp = 0};
+    return (instruction[0] & 0xffc07fffu) == 0xa8c07bfdu && words >= 2 && words < 64 && instruction[1] == 0xd65f03c0u;
+}
+
+/* Mends rows that are known to be wrong. glibc's _dl_runtime_resolve (2.36 and others) does not count the two words that the PLT has pushed: the return
+ * address, the second of them, seems to lie outside of the frame, as it does in no other. */
+static inline void cr_arch_mend(struct cr_cfi *cfi)
+{
+    const struct cr_cfi_rule *ra = &cfi->rule[CR_ARCH_RA];
+    if (cfi->cfa_expression || cfi->cfa_register != CR_ARCH_SP || ra->how != CR_CFI_OFFSET || ra->number != 8)
+        return;
+    cfi->cfa_offset += 16;
+    for (unsigned i = 0; i < CR_UNWIND_REGISTERS; i++) {
+        if (cfi->rule[i].how == CR_CFI_OFFSET || cfi->rule[i].how == CR_CFI_VALUE_OFFSET)
+            cfi->rule[i].number -= 16;
+    }
+}
+
 #define CR_ARCH_SLOTS_FROM_BASE 1 /* rules may use CR_RULE_FROM_BASE */
 #define CR_ARCH_CALL_PUSHES 0     /* a call puts the return address on the stack: into x30 */
 #define CR_ARCH_CALL_BYTES 4

@@ -381,5 +381,6 @@ enum cr_cfi_result cr_cfi_read(const struct cr_unwind_module *module, uintptr_t 
         return CR_CFI_NONE; /* a gap between functions */
     enum cr_cfi_result result = run_both(&cie, &fde, begin, address, cfi);
     cfi->end = begin + bytes;
+    cr_arch_mend(cfi);
     return result;
 }

@@ -49,6 +49,12 @@ void cr_unwind_start_exact(struct cr_unwind_walk *walk, const struct cr_os_regis
     walk->exact = !cr_unwind_readable(registers->pc);
 }
 
+bool cr_unwind_returns(uintptr_t address, struct cr_unwind_return *found)
+{
+    (void)address, (void)found;
+    return false;
+}
+
 void cr_unwind_flush(void) {}
 
-void cr_unwind_modules_refresh(void) {}
+bool cr_unwind_modules_refresh(void) { return false; }

@@ -192,3 +192,9 @@ bool cr_unwind_follows_call(uintptr_t address)
     return address >> 48 == 0 && bytes_readable(address - CR_ARCH_CALL_BYTES, CR_ARCH_CALL_BYTES) &&
            cr_arch_ends_call((const uint8_t *)address);
 }
+
+bool cr_unwind_returns(uintptr_t address, struct cr_unwind_return *found)
+{
+    return address >> 48 == 0 && bytes_readable(address, CR_ARCH_RETURN_BYTES) &&
+           cr_arch_returns((const uint8_t *)address, found);
+}

@@ -40,11 +40,16 @@ static inline uint32_t cr_unwind_generation(void)
     return atomic_load_explicit(&cr_unwind_rules_generation, memory_order_relaxed);
 }
 
-/* A loaded module that has unwind tables. */
+/* A loaded module. */
 struct cr_unwind_module {
     uintptr_t low, high; /* of what lies together with the tables: the whole, or their segment where there are gaps */
     uintptr_t eh_frame_hdr;
+    uintptr_t bias;   /* this and the name only where there is a list */
+    const char *name; /* the loader's; empty: the program */
 };
+
+/* The same for all modules by the tracker's own list, kept where glibc has no _dl_find_object. False elsewhere. */
+bool cr_unwind_find_listed(uintptr_t address, struct cr_unwind_module *module);
 
 /* False: no module with tables has this address. */
 bool cr_unwind_find_module(uintptr_t address, struct cr_unwind_module *module);

@@ -1,30 +1,15 @@
-/* unwind_modules.c - which module an address lies in. See unwind_linux.h.
+/* unwind_modules_linux.c - which module an address lies in. See unwind_linux.h.
  *
  * glibc 2.35 and newer: _dl_find_object, which takes no lock and may be called from signal handlers (glibc manual, "Dynamic Linker
- * Introspection"). Elsewhere: an own table, made when the caller says that the loader is at rest. A reader meets either the old table or the new one;
- * the two take turns, and a reader so slow that its table was being rewritten under it notices by the counter and finds nothing. */
+ * Introspection"). Elsewhere: an own table, made anew when a stack ends for want of one and when the loader has freed memory. A reader meets either the old table or
+ * the new one; the two take turns, and a reader so slow that its table was being rewritten under it notices by the counter and finds nothing. */
+#include "platform/find_object_linux.h"
 #include "platform/unwind_platform.h"
 
 #include <link.h>
 #include <string.h>
 
 #define MOST_MODULES 2048
-
-/* As in glibc's <dlfcn.h>, which older ones do not have. */
-struct found_object {
-    unsigned long long flags;
-    void *map_start, *map_end;
-    struct link_map *link_map;
-    void *eh_frame; /* the PT_GNU_EH_FRAME segment, that is .eh_frame_hdr */
-    unsigned long long reserved[7];
-};
-
-#ifndef CR_UNWIND_OWN_MODULES /* defined by tests, to have the table on every system */
-extern int glibc_find_object(void *address, struct found_object *result) __asm__("_dl_find_object")
-    __attribute__((weak));
-#else
-static int (*const glibc_find_object)(void *, struct found_object *) = NULL;
-#endif
 
 struct table {
     uint32_t count;
@@ -34,9 +19,11 @@ struct table {
 static struct {
     struct table table[2];
     _Atomic uint32_t version; /* table[version % 2] holds; the other is written */
-} modules;
+    atomic_flag writing;
+    unsigned long long changes; /* that the loader had made when the table was */
+} modules = {.writing = ATOMIC_FLAG_INIT};
 
-static bool find_in_table(uintptr_t address, struct cr_unwind_module *module)
+bool cr_unwind_find_listed(uintptr_t address, struct cr_unwind_module *module)
 {
     uint32_t version = atomic_load_explicit(&modules.version, memory_order_acquire);
     const struct table *table = &modules.table[version % 2];
@@ -55,22 +42,23 @@ static bool find_in_table(uintptr_t address, struct cr_unwind_module *module)
 }
 
 /* Not so for an address in a module with gaps between its segments: glibc then speaks of the one segment. */
-static bool holds(const struct found_object *object, const void *tables)
+static bool holds(const struct cr_found_object *object, const void *tables)
 {
     return tables >= object->map_start && tables < object->map_end;
 }
 
 bool cr_unwind_find_module(uintptr_t address, struct cr_unwind_module *module)
 {
-    if (!glibc_find_object)
-        return find_in_table(address, module);
-    struct found_object object;
-    if (glibc_find_object((void *)address, &object) != 0 || !object.eh_frame)
+    if (!cr_find_object)
+        return cr_unwind_find_listed(address, module) && module->eh_frame_hdr;
+    struct cr_found_object object;
+    if (cr_find_object((void *)address, &object) != 0 || !object.eh_frame)
         return false;
-    if (!holds(&object, object.eh_frame) && glibc_find_object(object.eh_frame, &object) != 0)
+    if (!holds(&object, object.eh_frame) && cr_find_object(object.eh_frame, &object) != 0)
         return false;
-    *module =
-        (struct cr_unwind_module){(uintptr_t)object.map_start, (uintptr_t)object.map_end, (uintptr_t)object.eh_frame};
+    *module = (struct cr_unwind_module){.low = (uintptr_t)object.map_start,
+                                        .high = (uintptr_t)object.map_end,
+                                        .eh_frame_hdr = (uintptr_t)object.eh_frame};
     return true;
 }
 
@@ -85,7 +73,7 @@ static void insert_sorted(struct table *table, struct cr_unwind_module module)
 static int add_module(struct dl_phdr_info *info, size_t size, void *data)
 {
     struct table *table = data;
-    struct cr_unwind_module module = {.low = UINTPTR_MAX};
+    struct cr_unwind_module module = {.low = UINTPTR_MAX, .bias = info->dlpi_addr, .name = info->dlpi_name};
     (void)size;
     for (unsigned i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *header = &info->dlpi_phdr[i];
@@ -99,21 +87,39 @@ static int add_module(struct dl_phdr_info *info, size_t size, void *data)
         if (begin + header->p_memsz > module.high)
             module.high = begin + header->p_memsz;
     }
-    if (module.eh_frame_hdr && table->count < MOST_MODULES)
+    if (module.high && table->count < MOST_MODULES)
         insert_sorted(table, module);
     return 0;
 }
 
-void cr_unwind_modules_refresh(void)
+static int count_changes(struct dl_phdr_info *info, size_t size, void *data)
 {
-    if (glibc_find_object)
-        return;
+    (void)size;
+    *(unsigned long long *)data = info->dlpi_adds + info->dlpi_subs;
+    return 1; /* all say the same */
+}
+
+static bool make_table(void)
+{
+    unsigned long long changes = 0;
+    dl_iterate_phdr(count_changes, &changes);
+    if (changes == modules.changes)
+        return false;
     uint32_t version = atomic_load_explicit(&modules.version, memory_order_relaxed);
-    struct table *now = &modules.table[version % 2], *next = &modules.table[(version + 1) % 2];
+    struct table *next = &modules.table[(version + 1) % 2];
     next->count = 0;
     dl_iterate_phdr(add_module, next);
-    if (next->count == now->count && memcmp(next->module, now->module, now->count * sizeof *now->module) == 0)
-        return;
+    modules.changes = changes;
     atomic_store_explicit(&modules.version, version + 1, memory_order_release);
     cr_unwind_flush();
+    return true;
+}
+
+bool cr_unwind_modules_refresh(void)
+{
+    if (cr_find_object || atomic_flag_test_and_set_explicit(&modules.writing, memory_order_acquire))
+        return false;
+    bool changed = make_table();
+    atomic_flag_clear_explicit(&modules.writing, memory_order_release);
+    return changed;
 }

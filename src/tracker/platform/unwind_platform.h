@@ -22,6 +22,15 @@ bool cr_unwind_readable(uintptr_t address);
 /* Whether the instruction before address is a call, as it is before every return address. */
 bool cr_unwind_follows_call(uintptr_t address);
 
+/* Where a frame's words lie, in bytes from its sp. */
+struct cr_unwind_return {
+    uint32_t cfa, ra;
+    uint32_t fp; /* the caller's fp; UINT32_MAX: unchanged */
+};
+
+/* Whether the code at a return address does nothing but return, and so tells itself where its caller is. For code that no table describes. */
+bool cr_unwind_returns(uintptr_t address, struct cr_unwind_return *found);
+
 /* Steps out of a frame that needs more than sp and fp: rules on other registers, expressions, and the frames of signals. Walk and frame
  * as with cr_unwind_step. */
 bool cr_unwind_full_step(struct cr_unwind_walk *walk, struct cr_unwind_frame *frame);

@@ -3,7 +3,7 @@
 #ifndef CR_PLATFORM_UNWIND_X86_64_H
 #define CR_PLATFORM_UNWIND_X86_64_H
 
-#include "platform/unwind_platform.h"
+#include "platform/unwind_cfi.h"
 
 #include <string.h>
 
@@ -65,6 +65,33 @@ static inline bool cr_arch_ends_call(const uint8_t *after)
     }
     return false;
 }
+/* Whether code does nothing but return: add $n, %rsp; pop %register, any number of them; ret. */
+#define CR_ARCH_RETURN_BYTES 16
+static inline bool cr_arch_returns(const uint8_t *code, struct cr_unwind_return *found)
+{
+    const uint8_t *end = code + CR_ARCH_RETURN_BYTES;
+    uint32_t sp = 0;
+    found->fp = UINT32_MAX;
+    if (code[0] == 0x48 && code[1] == 0x83 && code[2] == 0xc4 && code[3] < 0x80) {
+        sp = code[3];
+        code += 4;
+    }
+    for (; end - code >= 2 && *code != 0xc3; sp += 8) {
+        bool high = *code == 0x41; /* r8 to r15 */
+        code += high;
+        if ((*code & 0xf8) != 0x58)
+            return false;
+        if (*code++ == 0x58 + 5 && !high)
+            found->fp = sp;
+    }
+    found->ra = sp;
+    found->cfa = sp + 8;
+    return code < end && *code == 0xc3 && sp % 8 == 0;
+}
+
+/* Mends rows that are known to be wrong: of none here. */
+static inline void cr_arch_mend(struct cr_cfi *cfi) { (void)cfi; }
+
 #define CR_ARCH_SLOTS_FROM_BASE 0 /* rules may use CR_RULE_FROM_BASE */
 #define CR_ARCH_CALL_PUSHES 1     /* a call puts the return address on the stack */
 #define CR_ARCH_CALL_BYTES 7

@@ -217,6 +217,24 @@ static void add_meta(void *context, const char *key, const char *value)
     cr_recording_append(CR_SECTION_META, value, (uint32_t)strlen(value) + 1);
 }
 
+/* The names of the environment's variables, whose values are nobody's business; those of crunch's own are its options, with values. */
+static void add_environment(void)
+{
+    char **entry = cr_os_environment();
+    for (; entry && *entry; entry++) {
+        uint32_t name = 0;
+        while ((*entry)[name] && (*entry)[name] != '=')
+            name++;
+        if (!strncmp(*entry, "CRUNCH_", 7)) {
+            add_meta(NULL, "option", *entry);
+        } else {
+            cr_recording_append(CR_SECTION_META, "env=", 4);
+            cr_recording_append(CR_SECTION_META, *entry, name);
+            cr_recording_append(CR_SECTION_META, "", 1);
+        }
+    }
+}
+
 static bool set_path(const char *folder)
 {
     struct cr_text path = CR_TEXT(mapped.path);
@@ -280,6 +298,7 @@ int cr_recording_start(const char *folder, uint64_t heap_bytes, uint64_t heap_fi
     give_up_file(error);
 
     cr_os_describe_process(add_meta, NULL);
+    add_environment();
     static const uint32_t first_items[CR_SECTIONS] = {
         [CR_SECTION_SITES] = 1,     [CR_SECTION_EXTRAS] = 1,         [CR_SECTION_MODULES] = 1,
         [CR_SECTION_STRINGS] = 1,   [CR_SECTION_NODES] = CR_MARKERS, [CR_SECTION_PCS] = CR_MARKERS,

@@ -148,6 +148,7 @@ bool cr_modules_initialises(uint32_t site)
 void cr_modules_recheck(void)
 {
     bool gone = false;
+    cr_unwind_modules_refresh();
     cr_lock(&cr_modules_lock);
     for (uint32_t i = module_count(); i-- > 1;) {
         struct cr_module *module = module_item(i);

@@ -6,70 +6,41 @@
 #include "base/lock.h"
 #include "base/banned.h"
 
-#define REPEAT(byte) (UINT64_C(0x0101010101010101) * (byte))
-#define PATTERN REPEAT(CR_ZONE_BYTE)
-#define HEADER_MARK (PATTERN & UINT64_C(0xffffffff00000000))
+#define PATTERN CR_ZONE_PATTERN
 
-static uint64_t load(const void *at)
+static bool is_pattern(const char *from, const char *to)
 {
-    uint64_t word;
-    __builtin_memcpy(&word, at, sizeof word);
-    return word;
+    while (from < to && (uint8_t)*from == CR_ZONE_BYTE)
+        from++;
+    return from == to;
 }
 
-static void store(void *at, uint64_t word) { __builtin_memcpy(at, &word, sizeof word); }
-
-size_t cr_zone_total(size_t size, size_t align)
+static bool is_header(uint64_t word)
 {
-    size_t room = CR_ZONE_FRONT + (align > 16 ? align - 16 : 0);
-    if (align > CR_ZONE_MOST_ALIGN || size > PTRDIFF_MAX - (size_t)64 - room)
-        return 0;
-    return room + cr_zone_reach(size);
+    uint64_t front = word & ~CR_ZONE_HEADER;
+    return word == PATTERN || ((word & CR_ZONE_HEADER) == CR_ZONE_HEADER && front > CR_ZONE_FRONT && front % 16 == 0 &&
+                               front <= CR_ZONE_MOST_ALIGN);
 }
 
-void *cr_zone_lay(void *base, size_t size, size_t align)
-{
-    uintptr_t at = (uintptr_t)base + CR_ZONE_FRONT;
-    if (align > 16)
-        at = (at + align - 1) & ~(uintptr_t)(align - 1);
-    size_t front = at - (uintptr_t)base;
-    uint64_t header = front == CR_ZONE_FRONT ? PATTERN : HEADER_MARK | front;
-    char *block = (char *)base + front, *end = block + cr_zone_reach(size);
-    store(block - 16, header);
-    store(block - 8, PATTERN);
-    store(block + size, PATTERN); /* 16 to 31 bytes up to the header: these four cover them */
-    store(block + size + 8, PATTERN);
-    store(end - 24, PATTERN);
-    store(end - 16, PATTERN);
-    store(end - 8, header);
-    return block;
-}
-
-static bool is_header(uint64_t word) { return (word & HEADER_MARK) == HEADER_MARK; }
-
-bool cr_zone_is_whole(const void *block, size_t size)
-{
-    const char *start = block, *end = start + cr_zone_reach(size);
-    uint64_t header = load(start - 16);
-    uint64_t changed = (load(start - 8) ^ PATTERN) | (load(start + size) ^ PATTERN) |
-                       (load(start + size + 8) ^ PATTERN) | (load(end - 24) ^ PATTERN) | (load(end - 16) ^ PATTERN) |
-                       (load(end - 8) ^ header);
-    return !changed && is_header(header);
-}
-
-/* The header word, from the end that still has it; 0: none. */
+/* The header word, from an end that still has it; 0: none. */
 static uint64_t header_of(const char *block, size_t size)
 {
-    uint64_t front = load(block - 16), rear = load(block + cr_zone_reach(size) - 8);
+    uint64_t front = cr_zone_load(block - 16), rear = cr_zone_load(block + cr_zone_reach(size) - 8);
     return is_header(rear) ? rear : is_header(front) ? front : 0;
 }
 
+/* Who wrote to a header from the block has written to the pattern before it, too; who wrote to it alone leaves two of which one is right. */
 void *cr_zone_base(const void *block, size_t size)
 {
-    uint64_t header = header_of(block, size);
-    if (!header)
+    const char *start = block, *end = start + cr_zone_reach(size);
+    uint64_t front = cr_zone_load(start - 16), rear = cr_zone_load(end - 8);
+    bool front_stands = is_header(front) && is_pattern(start - 8, start);
+    bool rear_stands = is_header(rear) && is_pattern(start + size, end - 8);
+    if (front_stands && rear_stands ? front != rear
+                                    : !front_stands && !rear_stands && (front != rear || !is_header(rear)))
         return NULL;
-    return (void *)((uintptr_t)block - (header == PATTERN ? CR_ZONE_FRONT : header & ~HEADER_MARK));
+    uint64_t header = rear_stands ? rear : front;
+    return (void *)((uintptr_t)block - (header == PATTERN ? CR_ZONE_FRONT : header & ~CR_ZONE_HEADER));
 }
 
 /* ---- damage ---- */
@@ -116,7 +87,7 @@ struct cr_damage cr_zone_damage(const void *block, size_t size)
 struct cr_damage cr_pattern_damage(const void *block, int64_t from, int64_t to, uint8_t byte)
 {
     struct cr_damage damage = {.bytes = 0};
-    compare(&damage, block, from, to, REPEAT(byte));
+    compare(&damage, block, from, to, CR_ZONE_REPEAT(byte));
     return damage;
 }
 
@@ -135,37 +106,70 @@ static struct pieces pieces_of(size_t size)
 }
 
 /* Not by memset for the many small ones: it is a call into whatever the program has put in its place. */
-#define SMALL 256u
+#define SMALL 512u
+
+typedef uint64_t wide __attribute__((vector_size(16)));
+
+static void fill_small(char *at, size_t bytes, uint8_t byte)
+{
+    uint64_t pattern = CR_ZONE_REPEAT(byte);
+    wide two = {pattern, pattern};
+    char *end = at + bytes;
+    if (bytes < 16) {
+        for (; end - at >= 8; at += 8)
+            cr_zone_store(at, pattern);
+        while (at < end)
+            *at++ = (char)byte;
+        return;
+    }
+    for (; end - at >= 16; at += 16)
+        __builtin_memcpy(at, &two, 16);
+    __builtin_memcpy(end - 16, &two, 16);
+}
 
 static void fill_piece(char *at, size_t bytes, uint8_t byte)
 {
-    if (bytes > SMALL) {
+    if (bytes > SMALL)
         memset(at, byte, bytes);
-        return;
+    else
+        fill_small(at, bytes, byte);
+}
+
+static bool small_is_whole(const char *at, size_t bytes)
+{
+    uint64_t pattern = CR_ZONE_REPEAT(CR_FILL_FREED), changed = 0;
+    wide two = {pattern, pattern}, found, differs = {0, 0};
+    const char *end = at + bytes;
+    if (bytes < 16) {
+        for (; end - at >= 8; at += 8)
+            changed |= cr_zone_load(at) ^ pattern;
+        while (at < end)
+            changed |= (uint8_t)*at++ ^ CR_FILL_FREED;
+        return !changed;
     }
-    uint64_t pattern = REPEAT(byte);
-    size_t i = 0;
-    for (; i + 8 <= bytes; i += 8)
-        store(at + i, pattern);
-    for (; i < bytes; i++)
-        at[i] = (char)byte;
+    for (; end - at >= 16; at += 16) {
+        __builtin_memcpy(&found, at, 16);
+        differs |= found ^ two;
+    }
+    __builtin_memcpy(&found, end - 16, 16);
+    differs |= found ^ two;
+    return !(differs[0] | differs[1]);
 }
 
 static bool piece_is_whole(const char *at, size_t bytes)
 {
-    uint64_t changed = 0, pattern = REPEAT(CR_FILL_FREED);
-    size_t i = 0;
-    if (bytes > SMALL) /* equal to itself, eight bytes on, if it begins with the pattern */
-        return load(at) == pattern && !memcmp(at, at + 8, bytes - 8);
-    for (; i + 8 <= bytes; i += 8)
-        changed |= load(at + i) ^ pattern;
-    for (; i < bytes; i++)
-        changed |= (uint8_t)at[i] ^ CR_FILL_FREED;
-    return !changed;
+    if (bytes <= SMALL)
+        return small_is_whole(at, bytes);
+    /* equal to itself, eight bytes on, if it begins with the pattern */
+    return cr_zone_load(at) == CR_ZONE_REPEAT(CR_FILL_FREED) && !memcmp(at, at + 8, bytes - 8);
 }
 
 void cr_fill(void *block, size_t size, uint8_t byte)
 {
+    if (CR_LIKELY(size <= SMALL)) {
+        fill_small(block, size, byte);
+        return;
+    }
     struct pieces pieces = pieces_of(size);
     fill_piece(block, pieces.first, byte);
     fill_piece((char *)block + pieces.second_at, size - pieces.second_at, byte);
@@ -173,6 +177,8 @@ void cr_fill(void *block, size_t size, uint8_t byte)
 
 bool cr_fill_is_whole(const void *block, size_t size)
 {
+    if (CR_LIKELY(size <= SMALL))
+        return small_is_whole(block, size);
     struct pieces pieces = pieces_of(size);
     return piece_is_whole(block, pieces.first) &&
            piece_is_whole((const char *)block + pieces.second_at, size - pieces.second_at);
@@ -182,7 +188,7 @@ struct cr_damage cr_fill_damage(const void *block, size_t size)
 {
     struct cr_damage damage = {.bytes = 0};
     struct pieces pieces = pieces_of(size);
-    compare(&damage, block, 0, (int64_t)pieces.first, REPEAT(CR_FILL_FREED));
-    compare(&damage, block, (int64_t)pieces.second_at, (int64_t)size, REPEAT(CR_FILL_FREED));
+    compare(&damage, block, 0, (int64_t)pieces.first, CR_ZONE_REPEAT(CR_FILL_FREED));
+    compare(&damage, block, (int64_t)pieces.second_at, (int64_t)size, CR_ZONE_REPEAT(CR_FILL_FREED));
     return damage;
 }

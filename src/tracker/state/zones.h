@@ -15,23 +15,77 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/lock.h"
+
 #define CR_ZONE_FRONT 16u /* bytes in front of a block that are looked at */
 #define CR_ZONE_BYTE 0xfdu
 #define CR_FILL_FREED 0xddu /* what a freed block holds */
 #define CR_ZONE_MOST_ALIGN ((size_t)1 << 30)
 #define CR_FILL_MOST ((size_t)16 << 20) /* of larger blocks the first and the last half of this are filled */
 
-/* Bytes to ask the allocator for, for a block of that size and alignment (a power of two); 0: too many. */
-size_t cr_zone_total(size_t size, size_t align);
+#define CR_ZONE_REPEAT(byte) (UINT64_C(0x0101010101010101) * (byte))
+#define CR_ZONE_PATTERN CR_ZONE_REPEAT(CR_ZONE_BYTE)
+#define CR_ZONE_HEADER (CR_ZONE_PATTERN & UINT64_C(0xffffffff00000000))
+
 /* From the block to the end of its rear zone. */
 static inline size_t cr_zone_reach(size_t size) { return ((size + 15) & ~(size_t)15) + 24; }
+/* Bytes to ask the allocator for, for a block of that size and alignment (a power of two); 0: too many. */
+static inline size_t cr_zone_total(size_t size, size_t align)
+{
+    size_t room = CR_ZONE_FRONT + (align > 16 ? align - 16 : 0);
+    if (CR_UNLIKELY(align > CR_ZONE_MOST_ALIGN || size > PTRDIFF_MAX - (size_t)64 - room))
+        return 0;
+    return room + cr_zone_reach(size);
+}
+
+/* memcpy itself is a call under -fno-builtin */
+static inline uint64_t cr_zone_load(const char *at)
+{
+    uint64_t word;
+    __builtin_memcpy(&word, at, sizeof word);
+    return word;
+}
+static inline void cr_zone_store(char *at, uint64_t word) { __builtin_memcpy(at, &word, sizeof word); }
 
 /* Lays the zones into total bytes at base, which is aligned to 16. The block. */
-void *cr_zone_lay(void *base, size_t size, size_t align);
+static inline void *cr_zone_lay(void *base, size_t size, size_t align)
+{
+    uintptr_t at = (uintptr_t)base + CR_ZONE_FRONT;
+    if (align > 16)
+        at = (at + align - 1) & ~(uintptr_t)(align - 1);
+    size_t front = at - (uintptr_t)base;
+    uint64_t header = front == CR_ZONE_FRONT ? CR_ZONE_PATTERN : CR_ZONE_HEADER | front;
+    char *block = (char *)base + front, *end = block + cr_zone_reach(size);
+    cr_zone_store(block - 16, header);
+    cr_zone_store(block - 8, CR_ZONE_PATTERN);
+    cr_zone_store(block + size, CR_ZONE_PATTERN); /* 16 to 31 bytes up to the header: these four cover them */
+    cr_zone_store(block + size + 8, CR_ZONE_PATTERN);
+    cr_zone_store(end - 24, CR_ZONE_PATTERN);
+    cr_zone_store(end - 16, CR_ZONE_PATTERN);
+    cr_zone_store(end - 8, header);
+    return block;
+}
+
 /* Whether nobody wrote to a block's zones. */
-bool cr_zone_is_whole(const void *block, size_t size);
-/* What to give back to the allocator; NULL: both ends have been overwritten, and nobody knows. */
+static inline bool cr_zone_is_whole(const void *block, size_t size)
+{
+    const char *start = block, *end = start + cr_zone_reach(size);
+    uint64_t header = cr_zone_load(start - 16), pattern = CR_ZONE_PATTERN;
+    uint64_t changed = (cr_zone_load(start - 8) ^ pattern) | (cr_zone_load(start + size) ^ pattern) |
+                       (cr_zone_load(start + size + 8) ^ pattern) | (cr_zone_load(end - 24) ^ pattern) |
+                       (cr_zone_load(end - 16) ^ pattern) | (cr_zone_load(end - 8) ^ header);
+    return !changed && (header & CR_ZONE_HEADER) == CR_ZONE_HEADER;
+}
+
+/* What to give back to the allocator; NULL: nobody knows, because both ends have been overwritten. */
 void *cr_zone_base(const void *block, size_t size);
+/* The same where the zones are whole. */
+static inline void *cr_zone_whole_base(const void *block)
+{
+    uint64_t header = cr_zone_load((const char *)block - 16);
+    uint64_t front = CR_LIKELY(header == CR_ZONE_PATTERN) ? CR_ZONE_FRONT : header & ~CR_ZONE_HEADER;
+    return (void *)((uintptr_t)block - front);
+}
 
 /* What was found changed in a zone or a freed block. */
 struct cr_damage {
