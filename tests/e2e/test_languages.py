@@ -99,7 +99,8 @@ def test_python_functions_stand_between_those_of_c(folder, tmp_path, python_with
 def test_javascript_functions_stand_between_those_of_c(folder, tmp_path):
     (tmp_path / "n.js").write_text("function hold(n) { const kept = []; for (let i = 0; i < n; i++) kept.push(Buffer.alloc(20000)); return kept; }\n"
                                    "function outer() { return hold(300); }\nconsole.log(outer().length);\n")
-    result, recorded = crunch(folder, needs("node"), "--perf-basic-prof", "--interpreted-frames-native-stack", str(tmp_path / "n.js"))
+    result, recorded = crunch(folder, needs("node"), "--perf-basic-prof", "--interpreted-frames-native-stack", str(tmp_path / "n.js"),
+                              cwd=tmp_path)  # where node leaves a log
     assert result.status == 0 and result.stdout == b"300\n"
     _, names = peak_stacks(recorded.path)
     assert [re.sub(r"\W", "", name.split()[0]) for name in names if "n.js" in name][:2] == ["JShold", "JSouter"], names
