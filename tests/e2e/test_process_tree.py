@@ -47,7 +47,7 @@ def test_make(folder, tmp_path):
     sums_hold(root)
     page = (folder / "report.html").read_text()
     assert "Table of processes" in page and ">make -j8 -C " in page and ">sort /dev/null</td>" in page
-    assert f">{size(root.allocated_bytes)}</td>" in page and f">{size(root.remaining_bytes)}</td>" in page
+    assert f">{size(root.allocated_bytes)}</data>" in page and f">{size(root.remaining_bytes)}</data>" in page
 
 
 def test_prefork(folder):
