@@ -131,9 +131,9 @@ UNTIMED, UNLIVED = "without timeline", "without timeline and histograms"
 LIBRARIES = {"--check": [LIBRARY, CHECK_LIBRARY], UNTIMED: [UNTIMED_LIBRARY], UNLIVED: [UNLIVED_LIBRARY]}
 
 
-def tools(peers: bool) -> dict[str, list[str]]:
+def tools(quick: bool, peers: bool) -> dict[str, list[str]]:
     """Command prefixes; of the peers only those that are installed."""
-    found: dict[str, list[str]] = {"bare": [], **{mode: [] for mode in MODES}}
+    found: dict[str, list[str]] = {"bare": [], **{mode: [] for mode in MODES if mode == "crunch" or not quick}}
     if peers and shutil.which("heaptrack"):
         found["heaptrack"] = ["heaptrack", "-o", str(WORK / "heaptrack")]
     if peers and shutil.which("valgrind"):
@@ -161,10 +161,10 @@ def cpu_seconds(tool: str, prefix: list[str], workload: Workload) -> float:
     return usage.ru_utime + usage.ru_stime
 
 
-def measure(workload: Workload, runs: int, peers: bool) -> Result:
+def measure(workload: Workload, runs: int, quick: bool) -> Result:
     result = Result(workload)
     for _ in range(runs):
-        for tool, prefix in tools(peers and workload.peers).items():
+        for tool, prefix in tools(quick, workload.peers and not quick).items():
             result.seconds.setdefault(tool, []).append(cpu_seconds(tool, prefix, workload))
             if tool == "crunch":
                 result.recording_bytes = (WORK / "run" / "recording").stat().st_size
@@ -265,32 +265,32 @@ def leak_scan(runs: int) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="what crunch costs, against the bare program and against its peers")
-    parser.add_argument("--quick", action="store_true", help="under a minute: fewer rounds, no peers")
+    parser.add_argument("--quick", action="store_true", help="under a minute: crunch alone, no modes, no peers, fewer rounds")
     parser.add_argument("--runs", type=int, default=0, help="of each tool (default 5, quick 3)")
     parser.add_argument("--only", default="", help="workloads whose name contains this")
     arguments = parser.parse_args()
     runs = arguments.runs or (3 if arguments.quick else 5)
-    peers = not arguments.quick
     WORK.mkdir(parents=True, exist_ok=True)
-    for library in (LIBRARY, CHECK_LIBRARY, UNTIMED_LIBRARY, UNLIVED_LIBRARY):
+    for library in (LIBRARY,) if arguments.quick else (LIBRARY, CHECK_LIBRARY, UNTIMED_LIBRARY, UNLIVED_LIBRARY):
         if not library.exists():
             sys.exit(f"bench: {library.relative_to(ROOT)} is missing; run make {library.relative_to(ROOT)}")
 
-    names = list(tools(peers))
+    names = list(tools(arguments.quick, not arguments.quick))
     print(f"{time.strftime('%Y-%m-%d')}, {os.cpu_count()} cores, {platform.machine()}, {' '.join(platform.libc_ver())}, {runs} runs\n")
     print("| workload | " + " | ".join(["bare", *names[1:]]) + " | crunch adds, a pair | recording |")
     print("|---" * (len(names) + 3) + "|")
     results: list[Result] = []
     work = [workload for workload in workloads(arguments.quick) if arguments.only in workload.name]
     for workload in work:
-        results.append(measure(workload, runs, peers))
+        results.append(measure(workload, runs, arguments.quick))
         print(row(results[-1], names), flush=True)
-    print("\n" + against_crunch(results))
-    print(timeline_cost(work, 2 * runs + 1))
+    if not arguments.quick:
+        print("\n" + against_crunch(results))
+        print(timeline_cost(work, 2 * runs + 1))
     bare, whole = launcher_seconds(runs)
     print(f"\nlauncher and report add {whole - bare:.2f} s to a program that does nothing;", end=" ")
     print(f"the tracker alone {start_up_seconds(3 * runs) * 1000:.1f} ms of CPU time;")
-    print(leak_scan(runs))
+    print(leak_scan(1 if arguments.quick else runs))
 
 
 if __name__ == "__main__":

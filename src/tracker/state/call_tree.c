@@ -88,6 +88,7 @@ static struct hash *with_room(struct hash *old)
     struct hash *hash = cr_os_map(sizeof *hash + entries * sizeof(struct entry));
     if (!hash)
         return NULL;
+    cr_os_expect_use(hash, sizeof *hash + entries * sizeof(struct entry)); /* at random: every page, and soon */
     hash->mask = entries - 1;
     hash->generation = generation;
     if (old)
