@@ -1,8 +1,10 @@
 """The rules of C and C++ allocation, what is counted, and which function a block is said to come from."""
 
+import sys
+
 import pytest
 
-from harness import Path, bare, crunch, preloaded, tagged_blocks, target
+from harness import Path, bare, crunch, needs, preloaded, tagged_blocks, target
 
 JEMALLOC = "libjemalloc.so.2"
 
@@ -110,3 +112,12 @@ def test_ten_million_live_blocks(folder):
     assert run.counts("peak_blocks", "peak_bytes") == (10000001, 240000000)
     assert run.kinds() == [("malloc", 16)] * 5
     assert run.count("max_rss") < 10000000 * (32 + 8 + 60), "at most 60 bytes per block beside the block itself"
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="operator new is hooked on Linux only")
+def test_an_operator_new_whose_blocks_are_close(folder):
+    """Closer than glibc's malloc would have them: each has a place of its own in the table of blocks nevertheless."""
+    needs("g++")
+    result, run = preloaded(folder, [target("pool_new")], after=[target("pool_new", "-shared", "-DPOOL")])
+    assert result.status == 0 and result.stdout == b"999\n"
+    assert run.kinds().count(("new", 8)) == 1000

@@ -71,3 +71,9 @@ def test_threads_that_load_and_close_while_others_allocate(library, folder):
     """No lock of the loader's is waited for with one of crunch's held."""
     run = recorded(folder, library, target("loads_and_allocates"), target("plugin_leak", "-shared"))
     assert run.stats["allocations"] > 10_000 and run.stacks.cut_short() == {}
+
+
+def test_the_systems_allocator_is_known(library, folder):
+    """So wrong frees are judged by what is known of the address."""
+    _, run = preloaded(folder, [target("wrong_frees"), "double"], library=library)
+    assert run.count("errors") == 1

@@ -110,6 +110,8 @@ void cr_unwind_flush(void);
  * A capture asks for that itself where a stack ends for want of a table. Takes the loader's lock on its list, which holds while a program's
  * callback of dl_iterate_phdr runs: to be called with none of crunch's locks held, and with no thread stopped. */
 bool cr_unwind_modules_refresh(void);
+/* In a forked child: another thread may have been reading the list anew. */
+void cr_unwind_modules_forked(void);
 
 /* In words, for messages and the report. */
 const char *cr_unwind_end_text(enum cr_unwind_end end);

@@ -50,6 +50,8 @@ void cr_real_find(void);
 /* Whether malloc is the C library's, all of whose functions are hooked: other allocators may have more. After cr_real_find; may take the
  * loader's lock. */
 bool cr_real_is_the_systems(void);
+/* How far apart two blocks are at least, by what is known of the allocator; likewise. */
+size_t cr_real_least_apart(void);
 /* Where the real malloc is. */
 uintptr_t cr_real_malloc(void);
 

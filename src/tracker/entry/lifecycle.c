@@ -86,6 +86,7 @@ void cr_lifecycle_forked(void)
     int saved = errno;
     cr_locks_renew();
     cr_os_threads_forked();
+    cr_unwind_modules_forked();
     cr_leaks_done(); /* another thread may have been looking */
     if (atomic_load(&cr_active))
         cr_run_folder_fork();
@@ -121,7 +122,8 @@ static bool start(void)
     }
     if (!cr_options.out[0])
         return false;
-    cr_block_table_start(cr_real_is_the_systems() ? cr_os_least_apart : 16);
+    cr_unwind_modules_refresh();
+    cr_block_table_start(cr_real_least_apart());
     int error = cr_run_folder_start();
     if (!error)
         cr_placement_start(&cr_hooks_heap);
@@ -185,6 +187,7 @@ __attribute__((constructor)) static void construct(void)
 {
     int saved = errno;
     start();
+    cr_unwind_modules_refresh(); /* the first hook may have started it before all modules were there */
     if (atomic_load(&cr_active)) {
         cr_os_at_exit(at_exit);
         cr_snapshot_start();

@@ -145,7 +145,7 @@ static struct cr_batch *take_out(struct cr_staged *staged)
 static struct cr_staged *goes_next(struct cr_staged *staged)
 {
     const struct cr_batch *own = staged->first, *oldest = cr_quarantine.oldest;
-    return own && own->number - oldest->number <= cr_quarantine.batches / 2 ? staged : oldest->owner;
+    return own && own->number - oldest->number < (cr_quarantine.batches + 1) / 2 ? staged : oldest->owner;
 }
 
 /* Out of the queue what is over the limit. The last batch, unless it is large, is `leaving` from now on; the others are returned. */

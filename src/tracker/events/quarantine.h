@@ -3,7 +3,7 @@
  *
  * A thread collects the blocks it frees in a batch. A full one joins the queue, under the lock, and an old one leaves it where the bytes
  * are over the limit: the thread's own oldest, whose memory its allocator knows best, unless another thread's is much older.
- * With every block that comes in afterwards, one or two of that batch are looked at and given back, while the memory of the next
+ * With every block that comes in afterwards, as many bytes of that batch are looked at and given back, while the memory of the next
  * is asked for. Larger blocks than the limit are given back at once. Lock: quarantine, the innermost. */
 #ifndef CR_EVENTS_QUARANTINE_H
 #define CR_EVENTS_QUARANTINE_H

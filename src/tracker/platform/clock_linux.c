@@ -14,11 +14,30 @@
 #else
 #define NAME "__kernel_clock_gettime"
 #endif
+#define PAGE_BYTES ((size_t)4096) /* the smallest: what follows the file's end in it is mapped, too */
 
-static const ElfW(Shdr) * section_of_symbols(const ElfW(Ehdr) * vdso)
+typedef const ElfW(Ehdr) file_header;
+typedef const ElfW(Phdr) part_header;
+typedef const ElfW(Shdr) section_header;
+typedef const ElfW(Sym) symbol;
+
+/* What is mapped. Not every kernel links it for address 0. */
+static part_header *mapped_part(file_header *vdso)
 {
-    const ElfW(Shdr) *section = (const void *)((const char *)vdso + vdso->e_shoff);
-    for (int i = 0; vdso->e_shoff && i < vdso->e_shnum; i++)
+    part_header *part = (const void *)((const char *)vdso + vdso->e_phoff);
+    for (int i = 0; i < vdso->e_phnum; i++)
+        if (part[i].p_type == PT_LOAD)
+            return &part[i];
+    return NULL;
+}
+
+static section_header *section_of_symbols(file_header *vdso, part_header *part)
+{
+    size_t end = (part->p_offset + part->p_filesz + PAGE_BYTES - 1) & ~(PAGE_BYTES - 1);
+    section_header *section = (const void *)((const char *)vdso + vdso->e_shoff);
+    if (!vdso->e_shoff || vdso->e_shoff + vdso->e_shnum * sizeof *section > end)
+        return NULL;
+    for (int i = 0; i < vdso->e_shnum; i++)
         if (section[i].sh_type == SHT_DYNSYM)
             return &section[i];
     return NULL;
@@ -27,16 +46,18 @@ static const ElfW(Shdr) * section_of_symbols(const ElfW(Ehdr) * vdso)
 static cr_os_clock_function vdso_clock(void)
 {
     const char *base = (const char *)getauxval(AT_SYSINFO_EHDR);
-    const ElfW(Ehdr) *vdso = (const void *)base;
-    const ElfW(Shdr) *symbols = base && !memcmp(base, ELFMAG, SELFMAG) ? section_of_symbols(vdso) : NULL;
+    file_header *vdso = (const void *)base;
+    part_header *part = base && !memcmp(base, ELFMAG, SELFMAG) ? mapped_part(vdso) : NULL;
+    section_header *symbols = part ? section_of_symbols(vdso, part) : NULL;
     if (!symbols)
         return NULL;
-    const ElfW(Shdr) *section = (const void *)(base + vdso->e_shoff);
+    section_header *section = (const void *)(base + vdso->e_shoff);
     const char *names = base + section[symbols->sh_link].sh_offset;
-    const ElfW(Sym) *symbol = (const void *)(base + symbols->sh_offset);
-    for (size_t i = 0; i < symbols->sh_size / sizeof *symbol; i++)
-        if (symbol[i].st_shndx != SHN_UNDEF && !strcmp(names + symbol[i].st_name, NAME))
-            return (cr_os_clock_function)(uintptr_t)(base + symbol[i].st_value);
+    symbol *found = (const void *)(base + symbols->sh_offset);
+    uintptr_t bias = (uintptr_t)base + part->p_offset - part->p_vaddr;
+    for (size_t i = 0; i < symbols->sh_size / sizeof *found; i++)
+        if (found[i].st_shndx != SHN_UNDEF && !strcmp(names + found[i].st_name, NAME))
+            return (cr_os_clock_function)(bias + found[i].st_value);
     return NULL;
 }
 

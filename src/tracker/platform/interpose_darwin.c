@@ -37,6 +37,7 @@ bool cr_is_early(const void *block)
 /* Which blocks are live the system's malloc itself can be asked (cr_os_is_block), whoever provides it. */
 uintptr_t cr_real_malloc(void) { return (uintptr_t)malloc; }
 bool cr_real_is_the_systems(void) { return true; }
+size_t cr_real_least_apart(void) { return cr_os_least_apart; }
 
 void *cr_pass_malloc(size_t size) { return cr_passed(malloc(size)); }
 void *cr_pass_calloc(size_t count, size_t size) { return cr_passed(calloc(count, size)); }

@@ -13,6 +13,7 @@
 #include "entry/hooks.h"
 #include "entry/placed.h"
 #include "events/recorder.h"
+#include "services/recording.h"
 
 /* ---- the real functions ---- */
 
@@ -64,6 +65,17 @@ void cr_real_find(void)
 
 uintptr_t cr_real_malloc(void) { return (uintptr_t)cr_real.malloc; }
 bool cr_real_is_the_systems(void) { return cr_os_is_runtime((const void *)(uintptr_t)cr_real.malloc); }
+
+/* An operator new that is not the C++ library's may have blocks of its own, beside malloc's. */
+size_t cr_real_least_apart(void)
+{
+    const uintptr_t news[] = {(uintptr_t)cr_real._Znwm, (uintptr_t)cr_real._Znam,
+                              (uintptr_t)cr_real._ZnwmSt11align_val_t, (uintptr_t)cr_real._ZnamSt11align_val_t};
+    bool all = cr_real_is_the_systems();
+    for (size_t i = 0; i < sizeof news / sizeof *news; i++)
+        all = all && (!news[i] || cr_os_is_runtime((const void *)news[i]));
+    return all ? cr_os_least_apart : 16;
+}
 
 void *cr_pass_malloc(size_t size) { return CR_REAL(malloc) ? cr_passed(CR_CALL(malloc)(size)) : early_alloc(size); }
 
@@ -273,7 +285,12 @@ static void unmark(struct cr_thread *thread, void *block, size_t size)
     if (CR_LIKELY(thread->kind == CR_KIND_MALLOC))
         return;
     struct cr_thread *entered = cr_hook_enter();
-    if (entered)
+    if (entered &&
+        cr_block_is_crowded((uintptr_t)block)) { /* of a library loaded later: cr_real_least_apart did not know it */
+        cr_recording_say("an operator new has blocks too close together to be told apart: some are not recorded", "",
+                         0);
+        cr_leave(entered);
+    } else if (entered)
         CR_FINISH(entered, block, size, CR_KIND_NEW);
     thread->kind = CR_KIND_MALLOC;
 }

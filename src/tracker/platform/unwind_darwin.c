@@ -58,3 +58,4 @@ bool cr_unwind_returns(uintptr_t address, struct cr_unwind_return *found)
 void cr_unwind_flush(void) {}
 
 bool cr_unwind_modules_refresh(void) { return false; }
+void cr_unwind_modules_forked(void) {}

@@ -2,7 +2,7 @@
  *
  * glibc 2.35 and newer: _dl_find_object, which takes no lock and may be called from signal handlers (glibc manual, "Dynamic Linker
  * Introspection"). Elsewhere: an own table, made anew when a stack ends for want of one and when the loader has freed memory. A reader meets either the old table or
- * the new one; the two take turns, and a reader so slow that its table was being rewritten under it notices by the counter and finds nothing. */
+ * the new one; the two take turns, and a reader so slow that its table was being rewritten under it notices by the counter and reads again. */
 #include "platform/find_object_linux.h"
 #include "platform/unwind_platform.h"
 
@@ -23,10 +23,8 @@ static struct {
     unsigned long long changes; /* that the loader had made when the table was */
 } modules = {.writing = ATOMIC_FLAG_INIT};
 
-bool cr_unwind_find_listed(uintptr_t address, struct cr_unwind_module *module)
+static bool find_in(const struct table *table, uintptr_t address, struct cr_unwind_module *module)
 {
-    uint32_t version = atomic_load_explicit(&modules.version, memory_order_acquire);
-    const struct table *table = &modules.table[version % 2];
     uint32_t low = 0, high = table->count;
     while (low < high) {
         uint32_t middle = (low + high) / 2;
@@ -37,8 +35,18 @@ bool cr_unwind_find_listed(uintptr_t address, struct cr_unwind_module *module)
     }
     if (low > 0)
         *module = table->module[low - 1];
-    /* Adding nothing keeps the reads above from moving below, which a load would not. */
-    return low > 0 && address < module->high && version == atomic_fetch_add(&modules.version, 0);
+    return low > 0 && address < module->high;
+}
+
+bool cr_unwind_find_listed(uintptr_t address, struct cr_unwind_module *module)
+{
+    for (;;) {
+        uint32_t version = atomic_load_explicit(&modules.version, memory_order_acquire);
+        bool found = find_in(&modules.table[version % 2], address, module);
+        /* Adding nothing keeps the reads above from moving below, which a load would not. */
+        if (version == atomic_fetch_add(&modules.version, 0))
+            return found;
+    }
 }
 
 /* Not so for an address in a module with gaps between its segments: glibc then speaks of the one segment. */
@@ -123,3 +131,5 @@ bool cr_unwind_modules_refresh(void)
     atomic_flag_clear_explicit(&modules.writing, memory_order_release);
     return changed;
 }
+
+void cr_unwind_modules_forked(void) { atomic_flag_clear_explicit(&modules.writing, memory_order_release); }

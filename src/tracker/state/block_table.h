@@ -93,7 +93,7 @@ struct cr_region {
 
 /* Of the size of a granule. 4 unless cr_block_table_start has made it 5. */
 extern unsigned cr_granule_shift;
-/* Before any other function: no two blocks will be nearer to each other than this. */
+/* Before any other function: two blocks are hardly ever nearer to each other than this (cr_block_is_crowded). */
 void cr_block_table_start(size_t least_apart);
 
 static inline _Atomic uint32_t *cr_region_slot(struct cr_region *region, uintptr_t address)
@@ -189,6 +189,14 @@ static inline uint32_t cr_block_peek(uintptr_t address)
     _Atomic uint32_t *slot = cr_block_slot(address, false);
     uint32_t value = slot ? atomic_load_explicit(slot, memory_order_acquire) : 0;
     return cr_slot_is_of(value, address) ? value : 0;
+}
+
+/* Whether the place of an address in the table is another live block's, so that a block there cannot be entered. */
+static inline bool cr_block_is_crowded(uintptr_t address)
+{
+    _Atomic uint32_t *slot = cr_block_slot(address, false);
+    uint32_t value = slot ? atomic_load_explicit(slot, memory_order_acquire) : 0;
+    return cr_slot_is_live(value) && !cr_slot_is_of(value, address);
 }
 
 /* ---- for what is positively known: never for what merely may be ---- */
