@@ -1,5 +1,8 @@
 """Ends in awkward places: while the allocator is busy, while others end too, with a damaged heap."""
 
+import platform
+import sys
+
 import pytest
 
 import watch
@@ -49,3 +52,14 @@ def test_report_of_a_program_whose_threads_went_on(corner, folder):
     result, run = crunch(folder, target("corners"), corner)
     assert "=== crunch ===" in result.said and (run.path / "report.html").exists()
     assert run.blocks is not None
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64" or sys.platform == "darwin", reason="the vdso's function has this name on x86_64 Linux")
+def test_a_vdso_that_is_linked_for_another_address(folder):
+    """As gVisor's is. The clock is its function where it lies, not where it was linked."""
+    far = "-Wl,-Ttext-segment=0xffffffffff700000,-z,noseparate-code,-z,norelro,--build-id=none"
+    vdso = target("other_vdso", "-shared", "-DVDSO", "-nostdlib", "-s", far)
+    result, run = preloaded(folder, [target("counts")], before=[target("other_vdso", "-shared")], env={"OTHER_VDSO": vdso})
+    assert result.status == 0 and b"asked" in result.stderr
+    run.check()
+    assert run.counts("allocations", "frees") == (1501, 1491)
