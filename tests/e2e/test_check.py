@@ -171,3 +171,9 @@ def test_options_that_make_no_sense(options, words, tmp_path):
 def test_guard_alone_takes_no_argument(folder):
     result, run_folder = crunch(folder, "sh", "-c", "echo --guard", options=["-q", "--guard"])
     assert result.stdout == b"--guard\n" and run_folder.end == "exit 0"
+
+
+def test_what_another_thread_freed_before_leaves_the_quarantine_before(folder):
+    result, run_folder = preloaded(folder, [target("quarantine_turn")], env={"CRUNCH_CHECK": "1"})
+    assert result.status == 0 and result.stdout == b"went on\n"
+    assert [problem.kind for problem in found(run_folder)] == ["write-after-free"]
