@@ -27,14 +27,24 @@ static struct cr_region *all_regions;
 static struct {
     uint32_t chunk_count;
     uint32_t records[CR_RECORD_CHUNKS];
-    uint32_t used; /* of the last chunk */
-    uint32_t
-        spilled; /* list of lists: the first record of each has the next list in `node`, its own length in `thread` */
+    uint32_t used;    /* of the last chunk */
+    uint32_t spilled; /* lists: the first record of each has the next list in `node`, its own length in `thread` */
 } slab;
 
 /* ---- regions ---- */
 
 void cr_block_table_start(size_t least_apart) { cr_granule_shift = least_apart >= 32 ? 5 : 4; }
+
+static uint64_t number_of(uintptr_t address)
+{
+    return (uint64_t)address >> CR_REGION_SHIFT | (uint64_t)(address & 8) << 58;
+}
+
+/* The region's place in the front; both classes of addresses share them, half of the front apart. */
+static struct cr_region *_Atomic *front_of(uint64_t number)
+{
+    return &cr_region_front[(number ^ number >> 61 << 13) & (CR_FRONT_ENTRIES - 1)];
+}
 
 static uint32_t slots_of_a_region(void) { return (uint32_t)(CR_REGION_BYTES >> cr_granule_shift); }
 
@@ -53,13 +63,12 @@ static struct cr_region *add_region(uint64_t number)
 
 struct cr_region *cr_region_find(uint64_t number, bool create)
 {
-    uint64_t entry = (number ^ number >> 61 << 13) & (CR_FRONT_ENTRIES - 1);
     cr_lock(&cr_regions_lock);
     struct cr_region *region = cr_table_find(&regions, number);
     if (!region && create)
         region = add_region(number);
     if (region)
-        atomic_store_explicit(&cr_region_front[entry], region, memory_order_release);
+        atomic_store_explicit(front_of(number), region, memory_order_release);
     cr_unlock(&cr_regions_lock);
     return region;
 }
@@ -68,9 +77,8 @@ _Atomic uint32_t *cr_block_slot_slowly(uintptr_t address, bool create)
 {
     if (address & 7 || !address) /* free(NULL) */
         return NULL;
-    uint64_t number = (uint64_t)address >> CR_REGION_SHIFT | (uint64_t)(address & 8) << 58;
-    uint64_t entry = (number ^ (uint64_t)(address & 8) << 10) & (CR_FRONT_ENTRIES - 1);
-    struct cr_region *region = atomic_load_explicit(&cr_region_front[entry], memory_order_acquire);
+    uint64_t number = number_of(address);
+    struct cr_region *region = atomic_load_explicit(front_of(number), memory_order_acquire);
     if (!region || region->number != number)
         region = cr_region_find(number, create);
     return region ? cr_region_slot(region, address) : NULL;
@@ -213,9 +221,8 @@ uint32_t cr_block_mark(uintptr_t address)
 /* The region of an address, where there is one; without waiting. false: that cannot be told. */
 static bool try_region(uintptr_t address, struct cr_region **region)
 {
-    uint64_t number = (uint64_t)address >> CR_REGION_SHIFT | (uint64_t)(address & 8) << 58;
-    uint64_t entry = (number ^ (uint64_t)(address & 8) << 10) & (CR_FRONT_ENTRIES - 1);
-    *region = atomic_load_explicit(&cr_region_front[entry], memory_order_acquire);
+    uint64_t number = number_of(address);
+    *region = atomic_load_explicit(front_of(number), memory_order_acquire);
     if (*region && (*region)->number == number)
         return true;
     if (!cr_lock_try(&cr_regions_lock))

@@ -2,9 +2,10 @@
  *
  * The address space is cut into regions of 1 MiB. A uthash table behind a mutex holds the regions in which blocks live; a
  * direct-mapped array in front of it answers for known regions without a lock. A region has one 32-bit index per granule, the least
- * distance of two blocks (16 bytes, with glibc's malloc 32), which names a record in a slab of 32-byte records; or, where the last block that crunch knew there was freed, a mark that
- * says so and who freed it (state/freed_history.h). Addresses that are a multiple of 8 but not of 16 (8-byte classes of
- * jemalloc, tcmalloc, mimalloc) have regions of their own, so two blocks never share a granule; other addresses are no blocks.
+ * distance of two blocks (16 bytes, with glibc's malloc 32), which names a record in a slab of 32-byte records; or, where the last
+ * block that crunch knew there was freed, a mark that says so and who freed it (state/freed_history.h). Addresses that are a multiple
+ * of 8 but not of 16 (8-byte classes of jemalloc, tcmalloc, mimalloc) have regions of their own, so two blocks hardly ever share a
+ * granule (cr_block_is_crowded); other addresses are no blocks.
  *
  * Invariant: only the thread that just got an address from the allocator, or is about to give it back, writes the address's
  * index; taking it is an atomic exchange, so of two frees of the same address one gets the record and the other nothing.
