@@ -80,9 +80,9 @@ def count(library, tmp_path):
 
 
 def assert_same(counts: Counter, least: int = LEAST) -> None:
-    """No frame is wrong, and none is missing."""
+    """No frame is wrong, and none is missing; the other unwinder may now and then give up, but not as a rule."""
     assert (counts["wrong"], counts["shorter"], counts["longer"], counts["memo_wrong"]) == (0, 0, 0, 0), counts
-    assert counts["compared"] >= least, counts
+    assert counts["compared"] >= least and counts["given_up"] <= counts["compared"] // 1000, counts
 
 
 def assert_complete(counts: Counter) -> None:
