@@ -28,13 +28,15 @@ static _Atomic uint32_t image_count; /* entries ever used */
 /* ---- modules ---- */
 
 #define WRITE_OR_EXECUTE 6 /* VM_PROT_WRITE | VM_PROT_EXECUTE; not the linker's tables */
+#define PAGE_MOST 0x4000u
 
-/* How far an image reaches from its header: over code and data, one behind the other. In the shared cache the data lies elsewhere, among
- * that of others. */
+/* How far an image reaches from its header: over code and data, each on the page behind the other. In the shared cache the data lies
+ * elsewhere, among that of others. */
 static uintptr_t end_with(uintptr_t end, const struct segment_command_64 *segment, uintptr_t slide)
 {
-    bool follows = segment->vmaddr + slide == end && segment->initprot & WRITE_OR_EXECUTE;
-    return follows ? end + segment->vmsize : end;
+    uintptr_t start = segment->vmaddr + slide;
+    bool follows = start - end < PAGE_MOST && segment->initprot & WRITE_OR_EXECUTE;
+    return follows ? start + segment->vmsize : end;
 }
 
 static void read_commands(struct image *image, const struct mach_header_64 *header)
