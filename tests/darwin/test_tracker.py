@@ -50,7 +50,7 @@ def program(tmp_path_factory):
         subprocess.run(["objcopy", *(word for name in fakes for word in ("--redefine-sym", f"{name}=fake_{name}")), str(made)], check=True)
     linked = ["clang", "-std=gnu11", "-g", "-O0", "-fno-omit-frame-pointer", "-w", "-pthread"]
     library = str(folder / "libcrunch-fake.so")
-    subprocess.run([*linked, "-shared", "-fPIC", f"-Wl,--build-id=0x{IDENTITIES[1].hex()}", *map(str, objects), *(str(FAKE / name) for name in ("system.c", "zones.c", "signals.c")),
+    subprocess.run([*linked, "-shared", "-fPIC", f"-Wl,--build-id=0x{IDENTITIES[1].hex()}", *map(str, objects), *(str(FAKE / name) for name in ("system.c", "tasks.c", "zones.c", "signals.c")),
                     "-o", library], check=True)
     subprocess.run([*linked, f"-Wl,--build-id=0x{IDENTITIES[0].hex()}", str(FAKE / "program.c"), library, "-Wl,-rpath,$ORIGIN", "-o", str(folder / "program")], check=True)
     return folder / "program"
