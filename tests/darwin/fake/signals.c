@@ -7,6 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "registers.h"
+
 static const unsigned char numbers[32] = {0,  1,  2,  3,  4,  5,  6,  0,  8,  9,  7,  11, 31, 13, 14, 15,
                                           23, 19, 20, 18, 17, 21, 22, 29, 24, 25, 26, 27, 28, 0,  10, 12};
 
@@ -53,38 +55,28 @@ struct information {
     uint64_t rest[9];
 };
 
+struct machine {
+    struct fault_state fault;
+    uint64_t word[WORDS];
+};
+
 struct context {
     int on_stack;
     uint32_t mask;
     uint64_t stack[3];
     void *link;
     size_t bytes;
-    struct {
-        uint16_t trap, cpu;
-        uint32_t error;
-        uint64_t fault, word[21];
-    } * machine;
+    struct machine *machine;
 };
 
 static void deliver(int number, siginfo_t *from, void *linux_context)
 {
-    static const int order[18] = {REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RDI, REG_RSI, REG_RBP, REG_RSP, REG_R8,
-                                  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP, REG_EFL};
-    const greg_t *registers = ((ucontext_t *)linux_context)->uc_mcontext.gregs;
-    struct information info = {ours(number),
-                               0,
-                               from->si_code > 0 ? from->si_code : 0,
-                               from->si_code > 0 ? 0 : from->si_pid,
-                               0,
-                               0,
-                               from->si_code > 0 ? from->si_addr : NULL,
-                               {0}};
-    __typeof__(*((struct context *)0)->machine) machine = {
-        0, 0, (uint32_t)registers[REG_ERR], (uint64_t)registers[REG_CR2], {0}};
+    int sent = from->si_code <= 0;
+    struct information info = {
+        ours(number), 0, sent ? 0 : from->si_code, sent ? from->si_pid : 0, 0, 0, sent ? NULL : from->si_addr, {0}};
+    struct machine machine = {fake_fault(linux_context, sent), {0}};
     struct context context = {0, 0, {0, 0, 0}, NULL, sizeof machine, &machine};
-    machine.trap = from->si_code > 0 ? (uint16_t)registers[REG_TRAPNO] : 133; /* a system call */
-    for (size_t i = 0; i < 18; i++)
-        machine.word[i] = (uint64_t)registers[order[i]];
+    fake_registers(linux_context, machine.word);
     ((void (*)(int, struct information *, struct context *))actions[info.number].handler)(info.number, &info, &context);
 }
 
@@ -168,7 +160,8 @@ int fake_sigwait(const uint32_t *set, int *number)
 int fake_raise(int number) { return raise(theirs(number)); }
 int fake_kill(pid_t process, int number) { return kill(process, theirs(number)); }
 
-/* sigsetjmp(place, 0) in the 152 bytes that macOS has for it: what a call must leave alone. */
+/* sigsetjmp(place, 0) in the 152 bytes (arm64: 196) that macOS has for it: what a call must leave alone. */
+#if defined(__x86_64__)
 __asm__(".globl fake_sigsetjmp, fake_siglongjmp\n"
         "fake_sigsetjmp:\n"
         "  movq (%rsp), %rax\n  movq %rax, (%rdi)\n  leaq 8(%rsp), %rax\n  movq %rax, 8(%rdi)\n"
@@ -179,3 +172,14 @@ __asm__(".globl fake_sigsetjmp, fake_siglongjmp\n"
         "  movl %esi, %eax\n  movq 16(%rdi), %rbx\n  movq 24(%rdi), %rbp\n  movq 32(%rdi), %r12\n  movq 40(%rdi), "
         "%r13\n  movq 48(%rdi), %r14\n"
         "  movq 56(%rdi), %r15\n  movq 8(%rdi), %rsp\n  jmpq *(%rdi)\n");
+#else
+__asm__(
+    ".globl fake_sigsetjmp, fake_siglongjmp\n"
+    "fake_sigsetjmp:\n"
+    "  mov x9, sp\n  stp x19, x20, [x0]\n  stp x21, x22, [x0, #16]\n  stp x23, x24, [x0, #32]\n  stp x25, x26, [x0, "
+    "#48]\n"
+    "  stp x27, x28, [x0, #64]\n  stp x29, x30, [x0, #80]\n  str x9, [x0, #96]\n  mov w0, #0\n  ret\n"
+    "fake_siglongjmp:\n"
+    "  ldp x19, x20, [x0]\n  ldp x21, x22, [x0, #16]\n  ldp x23, x24, [x0, #32]\n  ldp x25, x26, [x0, #48]\n"
+    "  ldp x27, x28, [x0, #64]\n  ldp x29, x30, [x0, #80]\n  ldr x9, [x0, #96]\n  mov sp, x9\n  mov w0, w1\n  ret\n");
+#endif

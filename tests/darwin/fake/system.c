@@ -1,8 +1,7 @@
 /* system.c - stands for libSystem where the tracker's code for macOS is run on Linux (tests/darwin/test_tracker.py): functions whose arguments or
- * structures differ, by the names fake_<function> that objcopy gives the calls, and those that Linux has not. x86-64 only. Structures are
+ * structures differ, by the names fake_<function> that objcopy gives the calls, and those that Linux has not. x86-64, and but for snapshots arm64. Structures are
  * those of src/tracker/platform/darwin_sdk. Memory, threads and files are really there. */
 #define _GNU_SOURCE
-#include <asm/prctl.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
@@ -19,11 +18,13 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+#if defined(__x86_64__)
+#include <asm/prctl.h>
+#endif
 
 int *__error(void) { return &errno; }
 
@@ -81,6 +82,14 @@ int fake_fcntl(int fd, int command, ...)
     return fallocate(fd, FALLOC_FL_KEEP_SIZE, facts.st_size, space->length);
 }
 
+#if defined(__x86_64__)
+#define INODE64 "$INODE64"
+#define CPU 0x01000007
+#else
+#define INODE64 ""
+#define CPU 0x0100000c
+#endif
+
 struct darwin_stat {
     int device;
     uint16_t mode, links;
@@ -99,14 +108,14 @@ static int convert(int failed, const struct stat *from, struct darwin_stat *to)
     return failed;
 }
 
-int fake_stat(const char *path, struct darwin_stat *to) __asm__("_stat$INODE64");
+int fake_stat(const char *path, struct darwin_stat *to) __asm__("_stat" INODE64);
 int fake_stat(const char *path, struct darwin_stat *to)
 {
     struct stat facts = {0};
     return convert(stat(path, &facts), &facts, to);
 }
 
-int fake_fstat(int fd, struct darwin_stat *to) __asm__("_fstat$INODE64");
+int fake_fstat(int fd, struct darwin_stat *to) __asm__("_fstat" INODE64);
 int fake_fstat(int fd, struct darwin_stat *to)
 {
     struct stat facts = {0};
@@ -189,13 +198,18 @@ int proc_regionfilename(int pid, uint64_t address, void *path, uint32_t bytes)
     return (int)strlen(strcpy(path, region.path));
 }
 
+/* By a pipe, which says where memory is not there. No more than a page is asked for. */
 int vm_read_overwrite(unsigned task, unsigned long from, unsigned long bytes, unsigned long to, unsigned long *got)
 {
-    struct iovec ours = {(void *)to, bytes}, theirs = {(void *)from, bytes};
-    int saved = errno;
+    int saved = errno, ends[2];
     (void)task;
     *got = bytes;
-    bool whole = process_vm_readv(getpid(), &ours, 1, &theirs, 1, 0) == (ssize_t)bytes;
+    if (pipe(ends))
+        abort();
+    bool whole =
+        write(ends[1], (void *)from, bytes) == (ssize_t)bytes && read(ends[0], (void *)to, bytes) == (ssize_t)bytes;
+    close(ends[0]);
+    close(ends[1]);
     errno = saved;
     return whole ? 0 : 1;
 }
@@ -294,7 +308,7 @@ static void make_header(const struct image *image)
         int maximum, protection;
         uint32_t rest[2], uuid, uuid_bytes;
         char id[16];
-    } header = {{0xfeedfacf, 0x01000007, 3, 2, 2, 72 + 24, 0, 0},
+    } header = {{0xfeedfacf, CPU, 0, 2, 2, 72 + 24, 0, 0},
                 0x19,
                 72,
                 "__TEXT",
@@ -308,7 +322,7 @@ static void make_header(const struct image *image)
                 24,
                 {0}};
     memcpy(header.id, image->uuid, 16);
-    mprotect((void *)(uintptr_t)image->start, 4096, PROT_READ | PROT_WRITE);
+    mprotect((void *)(uintptr_t)image->start, 4096, PROT_READ | PROT_WRITE | PROT_EXEC); /* code may lie there, too */
     memcpy((void *)(uintptr_t)image->start, &header, sizeof header);
 }
 
@@ -322,8 +336,10 @@ void _dyld_register_func_for_remove_image(void (*removed)(const void *, intptr_t
 
 __attribute__((constructor(101))) static void begin(int argc, char **argv, char **envp)
 {
+#if defined(__x86_64__)
     static void *own[32]; /* a thread's data, of which %gs tells on macOS; those of other threads have the same here */
     syscall(SYS_arch_prctl, ARCH_SET_GS, own);
+#endif
     arguments = argc, argument = argv, environment = envp;
     find_image(&images[0], (void *)(getauxval(AT_PHDR) & ~4095ul));
     find_image(&images[1], __ehdr_start);

@@ -7,6 +7,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,8 +16,15 @@
 #include <ucontext.h>
 #include <unistd.h>
 
+#include "registers.h"
+
 #define SUSPENDED 60 /* a signal */
 #define THREADS 64
+#if defined(__x86_64__)
+#define EMULATED false
+#else
+#define EMULATED true /* by qemu, whose own threads are no guests */
+#endif
 
 unsigned mach_task_self_ = 1;
 unsigned task_self_trap(void) { return 1; }
@@ -25,16 +33,8 @@ int mach_port_deallocate(unsigned task, unsigned port) { return (void)task, (voi
 
 static struct {
     _Atomic unsigned id, stopped, go;
-    uint64_t word[21];
+    uint64_t word[WORDS];
 } held[THREADS];
-
-static void read_registers(const ucontext_t *context, uint64_t *word)
-{
-    static const int order[18] = {REG_RAX, REG_RBX, REG_RCX, REG_RDX, REG_RDI, REG_RSI, REG_RBP, REG_RSP, REG_R8,
-                                  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15, REG_RIP, REG_EFL};
-    for (size_t i = 0; i < 18; i++)
-        word[i] = (uint64_t)context->uc_mcontext.gregs[order[i]];
-}
 
 static void hold(int number, siginfo_t *info, void *context)
 {
@@ -42,7 +42,7 @@ static void hold(int number, siginfo_t *info, void *context)
     (void)number, (void)info;
     for (size_t i = 0; i < THREADS; i++)
         if (held[i].id == (unsigned)gettid()) {
-            read_registers(context, held[i].word);
+            fake_registers(context, held[i].word);
             held[i].stopped = 1;
             while (!held[i].go)
                 sched_yield();
@@ -60,7 +60,7 @@ int task_threads(unsigned task, unsigned **list, unsigned *count)
     char room[4096];
     for (ssize_t bytes; (bytes = syscall(SYS_getdents64, fd, room, sizeof room)) > 0;)
         for (ssize_t at = 0; at < bytes; at += *(uint16_t *)(void *)(room + at + 16))
-            if (atoi(room + at + 19))
+            if (atoi(room + at + 19) && (!EMULATED || atoi(room + at + 19) == gettid()))
                 (*list)[(*count)++] = (unsigned)atoi(room + at + 19);
     close(fd);
     return 0;
@@ -92,7 +92,7 @@ int thread_resume(unsigned thread)
 
 int thread_get_state(unsigned thread, int kind, uint64_t *word, unsigned *count)
 {
-    if (kind != 4 || *count != 42)
+    if (kind != STATE_KIND || *count != 2 * WORDS)
         return 1;
     for (size_t i = 0; i < THREADS; i++)
         if (held[i].id == thread)
@@ -179,4 +179,4 @@ int fake_pthread_mutex_lock(struct mutex *mutex)
     return 0;
 }
 
-pid_t __fork(void) { return (pid_t)syscall(SYS_fork); }
+pid_t __fork(void) { return (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0); }
