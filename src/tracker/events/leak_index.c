@@ -64,6 +64,8 @@ static struct cr_leak_region *get_region(uint64_t number)
     if (index->regions == index->region_room && !grow_regions())
         return NULL;
     index->region[index->regions] = (struct cr_leak_region){.number = number, .before = CR_LEAK_NONE};
+    uint64_t bit = number & ((1u << CR_LEAK_SEEN_BITS) - 1);
+    index->seen[bit / 64] |= UINT64_C(1) << bit % 64;
     enter_home(index->regions);
     return &index->region[index->regions++];
 }
@@ -308,11 +310,7 @@ uint32_t cr_leak_find(uintptr_t address, uintptr_t *start)
 uint32_t cr_leak_count(void) { return cr_leak_index.count; }
 struct cr_record *cr_leak_record(uint32_t block) { return cr_record(cr_leak_index.entry[block].record); }
 uint32_t cr_leak_holder(uint32_t block) { return cr_leak_index.entry[block].holder; }
-
-enum cr_leak_class cr_leak_class(uint32_t block)
-{
-    return (enum cr_leak_class)((cr_leak_index.entry[block].place & CR_LEAK_CLASS_MASK) >> CR_LEAK_CLASS_SHIFT);
-}
+enum cr_leak_class cr_leak_class(uint32_t block) { return cr_leak_class_now(block); }
 
 /* The first region whose blocks begin behind a number of entries, or at it. */
 static uint32_t region_of(uint32_t block)
@@ -368,13 +366,3 @@ uint32_t cr_leak_pop(void)
     }
     return CR_LEAK_NONE;
 }
-
-bool cr_leak_graph_begin(void)
-{
-    bool made = cr_leak_index_make();
-    if (!made)
-        cr_leak_index_drop();
-    return made;
-}
-
-void cr_leak_graph_end(void) { cr_leak_index_drop(); }
