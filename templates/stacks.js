@@ -134,23 +134,15 @@ function whereElement(stacks, node, whole) {
 }
 
 /** A stack as a list of frames, innermost first; at most `most` at once. */
-function stackList(stacks, leaf, most) {
+function stackList(stacks, leaf, most, openings) {
   const nodes = stackOf(stacks, leaf), list = element("ol", "stack");
-  const add = (from, to) => {
-    for (const node of nodes.slice(from, to)) {
-      const flags = flagsOf(stacks, node), item = element("li", flags & OWN ? "own" : "");
-      item.append(functionName(nameOf(stacks, node), LONG_NAME), " ", whereElement(stacks, node, true));
-      if (flags & INLINED) item.append(" ", element("span", "tag", "inlined"));
-      list.append(item);
-    }
-  };
-  add(0, most);
-  const box = element("div");
-  box.append(list);
-  if (nodes.length > most) {
-    const all = button("plain", `Show ${number(nodes.length - most)} more frames`, () => { add(most, nodes.length); all.remove(); });
-    box.append(all);
-  }
+  const make = (from, to) => nodes.slice(from, to).map((node) => {
+    const flags = flagsOf(stacks, node), item = element("li", flags & OWN ? "own" : "");
+    item.append(functionName(nameOf(stacks, node), LONG_NAME), " ", whereElement(stacks, node, true));
+    if (flags & INLINED) item.append(" ", element("span", "tag", "inlined"));
+    return item;
+  });
+  const box = openings.list("stack", { count: nodes.length, first: most, holder: list, make, words: (rest) => `Show ${number(rest)} more frames` });
   box.append(copyButton("Copy stack", () => stackText(stacks, leaf)));
   return box;
 }

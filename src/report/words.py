@@ -1,10 +1,13 @@
 """Numbers, times and hostile text, as people read them; pure functions."""
 
+import re
 import unicodedata
 
 KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
+FIRST, MIDDLE, LAST = "\ue000\ue001\ue002"  # around a size in a sentence of the page; printable() lets none of them through
+SIZED = re.compile(f"{FIRST}([+−±]?)(-?\\d+){MIDDLE}(.*?){LAST}")
 
 
 def size(count: int) -> str:
@@ -16,6 +19,16 @@ def size(count: int) -> str:
             value = count / unit
             return f"{value:.0f} {name}" if abs(value) >= 100 else f"{value:.1f} {name}"
     raise AssertionError("unreachable")
+
+
+def sized(count: int) -> str:
+    """A size in a sentence of the page, whose units the reader may switch: SIZED. templates.py makes an element of it."""
+    return f"{FIRST}{count}{MIDDLE}{size(count)}{LAST}"
+
+
+def signed_sized(count: int) -> str:
+    """A change, for the same."""
+    return f"{FIRST}{_sign(count)}{abs(count)}{MIDDLE}{signed(count)}{LAST}"
 
 
 def signed(count: int) -> str:
