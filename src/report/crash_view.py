@@ -7,7 +7,7 @@ from . import stack_rows
 from .crash import Crash, Mapping, Neighbour
 from .run import Run
 from .stack_rows import StackRows
-from .words import plural, sized
+from .words import plural, sized, with_sized
 
 PAGE_MAPPINGS = 400
 PAGE_THREADS = 200
@@ -96,7 +96,7 @@ def view(run: Run, editor: str) -> Optional[CrashView]:
     if len(mappings) < len(crash.mappings):
         notes.append(f"The page shows the {len(mappings):,} mappings around the address of {len(crash.mappings):,}; the file 'maps' has them all.")
     return CrashView(
-        line=crash.line, sentence=crash.sentence[:1].upper() + crash.sentence[1:], stack=stack_rows.view(run, "Where it crashed", crash.stack, editor),
+        line=crash.line, sentence=with_sized(crash.sentence[:1].upper() + crash.sentence[1:]), stack=stack_rows.view(run, "Where it crashed", crash.stack, editor),
         drawing=drawing(crash), neighbours=[_neighbour(run, block, editor) for block in crash.neighbours],
         registers=[(name, f"0x{value:016x}") for name, value in crash.registers], instruction=crash.instruction.hex(" "), threads=threads,
         mappings=mappings, notes=notes)

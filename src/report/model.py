@@ -20,7 +20,7 @@ from .suppression_view import SuppressionView
 from .suppressions import DEFINITE
 from .thread_view import ThreadView
 from .time_view import VERDICTS, TimeView
-from .words import plural, printable, seconds, sized
+from .words import plural, printable, seconds, sized, with_sized
 
 COMMAND_COLUMNS, COMMAND_MOST = 36, 400  # of a process, as shown and as a tooltip
 DEEPEST_BRANCH = 12  # of the tree of processes; what is deeper stands no further in
@@ -186,7 +186,7 @@ def verdict(run: Run) -> Verdict:
     errors = run.findings.problems
     if run.crashed:
         line = printable(run.fatal.line) if run.fatal else str(run.signal)
-        why = f"{_upper(run.crash.sentence)}." if run.crash and run.crash.sentence else ""
+        why = f"{with_sized(_upper(run.crash.sentence))}." if run.crash and run.crash.sentence else ""
         return Verdict("bad", f"Crashed: {line}", " ".join(filter(None, [why, _errors(run), _lost(run), f"At that moment, {left}"])))
     if errors:
         return Verdict("bad", f"{plural(len(errors), 'error')}: {errors[0].headline}", " ".join(filter(None, [how, _lost(run), _upper(left)])))
@@ -272,7 +272,7 @@ def fatal(run: Run) -> Optional[FatalView]:
     if run.fatal is None:
         return None
     return FatalView(printable(run.fatal.line), [
-        (printable(FATAL_NAMES.get(key, key)), printable(value)) for key, value in run.fatal.values.items()
+        (printable(FATAL_NAMES.get(key, key)), with_sized(printable(value))) for key, value in run.fatal.values.items()
         if key != "explained_by"])
 
 
