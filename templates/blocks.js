@@ -52,7 +52,7 @@ function blockReader(pack) {
   return () => (promised ||= (async () => {
     const blocks = await pack("blocks");
     if (!blocks) return null;
-    const shared = { blocks, contents: null, pointers: null, held: blocks.holder ? readHolders(blocks) : null };
+    const shared = { blocks, orders: keptOrders(blocks, blocks.address.length), contents: null, pointers: null, held: blocks.holder ? readHolders(blocks) : null };
     shared.whole = pack("contents").then((columns) => {
       shared.contents = readContents(columns);
       shared.pointers = pointerIndex(blocks, shared.contents);
@@ -64,12 +64,11 @@ function blockReader(pack) {
 async function startBlocks(page) {
   const shared = await page.blocks();
   if (!shared) return { show() {} };
-  const { blocks } = shared, { stacks } = page, kinds = page.facts.kinds;
+  const { blocks, orders } = shared, { stacks } = page, kinds = page.facts.kinds;
   const section = document.getElementById("blocks"), split = element("div", "split"), detail = element("aside", "beside"), chips = element("p", "chips");
   const say = element("p", "quiet"), tools = element("div", "tools");
   say.setAttribute("role", "status");
   detail.setAttribute("aria-label", "The opened block");
-  const orders = keptOrders(blocks, blocks.address.length);
   let params = {}, listed = "", filtered = "", found = null, bytes = 0;
   const go = (change, replace) => page.go("blocks", { ...params, ...("at" in change ? { inside: "" } : {}), ...change }, replace);
   const openings = makeOpenings((inside) => { params = { ...params, inside }; page.note("blocks", params); });

@@ -7,9 +7,10 @@ function startErrors(page) {
     show({ error }) {
       chosen = Number(error) >= 1 && Number(error) <= all.length ? Math.floor(Number(error)) - 1 : -1;
       all.forEach((item, i) => item.classList.toggle("chosen", i === chosen));
-      if (chosen < 0) return;
+      if (chosen < 0) return false;
       all[chosen].scrollIntoView({ block: "start" });
       headings[chosen].focus({ preventScroll: true });
+      return true;
     },
     keys: { j: () => step(1), k: () => step(-1) },
     help: [["j k", "Next and previous error"]],

@@ -1,5 +1,5 @@
 // Who holds which block: the trees below lost blocks, and the way from a reachable one to its root.
-const TREE_CHILDREN = 50, LONGEST_PATH = 1000, FIRST_WAYS = 8;
+const TREE_CHILDREN = 50, LONGEST_PATH = 1000, FIRST_WAYS = 8, WARM_BLOCKS = 100_000;
 const REACHABLE = 1, POSSIBLE = 2; // classes, as in the column `leak`
 
 /** For every block the first block it holds, and the next one with the same holder (numbers plus 1; 0 ends). */
@@ -36,7 +36,7 @@ function holdersOf(blocks, block) {
 
 /** A block that opens to the blocks it holds. */
 function holdingTree(page, shared, block, openings, key) {
-  const { blocks, contents } = shared, children = heldBy(shared.held, block);
+  const { blocks, contents } = shared, children = orderBy(heldBy(shared.held, block), blocks.size, true);
   const line = [" ", sizeElement(blocks.size[block]), ...preview(page.facts.classes, contents, block)];
   if (!children.length) {
     const item = element("p", "leaf");
@@ -51,9 +51,19 @@ function holdingTree(page, shared, block, openings, key) {
   return box;
 }
 
-/** `key`: of the box around it. */
-function blockForest(page, shared, list, openings, key) {
-  const sorted = orderBy(list, shared.blocks.size, true);
+/** The blocks of every site, largest first: those of site s, in the blocks' numbering, are order[starts[s]] to order[starts[s + 1] - 1]. */
+function blocksBySite({ blocks, orders }) {
+  const { site } = blocks, bySize = turned(orders.whole("size"), blocks.size), order = new Uint32Array(site.length);
+  const starts = new Uint32Array(site.reduce((most, each) => Math.max(most, each), 0) + 3);
+  for (let i = 0; i < site.length; i++) starts[site[i] + 1]++;
+  for (let i = 1; i < starts.length; i++) starts[i] += starts[i - 1];
+  const next = starts.slice();
+  for (let i = 0; i < bySize.length; i++) order[next[site[bySize[i]]]++] = bySize[i];
+  return { order, starts };
+}
+
+/** `key`: of the box around it; `sorted`: largest first. */
+function blockForest(page, shared, sorted, openings, key) {
   return openings.list(key, {
     count: sorted.length, first: TREE_CHILDREN, step: TREE_CHILDREN, holder: element("div", "forest"),
     words: (rest) => `Show ${Math.min(rest, TREE_CHILDREN)} of ${plural(rest, "more block")}`,
@@ -91,6 +101,10 @@ function wayFinder(blocks) {
   return { wayOf, steps };
 }
 
+function waysOf(shared) {
+  return (shared.ways ||= wayFinder(shared.blocks));
+}
+
 /** The ways of some blocks, as [way, blocks, bytes, its largest block], most bytes first. */
 function sumWays(finder, blocks, list) {
   const sums = new Map();
@@ -106,7 +120,7 @@ function sumWays(finder, blocks, list) {
 
 /** Who holds the blocks of a record: each way to a root with what it holds, and below it the whole way of one block. */
 function waysSection(page, shared, list, openings, key) {
-  const { blocks } = shared, finder = (shared.ways ||= wayFinder(blocks)), found = sumWays(finder, blocks, list);
+  const { blocks } = shared, finder = waysOf(shared), found = sumWays(finder, blocks, list);
   const item = ([way, count, bytes, largest], at) => {
     const made = element("details"), summary = element("summary"), amount = element("strong");
     amount.append(sizeElement(bytes), ` in ${plural(count, "block")}`);
@@ -167,6 +181,22 @@ async function startLeaks(page) {
       });
       openings.show(params.inside);
     },
+    async warm() {
+      if (!shared || !shared.held) return;
+      const pause = () => new Promise((done) => setTimeout(done, WARM_UP_MS)), finder = waysOf(shared), { length } = shared.blocks.site;
+      shared.orders.whole("size");
+      await pause();
+      shared.bySite ||= blocksBySite(shared);
+      for (let from = 0; from < length; from += WARM_BLOCKS) {
+        await pause();
+        for (let block = from; block < Math.min(length, from + WARM_BLOCKS); block++) finder.wayOf(block);
+      }
+      for (const [i, details] of all.entries()) {
+        if (!details.open) continue;
+        await pause();
+        fill(i);
+      }
+    },
     keys: { x: closeAll, j: () => stepTo(all, 1), k: () => stepTo(all, -1) },
     help: [["j k", "Next and previous record"], ["Enter", "Open or close it"], ["x", "Close all"]],
   };
@@ -181,8 +211,8 @@ function stepTo(all, by) {
 function fillRecord(page, shared, item, openings, key) {
   const { blocks } = shared, site = Number(item.dataset.site), leak = Number(item.dataset.leak), details = item.querySelector("details");
   if (site < 0 || item.querySelector(".forest")) return;
-  const found = [];
-  for (let block = 0; block < blocks.site.length; block++) if (blocks.site[block] === site + 1 && blocks.leak[block] === leak && !(blocks.flags[block] & BLOCK_RUNTIME)) found.push(block);
+  const { order, starts } = (shared.bySite ||= blocksBySite(shared));
+  const found = order.subarray(starts[site + 1], starts[site + 2]).filter((block) => blocks.leak[block] === leak && !(blocks.flags[block] & BLOCK_RUNTIME));
   if (!found.length) return;
   details.querySelector(".without-script")?.remove();
   if (leak === REACHABLE || leak === POSSIBLE) details.append(element("h4", "", "Who holds them"), waysSection(page, shared, found, openings, key + ".w"));
@@ -215,7 +245,7 @@ function holderSection(page, shared, block, openings) {
   const words = ["", "still reachable", "possibly lost", "indirectly lost", "definitely lost"][blocks.leak[block]], made = [element("h4", "", `It is ${words}`)];
   const list = pathList(page, shared, block);
   if (list.children.length) made.push(list);
-  const children = heldBy(held, block);
+  const children = orderBy(heldBy(held, block), blocks.size, true);
   if (children.length) made.push(element("h4", "", `It holds ${plural(children.length, "block")}`), blockForest(page, shared, children, openings, "held"));
   return made;
 }

@@ -58,6 +58,7 @@ function startPage() {
       const made = await (started[id] ||= start(id));
       await made?.warm?.();
     }
+    document.body.dataset.warm = "1"; // make bench waits for it
   }
 
   async function route() {
@@ -68,19 +69,22 @@ function startPage() {
     delete document.body.dataset.ready;
     for (const section of sections) section.hidden = section.id !== name;
     for (const each of navigation) {
-      if (each.getAttribute("href") === "#" + name) { each.setAttribute("aria-current", "page"); each.scrollIntoView({ block: "nearest", inline: "nearest" }); }
+      if (each.getAttribute("href") === "#" + name) each.setAttribute("aria-current", "page");
       else each.removeAttribute("aria-current");
-    }
-    if (moved) {
-      scrollTo(0, 0);
-      document.getElementById(name).querySelector("h2")?.focus({ preventScroll: true });
     }
     shown = null;
     const made = await (started[name] ||= start(name));
     if (mine !== turn) return;
     shown = made;
-    await made?.show(params);
+    const placed = await made?.show(params); // it has brought something into sight itself
     if (mine !== turn) return;
+    if (moved) { // the browser lays out once, when all is there
+      navigation.find((each) => each.hasAttribute("aria-current"))?.scrollIntoView({ block: "nearest", inline: "nearest" });
+      if (placed !== true) {
+        scrollTo(0, 0);
+        document.getElementById(name).querySelector("h2")?.focus({ preventScroll: true });
+      }
+    }
     if (back && history.state) restorePosition(history.state);
     document.body.dataset.ready = name; // tests wait for it
   }
