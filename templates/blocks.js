@@ -84,7 +84,7 @@ async function startBlocks(page) {
       } },
       { key: "size", label: "Size", width: "7rem", narrow: "6.8rem", number: true, fill: (cell, block) => cell.append(sizeWords(blocks.size[block])) },
       { key: "site", label: "Allocated by", width: "minmax(10rem, 2fr)", sort: false, fill: (cell, block) => {
-        if (stacks && blocks.site[block]) cell.append(functionName(siteName(blocks.site[block] - 1), SHORT_NAME), " ",
+        if (stacks && blocks.site[block]) cell.append(functionName(siteName(blocks.site[block] - 1), SHORT_NAME, ANONYMOUS), " ",
           element("span", "where", stacks.sites.label[blocks.site[block] - 1] ? whereOf(stacks, stacks.sites.label[blocks.site[block] - 1]) : ""));
       } },
       { key: "kind", label: "From", width: "5rem", narrow: "4.5rem", fill: (cell, block) => cell.append(kinds[blocks.kind[block]]) },

@@ -78,12 +78,10 @@ function startPage() {
     shown = made;
     const placed = await made?.show(params); // it has brought something into sight itself
     if (mine !== turn) return;
-    if (moved) { // the browser lays out once, when all is there
-      navigation.find((each) => each.hasAttribute("aria-current"))?.scrollIntoView({ block: "nearest", inline: "nearest" });
-      if (placed !== true) {
-        scrollTo(0, 0);
-        document.getElementById(name).querySelector("h2")?.focus({ preventScroll: true });
-      }
+    navigation.find((each) => each.hasAttribute("aria-current"))?.scrollIntoView({ block: "nearest", inline: "nearest" }); // now the browser lays out, once
+    if (moved && placed !== true) {
+      scrollTo(0, 0);
+      document.getElementById(name).querySelector("h2")?.focus({ preventScroll: true });
     }
     if (back && history.state) restorePosition(history.state);
     document.body.dataset.ready = name; // tests wait for it

@@ -1,5 +1,6 @@
 // Call stacks as the views use them; pure functions but for the last ones, which make elements. Node 0 is the root, outside of all
 // stacks; a parent has a smaller number than its children. Sites are call stacks that allocated, by the node of their innermost frame.
+const ANONYMOUS = "(anonymous namespace)::"; // fills a narrow column with nothing that one looks for
 const INLINED = 1, UNNAMED = 2, OWN = 4, RUNTIME_FRAME = 8, RUNTIME = 1;
 
 /** facts: { folder, editor } of the page. */
@@ -102,9 +103,9 @@ function aroundOf(stacks, leaf, label) {
   return called + callers.map((name) => "← " + shortName(name, SHORT_NAME)).join(" ");
 }
 
-/** A function's name in at most `most` characters; the whole of it appears under the pointer. */
-function functionName(name, most) {
-  const made = element("span", "function", shortName(name, most));
+/** A function's name in at most `most` characters, in lists without what says nothing (`without`); the whole of it appears under the pointer. */
+function functionName(name, most, without) {
+  const made = element("span", "function", shortName(without ? name.replaceAll(without, "") : name, most));
   if (made.textContent !== name) made.title = name;
   return made;
 }
@@ -112,7 +113,7 @@ function functionName(name, most) {
 /** A call stack in a cell of a table: what it is named after, where that is, and what is around it. */
 function placeCell(stacks, cell, site) {
   const { sites } = stacks, label = sites.label[site], line = element("span", "line");
-  line.append(functionName(label ? nameOf(stacks, label) : "unknown", SHORT_NAME));
+  line.append(functionName(label ? nameOf(stacks, label) : "unknown", SHORT_NAME, ANONYMOUS));
   if (label) line.append(" ", element("span", "where", whereOf(stacks, label)));
   if (sites.flags && sites.flags[site] & RUNTIME) line.append(" ", element("span", "tag", "runtime"));
   cell.append(line, element("span", "callers", aroundOf(stacks, sites.leaf[site], label)));

@@ -39,7 +39,7 @@ async function startTime(page) {
     for (const value of ticks(roof, 4, kind().base())) {
       svg.append(drawn("line", { x1: left, x2: width - right, y1: y(value), y2: y(value), class: "grid-line" }), drawn("text", { x: left - 8, y: y(value) + 4, "text-anchor": "end" }, kind().words(value).replace(" a second", "/s").replace(/ blocks?$/, "")));
     }
-    for (const value of ticks((to - from) * 1000, Math.max(2, Math.floor(width / 160)))) svg.append(drawn("text", { x: x(from + value / 1000), y: height - 8, "text-anchor": value ? "middle" : "start" }, timeWords(from * 1000 + value)));
+    for (const value of ticks(to * 1000, Math.max(3, Math.floor(width / 160)), 10, from * 1000)) svg.append(drawn("text", { x: x(value / 1000), y: height - 8, "text-anchor": x(value / 1000) > width - right - 30 ? "end" : "middle" }, timeWords(value)));
     const sites = stacked() ? topSites(time.moments, from, to, TOP_SITES) : [];
     inside.append(drawn("path", { d: linePath(curve, x, y, true), class: sites.length ? "whole" : "whole only" }));
     if (sites.length) stackAreas(time.moments, sites, () => 0).slice(0, -1).forEach((area, i) => inside.append(drawn("path", { d: areaPath(area, x, y), class: "area area" + i })));

@@ -146,6 +146,8 @@ test("charts: ticks, areas, thinning keeps the extremes", () => {
   assert.deepEqual(plain(context.ticks(1000, 4)), [0, 500, 1000]);
   assert.deepEqual(plain(context.ticks(500 * 1024, 4, 1024)), [0, 128, 256, 384].map((n) => n * 1024));
   assert.deepEqual(plain(context.ticks(0, 4)), [0]);
+  assert.deepEqual(plain(context.ticks(1000, 4, 10, 130)), [500, 1000]);
+  assert.deepEqual(plain(context.ticks(144, 6, 10, 0.1)), [50, 100]);
   const moments = context.readMoments({ "moment.time": [0, 10, 20], "moment.count": [1, 2, 2], "moment.site": [1, 1, 3, 3, 0], "moment.bytes": [5, 6, 7, 9, 1] });
   assert.deepEqual(plain(context.topSites(moments, 0, 20, 5)), [2, 0]);
   assert.deepEqual(plain(context.topSites(moments, 0, 5, 5)), [0]);
