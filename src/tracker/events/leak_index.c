@@ -259,6 +259,8 @@ bool cr_leak_index_make(void)
     struct cr_leak_entry *spare = cr_os_map(spare_bytes);
     bool made = index->entry && index->directory && index->grey && spare;
     if (made) {
+        cr_os_expect_use(index->entry, index->entry_bytes);
+        cr_os_expect_use(index->directory, index->directory_bytes);
         number_regions();
         for (uint32_t i = 0; i < index->count; i++)
             index->entry[i].place = CR_LEAK_DOUBLE; /* until it is filled */
@@ -307,6 +309,16 @@ uint32_t cr_leak_find(uintptr_t address, uintptr_t *start)
     return region->before;
 }
 
+const uint32_t *cr_leak_find_soon(uintptr_t address)
+{
+    const struct cr_leak_region *region = cr_leak_region_find(region_number(address));
+    if (!region || !region->count)
+        return NULL;
+    const uint32_t *unit = &cr_leak_index.directory[region->directory + (offset_in(address) >> region->shift)];
+    __builtin_prefetch(unit);
+    return unit;
+}
+
 uint32_t cr_leak_count(void) { return cr_leak_index.count; }
 struct cr_record *cr_leak_record(uint32_t block) { return cr_record(cr_leak_index.entry[block].record); }
 uint32_t cr_leak_holder(uint32_t block) { return cr_leak_index.entry[block].holder; }
@@ -326,8 +338,13 @@ static uint32_t region_of(uint32_t block)
     return low;
 }
 
+/* The record says it, unless it has changed meanwhile: a thread could not be stopped. */
 uintptr_t cr_leak_address(uint32_t block)
 {
+    uintptr_t address = cr_leak_record(block)->address;
+    const struct cr_leak_region *region = cr_leak_region_find(region_number(address));
+    if (CR_LIKELY(region && block - region->first < region->count && offset_in(address) == cr_leak_offset(block)))
+        return address;
     return (cr_leak_index.region[region_of(block)].number << CR_REGION_SHIFT) + ((uintptr_t)cr_leak_offset(block) << 3);
 }
 

@@ -85,6 +85,14 @@ static inline uint64_t cr_leak_size(uint32_t block)
 /* The last block that begins at or before an address, in its region or reaching into it, and its start; it may end before
  * the address. CR_LEAK_NONE: there is none. */
 uint32_t cr_leak_find(uintptr_t address, uintptr_t *start);
+/* The same in two steps, for who has other things to do while memory comes: the part of the directory, then, some time later, the
+ * entries. An address whose region is not known is let pass. */
+const uint32_t *cr_leak_find_soon(uintptr_t address);
+static inline void cr_leak_find_sooner(const uint32_t *unit)
+{
+    if (unit)
+        __builtin_prefetch(&cr_leak_index.entry[*unit]);
+}
 
 static inline enum cr_leak_class cr_leak_class_now(uint32_t block)
 {
