@@ -78,7 +78,8 @@ function startPage() {
     shown = made;
     const placed = await made?.show(params); // it has brought something into sight itself
     if (mine !== turn) return;
-    navigation.find((each) => each.hasAttribute("aria-current"))?.scrollIntoView({ block: "nearest", inline: "nearest" }); // now the browser lays out, once
+    const here = navigation.find((each) => each.hasAttribute("aria-current"));
+    if (here) bringIntoStrip(here); // now the browser lays out, once
     if (moved && placed !== true) {
       scrollTo(0, 0);
       document.getElementById(name).querySelector("h2")?.focus({ preventScroll: true });
@@ -113,6 +114,13 @@ function startPage() {
   addEventListener("popstate", (event) => { went = event.state !== null; });
   addEventListener("hashchange", route);
   route().then(warmUp);
+}
+
+/** Scrolls a strip of links so that one is in sight. scrollIntoView would have the keyboard go on from there, too. */
+function bringIntoStrip(link) {
+  const strip = link.parentNode, box = link.getBoundingClientRect(), room = strip.getBoundingClientRect();
+  if (box.left < room.left) strip.scrollLeft += Math.floor(box.left - room.left);
+  else if (box.right > room.right) strip.scrollLeft += Math.ceil(box.right - room.right);
 }
 
 /** A stack of the HTML as text, as stackText has it. */

@@ -194,3 +194,19 @@ def test_back_leads_to_where_the_page_was_scrolled_to(tour, page):
     view.go_back()
     ready(view, "overview")
     assert view.evaluate("scrollY") == top
+
+
+def test_the_keyboard_goes_on_where_it_was(tour, page):
+    view = page(tour["ends"], "leaks")
+    view.keyboard.press("j")
+    view.keyboard.press("j")
+    view.keyboard.press("Enter")
+    assert "open=" in address(view)
+    view.keyboard.press("Tab")
+    assert view.evaluate("document.querySelector('#leaks .records').parentNode.contains(document.activeElement) && document.activeElement.textContent") == "Copy stack"
+
+
+def test_the_link_of_the_view_is_in_sight_on_a_phone(tour, page):
+    view = page(tour["ends"], "about", viewport={"width": 390, "height": 800})
+    box = view.locator("nav [aria-current]").bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= 390
