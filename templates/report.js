@@ -106,6 +106,10 @@ function startPage() {
   document.documentElement.classList.add("script");
   for (const section of sections) section.querySelector("h2").tabIndex = -1;
   for (const box of document.querySelectorAll(".stack-box")) box.append(copyButton("Copy stack", () => listText(box.querySelector(".stack"))));
+  document.querySelector(".skip").addEventListener("click", (event) => { // its address is none of a view's
+    event.preventDefault();
+    document.getElementById(view).querySelector("h2").focus();
+  });
   history.scrollRestoration = "manual";
   let waiting = 0;
   document.addEventListener("scroll", () => { clearTimeout(waiting); waiting = setTimeout(keepPosition, KEEP_MS); }, { capture: true, passive: true });

@@ -210,3 +210,11 @@ def test_the_link_of_the_view_is_in_sight_on_a_phone(tour, page):
     view = page(tour["ends"], "about", viewport={"width": 390, "height": 800})
     box = view.locator("nav [aria-current]").bounding_box()
     assert box["x"] >= 0 and box["x"] + box["width"] <= 390
+
+
+def test_the_way_to_the_content_stays_in_the_view(tour, page):
+    view = page(tour["ends"], "flame?up=1")
+    view.locator(".skip").focus()
+    view.keyboard.press("Enter")
+    assert address(view) == "#flame?up=1" and in_sight(view).locator("h2").inner_text() == "Flame graph"
+    assert view.evaluate("document.activeElement.tagName") == "H2"
