@@ -61,7 +61,8 @@ void cr_os_each_own(void (*visit)(void *context, uintptr_t start, uintptr_t end)
 void *cr_os_map(size_t bytes)
 {
     int saved = errno;
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    void *memory = mmap(cr_os_own_place(bytes), bytes, PROT_READ | PROT_WRITE, flags, -1, 0);
     errno = saved;
     if (memory == MAP_FAILED)
         return NULL;
@@ -84,7 +85,8 @@ size_t cr_os_modest(size_t bytes)
 void *cr_os_reserve(size_t bytes)
 {
     int saved = errno;
-    void *space = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    void *space = mmap(cr_os_own_place(bytes), bytes, PROT_NONE, flags, -1, 0);
     errno = saved;
     if (space == MAP_FAILED)
         return NULL;
@@ -108,7 +110,8 @@ void *cr_os_map_file(int fd, uint64_t offset, size_t bytes, void *at)
 {
     int kind = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
     off_t from = fd < 0 ? 0 : (off_t)offset;
-    void *memory = mmap(at, bytes, PROT_READ | PROT_WRITE, kind | (at ? MAP_FIXED : 0), fd, from);
+    void *place = at ? at : cr_os_own_place(bytes);
+    void *memory = mmap(place, bytes, PROT_READ | PROT_WRITE, kind | (at ? MAP_FIXED : 0), fd, from);
     if (memory == MAP_FAILED)
         return NULL;
     if (!at)
