@@ -25,8 +25,8 @@ VERDICTS = {
     "null_call": ("SIGSEGV", "execute", r"a call through a null function pointer"),
     "wild_call": ("SIGSEGV", "execute", r"a jump to 0x123456789000, where nothing is mapped"),
     "call_data": ("SIGSEGV", "execute", r"a jump to memory that is not executable, 0 bytes inside a live block of 64 bytes"),
-    "overflow": ("SIGSEGV", "write", r"stack overflow, \d+\.\d MB used in the main thread"),
-    "unlimited_overflow": ("SIGSEGV", "write", r"stack overflow, 24\.0 MB used in the main thread"),
+    "overflow": ("SIGSEGV", "write", r"stack overflow, \d+\.\d MiB used in the main thread"),
+    "unlimited_overflow": ("SIGSEGV", "write", r"stack overflow, 24\.0 MiB used in the main thread"),
     "string": ("SIGSEGV", "write", r"a write to a read-only mapping of \S*/crashes, where string constants and other constants lie"),
     "code": ("SIGSEGV", "write", r"a write to the code of \S*/crashes"),
     "beyond_file": ("SIGBUS", "read", r"a read from the mapped file \S+ \(deleted\) where it has no bytes: it has become shorter"),
@@ -162,7 +162,7 @@ def test_the_launcher_says_it_and_puts_names_into_fatal(tmp_path):
     result, run = crunch(tmp_path / "out", target("crashes"), "overflow")
     assert result.status == 139
     said = result.said.split("\n\n")[0].splitlines()
-    assert re.fullmatch(r"  stack overflow, \d+\.\d MB used in the main thread", said[1]) and said[2] == "  in"
+    assert re.fullmatch(r"  stack overflow, \d+\.\d MiB used in the main thread", said[1]) and said[2] == "  in"
     assert re.fullmatch(r"    dig \(\S*crashes\.c:\d+\), [\d,]{5,} times", said[4]), said
     frames = [value for key, value in run.fatal.details if key == "frame"]
     assert re.search(r" at \S+/crashes\+0x[0-9a-f]+ dig \(\S*crashes.c:\d+\)$", frames[0])
@@ -222,7 +222,7 @@ def test_a_second_crash_while_explaining_ends_nothing(folder):
 def test_stack_overflow_of_a_thread_that_never_used_the_heap(way, folder):
     result, run = preloaded(folder, [target("crashes"), way])
     assert result.status == -NUMBERS["SIGSEGV"]
-    assert re.fullmatch(r"stack overflow, [78]\.\d MB used in a thread other than the main one", run.fatal.values["explanation"])
+    assert re.fullmatch(r"stack overflow, [78]\.\d MiB used in a thread other than the main one", run.fatal.values["explanation"])
     found = names(explained(folder).stack)
     assert "dig_in_thread" in found and not any("crunch" in name for name in found)
 

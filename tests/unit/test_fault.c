@@ -89,17 +89,17 @@ static void test_stack(void)
     fault.stack.low = 0x700000000000;
     fault.stack.high = fault.stack.low + (8u << 20);
     fault.registers.sp = fault.stack.low;
-    ok(says(fault, "stack overflow, 8.0 MB used in the main thread"), "just below the stack");
+    ok(says(fault, "stack overflow, 8.0 MiB used in the main thread"), "just below the stack");
     fault.registers.sp = fault.stack.low - 500000;
     fault.address = fault.registers.sp + 100;
-    ok(says(fault, "stack overflow, 8.0 MB used in the main thread"), "a large frame");
+    ok(says(fault, "stack overflow, 8.0 MiB used in the main thread"), "a large frame");
     fault.registers.sp = fault.stack.low + (4u << 20);
     ok(cr_fault_judge(&fault) == CR_FAULT_UNMAPPED, "half of the stack is free: something else");
     fault.stack.is_main = false;
     fault.stack.high = fault.stack.low + (300u << 10);
     fault.registers.sp = fault.stack.low + 64;
     fault.address = fault.stack.low - 4096;
-    ok(says(fault, "stack overflow, 0.3 MB used in a thread other than the main one"), "of a thread");
+    ok(says(fault, "stack overflow, 0.3 MiB used in a thread other than the main one"), "of a thread");
     fault.stack.known = false;
     ok(cr_fault_judge(&fault) == CR_FAULT_UNMAPPED, "bounds unknown");
 }

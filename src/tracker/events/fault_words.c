@@ -17,13 +17,13 @@ static void put_count(struct cr_text *text, uint64_t count, const char *noun)
         cr_text_char(text, 's');
 }
 
-static void put_megabytes(struct cr_text *text, uint64_t bytes)
+static void put_mebibytes(struct cr_text *text, uint64_t bytes)
 {
     uint64_t tenths = (bytes * 10 + (1u << 19)) >> 20;
     cr_text_decimal(text, tenths / 10);
     cr_text_char(text, '.');
     cr_text_decimal(text, tenths % 10);
-    put(text, " MB");
+    put(text, " MiB");
 }
 
 /* "20 bytes inside a live block of 100 bytes" */
@@ -82,7 +82,7 @@ static void put_overflow(struct cr_text *text, const struct cr_fault *fault)
 {
     uint64_t end = fault->address < fault->registers.sp ? fault->address : fault->registers.sp;
     put(text, "stack overflow, ");
-    put_megabytes(text, fault->stack.high - (end < fault->stack.low ? fault->stack.low : end));
+    put_mebibytes(text, fault->stack.high - (end < fault->stack.low ? fault->stack.low : end));
     put(text, fault->stack.is_main ? " used in the main thread" : " used in a thread other than the main one");
 }
 
