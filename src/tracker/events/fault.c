@@ -46,6 +46,9 @@ static void read_operand(void *argument)
 {
     struct cr_fault *fault = argument;
     fault->operand = (struct cr_os_operand){CR_OPERAND_NONE, -1, -1, 0};
+    if (fault->signal == SIGFPE && !fault->sent)
+        fault->divisor_known =
+            cr_os_divisor(&fault->registers, fault->code_bytes, fault->code_length, &fault->divisor);
     if (!is_access(fault) || fault->access == CR_ACCESS_EXECUTE)
         return;
     fault->operand = cr_os_operand(&fault->registers, fault->code_bytes, fault->code_length);
@@ -56,8 +59,9 @@ static void read_operand(void *argument)
         fault->target = *(const uint64_t *)(uintptr_t)fault->operand.address;
         fault->has_target = true;
     }
+    bool is_address = cr_fault_is_address(fault->operand.address);
     if (fault->operand.kind == CR_OPERAND_MEMORY && !fault->has_address &&
-        !cr_fault_is_address(fault->operand.address)) {
+        (!is_address || fault->operand.address % CR_FAULT_ALIGNED_BYTES)) {
         fault->address = fault->operand.address; /* which the processor does not tell */
         fault->has_address = true;
     }
@@ -103,6 +107,13 @@ static bool look_at_mapping(void *context, const struct cr_os_mapping *mapping)
     return true;
 }
 
+static bool look_for_code(void *context, const struct cr_os_mapping *mapping)
+{
+    struct cr_fault *fault = context;
+    fault->mapping.has_code = mapping->flags & CR_OS_EXECUTE && !strcmp(mapping->name, fault->mapping.path);
+    return !fault->mapping.has_code;
+}
+
 static void find_mapping(void *argument)
 {
     struct cr_fault *fault = argument;
@@ -113,6 +124,7 @@ static void find_mapping(void *argument)
     if (fault->mapping.path[0] == '/' && !stat(fault->mapping.path, &status)) {
         fault->mapping.file_known = true;
         fault->mapping.file_bytes = (uint64_t)status.st_size;
+        cr_os_each_mapping(look_for_code, fault);
     }
 }
 
@@ -201,6 +213,15 @@ static void find_guarded(void *argument)
     *(fault->address < guarded.block ? &fault->above : &fault->below) = block;
 }
 
+/* Crunch itself has mapped memory since, for writing what it writes, maybe just there. */
+static void leave_out_own(void *argument)
+{
+    struct cr_fault *fault = argument;
+    bool was_nothing = fault->signal == SIGSEGV && fault->code == SEGV_MAPERR && !fault->guarded;
+    if (was_nothing && fault->has_address && fault->mapping.known && cr_os_is_own((uintptr_t)fault->address))
+        fault->mapping.known = false;
+}
+
 /* ---- last words ---- */
 
 static void copy_text(struct cr_text *text, const char *from)
@@ -245,8 +266,8 @@ static void read_perturb(void *argument)
 
 void cr_fault_gather(const siginfo_t *info, const void *context, struct cr_fault *fault)
 {
-    static void (*const steps[])(void *) = {read_operand, find_mapping, find_blocks,    find_freed,
-                                            find_guarded, read_message, read_exception, read_perturb};
+    static void (*const steps[])(void *) = {read_operand,  find_mapping, find_blocks,    find_freed,  find_guarded,
+                                            leave_out_own, read_message, read_exception, read_perturb};
     memset(fault, 0, sizeof *fault);
     read_signal(fault, info, context);
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)

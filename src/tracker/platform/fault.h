@@ -31,14 +31,18 @@ enum cr_access cr_os_access(const void *context);
 
 /* What an instruction was going to touch. */
 struct cr_os_operand {
-    enum { CR_OPERAND_NONE, CR_OPERAND_MEMORY, CR_OPERAND_TARGET, CR_OPERAND_RETURN } kind;
+    enum { CR_OPERAND_NONE, CR_OPERAND_MEMORY, CR_OPERAND_TARGET, CR_OPERAND_RETURN, CR_OPERAND_SYSTEM } kind;
     int base, index;  /* DWARF numbers of the registers the address is made of; -1: none */
-    uint64_t address; /* MEMORY: of the access, TARGET: jumped to, RETURN: where the return address lies */
+    uint64_t address; /* MEMORY: of the access, TARGET: jumped to, RETURN: where the return address lies; SYSTEM: the instruction is
+                       * the operating system's */
 };
 #define CR_OS_CODE_BYTES 16 /* the longest instruction is not longer */
 /* Reads the instruction, of which `count` bytes are there. NONE where the processor tells the address anyway, or the instruction is
  * not understood. */
 struct cr_os_operand cr_os_operand(const struct cr_os_registers *registers, const uint8_t *bytes, size_t count);
+
+/* What an instruction divides by; false: it does not divide, or what it divides by is not known. */
+bool cr_os_divisor(const struct cr_os_registers *registers, const uint8_t *bytes, size_t count, uint64_t *divisor);
 
 /* The size of what the processor loads at once: an address has this many bits, the rest are copies of the highest of them. */
 #define CR_OS_ADDRESS_BITS 48

@@ -58,6 +58,24 @@ void cr_os_each_own(void (*visit)(void *context, uintptr_t start, uintptr_t end)
     }
 }
 
+struct search {
+    uintptr_t address;
+    bool found;
+};
+
+static void look(void *context, uintptr_t start, uintptr_t end)
+{
+    struct search *search = context;
+    search->found = search->found || (search->address >= start && search->address < end);
+}
+
+bool cr_os_is_own(uintptr_t address)
+{
+    struct search search = {address, false};
+    cr_os_each_own(look, &search);
+    return search.found;
+}
+
 void *cr_os_map(size_t bytes)
 {
     int saved = errno;
