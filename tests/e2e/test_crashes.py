@@ -17,6 +17,8 @@ VERDICTS = {
     "far_after": ("SIGSEGV", "write", r"a write to 0x[0-9a-f]+, where nothing is mapped"),
     "before": ("SIGSEGV", "read", r"a read from an address 16777216 bytes before a live block of 100 bytes, where nothing is mapped"),
     "before_mapped": ("SIGSEGV", "write", r"a write to an address 24 bytes before a live block of 1048576 bytes, where nothing is mapped"),
+    "on_and_on": ("SIGSEGV", "write", r"a write to an address \d+ bytes after a live block of 1048576 bytes, (where nothing is mapped|in memory "
+                                      r"that allows no such access)"),
     "inside": ("SIGSEGV", "write", r"a write to an address 20 bytes inside a live block of 8192 bytes, in memory that allows no such access"),
     "use_after_free": ("SIGSEGV", "read", r"a read from an address 5000 bytes inside a freed block of 1048576 bytes, where nothing is mapped"),
     "read_only_block": ("SIGSEGV", "write", r"a write to read-only memory, 20 bytes inside a live block of 8192 bytes"),

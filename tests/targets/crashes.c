@@ -83,6 +83,14 @@ static void before_mapped(void)
     at[twin ? 0 : -100] = 1;
 }
 
+/* Behind the block lies what crunch maps, sooner or later. */
+static void on_and_on(void)
+{
+    volatile char *at = make_block(1 << 20);
+    for (size_t i = 0; i < (twin ? 1 << 20 : (size_t)1 << 46); i++)
+        at[i] = 1;
+}
+
 static void inside(void)
 {
     char *at = aligned_alloc(4096, 8192);
@@ -548,6 +556,7 @@ static const struct {
     {"far_after", far_after},
     {"before", before},
     {"before_mapped", before_mapped},
+    {"on_and_on", on_and_on},
     {"inside", inside},
     {"use_after_free", use_after_free},
     {"read_only_block", read_only_block},

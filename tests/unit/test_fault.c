@@ -76,7 +76,7 @@ static void test_null(void)
     ok(says(segv(24, CR_ACCESS_WRITE), "a write to the field at offset 24 of a null pointer"), "a field");
     ok(says(segv(65535, CR_ACCESS_READ), "a read of what lies at offset 65535 from a null pointer"), "the last of it");
     ok(says(segv(65536, CR_ACCESS_READ), "a read from 0x10000, where nothing is mapped: maybe a null pointer with an "
-                                               "offset of 65536 bytes"),
+                                         "offset of 65536 bytes"),
        "beyond that it is not sure");
     ok(says(segv(0x400000, CR_ACCESS_READ), "a read from 0x400000, where nothing is mapped"), "and no more");
     ok(says(segv(0 - UINT64_C(8), CR_ACCESS_UNKNOWN), "an access to what lies at offset -8 from a null pointer"),

@@ -47,8 +47,7 @@ static void read_operand(void *argument)
     struct cr_fault *fault = argument;
     fault->operand = (struct cr_os_operand){CR_OPERAND_NONE, -1, -1, 0};
     if (fault->signal == SIGFPE && !fault->sent)
-        fault->divisor_known =
-            cr_os_divisor(&fault->registers, fault->code_bytes, fault->code_length, &fault->divisor);
+        fault->divisor_known = cr_os_divisor(&fault->registers, fault->code_bytes, fault->code_length, &fault->divisor);
     if (!is_access(fault) || fault->access == CR_ACCESS_EXECUTE)
         return;
     fault->operand = cr_os_operand(&fault->registers, fault->code_bytes, fault->code_length);

@@ -14,7 +14,7 @@
 /* Blocks farther from an address than this have nothing to do with it, unless a register says so. */
 #define CR_FAULT_NEAR_BYTES ((uint64_t)64 << 20)
 #define CR_FAULT_NULL_BYTES ((uint64_t)64 << 10) /* no system maps anything below this */
-#define CR_FAULT_ALIGNED_BYTES 64u                /* no instruction demands more */
+#define CR_FAULT_ALIGNED_BYTES 64u               /* no instruction demands more */
 #define CR_FAULT_FIELD_BYTES ((uint64_t)4 << 10) /* members lie within this of a pointer, as a rule */
 
 /* A block that may have to do with the fault. */

@@ -32,8 +32,9 @@ enum cr_access cr_os_access(const void *context);
 /* What an instruction was going to touch. */
 struct cr_os_operand {
     enum { CR_OPERAND_NONE, CR_OPERAND_MEMORY, CR_OPERAND_TARGET, CR_OPERAND_RETURN, CR_OPERAND_SYSTEM } kind;
-    int base, index;  /* DWARF numbers of the registers the address is made of; -1: none */
-    uint64_t address; /* MEMORY: of the access, TARGET: jumped to, RETURN: where the return address lies; SYSTEM: the instruction is
+    int base, index; /* DWARF numbers of the registers the address is made of; -1: none */
+    uint64_t
+        address; /* MEMORY: of the access, TARGET: jumped to, RETURN: where the return address lies; SYSTEM: the instruction is
                        * the operating system's */
 };
 #define CR_OS_CODE_BYTES 16 /* the longest instruction is not longer */

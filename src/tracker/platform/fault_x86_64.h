@@ -3,8 +3,6 @@
 #ifndef CR_PLATFORM_FAULT_X86_64_H
 #define CR_PLATFORM_FAULT_X86_64_H
 
-#include <string.h>
-
 #include "platform/fault.h"
 
 #define CR_ARCH_PAGE_FAULT 14
@@ -31,6 +29,7 @@ enum { RAX, RDX, RCX, RBX, RSI, RDI, RBP, RSP, NO_REGISTER = -1 };
 struct cr_decode {
     const uint8_t *at, *end;
     uint8_t rex;  /* its low four bits, those of VEX and EVEX prefixes too */
+    bool half;    /* operands of 16 bits */
     bool segment; /* the address counts from fs or gs, which is not known here */
     bool scaled;  /* EVEX: a one-byte displacement counts in units that depend on the instruction */
 };
@@ -48,6 +47,7 @@ static inline void cr_decode_prefixes(struct cr_decode *code)
 {
     for (; code->at < code->end; code->at++) {
         uint8_t byte = *code->at;
+        code->half = code->half || byte == 0x66;
         if (byte == 0x64 || byte == 0x65)
             code->segment = true;
         else if (byte >= 0x40 && byte <= 0x4f) {
@@ -207,9 +207,8 @@ bool cr_os_divisor(const struct cr_os_registers *registers, const uint8_t *bytes
 {
     struct cr_decode code = {.at = bytes, .end = bytes + count};
     cr_decode_prefixes(&code);
-    bool half = memchr(bytes, 0x66, (size_t)(code.at - bytes));
     uint8_t opcode = cr_decode_byte(&code), modrm = code.at < code.end ? *code.at : 0;
-    unsigned size = opcode == 0xf6 ? 1 : code.rex & 8 ? 8 : half ? 2 : 4;
+    unsigned size = opcode == 0xf6 ? 1 : code.rex & 8 ? 8 : code.half ? 2 : 4;
     if ((opcode != 0xf6 && opcode != 0xf7) || (modrm >> 3 & 6) != 6) /* div, idiv */
         return false;
     if (modrm >> 6 == 3) {

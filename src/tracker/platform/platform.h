@@ -17,7 +17,7 @@
 
 /* What offsets in mapped files must be multiples of: 4 KiB, on Apple silicon 16 KiB. */
 size_t cr_os_page_bytes(void);
-/* Zeroed private memory that costs nothing until touched; NULL if there is none. Keeps errno. */
+/* Zeroed private memory that costs nothing until touched, between two closed pages; NULL if there is none. Keeps errno. */
 void *cr_os_map(size_t bytes);
 /* `bytes`, halved until it is a small share of the address space the process may have (RLIMIT_AS): how much to map at once. */
 size_t cr_os_modest(size_t bytes);
@@ -26,6 +26,7 @@ void *cr_os_reserve(size_t bytes);
 void cr_os_unmap(void *memory, size_t bytes);
 /* Calls visit for every mapping made by the functions of this part: the tracker's own memory (the first 4,096 of them). */
 void cr_os_each_own(void (*visit)(void *context, uintptr_t start, uintptr_t end), void *context);
+/* Whether an address is in one of them, or in the closed page before or behind it. */
 bool cr_os_is_own(uintptr_t address);
 /* Memory of which nearly every page will be used: let the system give it in large pieces, if it can. */
 void cr_os_expect_use(void *memory, size_t bytes);

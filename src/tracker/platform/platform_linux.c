@@ -257,10 +257,7 @@ void cr_os_describe_process(void (*emit)(void *context, const char *key, const c
 
 /* ---- signals ---- */
 
-void cr_os_read_signal(siginfo_t *info, const void *context)
-{
-    (void)info, (void)context;
-}
+void cr_os_read_signal(siginfo_t *info, const void *context) { (void)info, (void)context; }
 
 void cr_os_signal_again(const siginfo_t *info)
 {
