@@ -55,7 +55,7 @@ static __attribute__((noinline)) char *make(size_t size, size_t align, bool zero
     char *block = --thread->until_placed ? NULL : cr_place(thread, size, align, zeroed, &tag);
     if (block) {
         cr_on_alloc(thread, block, size, tag, &here);
-        block = cr_placed_is_known(block, size, tag) ? block : NULL;
+        block = cr_placed_is_known(thread, block, size, tag) ? block : NULL;
     }
     cr_leave(thread);
     return block;

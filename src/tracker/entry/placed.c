@@ -21,7 +21,7 @@ void *cr_hooks_place(struct cr_thread *thread, size_t size, size_t align, unsign
     if (block) {
         unsigned tag = cr_hooks_tag(thread, kind, start) | mark;
         cr_on_alloc(thread, block, size, tag, start);
-        if (cr_placed_is_known(block, size, tag))
+        if (cr_placed_is_known(thread, block, size, tag))
             cr_leave(thread);
         else
             block = NULL;

@@ -29,7 +29,7 @@ void cr_placement_start(const struct cr_heap *heap);
  * the block as usual. */
 void *cr_place(struct cr_thread *thread, size_t size, size_t align, bool zeroed, unsigned *tag);
 /* Whether the block was recorded. If not (no memory), it is gone. */
-bool cr_placed_is_known(void *block, size_t size, unsigned tag);
+bool cr_placed_is_known(const struct cr_thread *thread, void *block, size_t size, unsigned tag);
 
 /* What a function was asked to do, for reports. */
 struct cr_placed_call {
