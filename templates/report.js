@@ -42,6 +42,7 @@ function startPage() {
     const { view: wanted, params } = parseHash(location.hash), name = labels[wanted] ? wanted : sections[0].id, mine = ++turn;
     const moved = view !== "" && view !== name;
     view = name;
+    delete document.body.dataset.ready;
     for (const section of sections) section.hidden = section.id !== name;
     for (const each of navigation) {
       if (each.getAttribute("href") === "#" + name) { each.setAttribute("aria-current", "page"); each.scrollIntoView({ block: "nearest", inline: "nearest" }); }

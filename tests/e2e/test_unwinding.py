@@ -199,6 +199,7 @@ def test_hard_stacks_and_signals_anywhere(mixed, count, library):
     parts = PARTS if "libunwind" in library else (*PARTS, "modules")
     counts = count([mixed, *parts], COMPARE_PROFILE=200, COMPARE_EVERY=2, **plugins())
     assert_same(counts)
+    assert counts["given_up"] <= counts["compared"] // 1000, counts  # now and then, not as a rule
     assert counts["truncated"] > 0, "some are deeper than what is shown"
     # Signals also interrupt code without tables (the _init of libraries) or with wrong ones (compare_stacks.c says where).
     # Allocations never come from there.

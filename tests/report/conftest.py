@@ -54,11 +54,7 @@ def visit(chromium):
         address = browser.write(folder, editor=editor)
         context = chromium.new_context(**options)
         contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: troubles.append(message.text))
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("dialog", lambda dialog: (troubles.append("dialog"), dialog.dismiss()))
-        page.on("request", lambda request: troubles.append(request.url) if not request.url.startswith("file:") else None)
+        page = browser.new_page(context, troubles)
         page.goto(address + hash_)
         return browser.ready(page, view or hash_.lstrip("#").split("?")[0] or "overview")
 

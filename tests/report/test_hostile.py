@@ -49,19 +49,12 @@ def look(chromium):
 
     def start(path, hash_="", click=""):
         context = chromium.new_context(viewport={"width": 1366, "height": 850})
-        context.set_default_timeout(10_000)
         contexts.append(context)
-        page = context.new_page()
-        page.on("dialog", lambda dialog: (troubles.append("dialog: " + dialog.message), dialog.dismiss()))
-        page.on("console", lambda message: troubles.append(message.text))
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("request", lambda request: troubles.append(request.url) if not request.url.startswith("file:") else None)
+        page = browser.new_page(context, troubles)
         page.goto(path.as_uri() + "#" + hash_)
         ready(page, hash_.split("?")[0])
         if click:
             page.locator(f"#{hash_.split('?')[0]} {click}").first.click()
-            page.wait_for_timeout(100)
-        page.wait_for_timeout(50)
         assert page.locator("img, b, i:not([class])").count() == 0
         return page
 

@@ -39,12 +39,8 @@ def page(chromium):
 
     def start(folder: Path, view: str, name: str = "report.html", **options):
         context = chromium.new_context(**options)
-        context.set_default_timeout(10_000)
         contexts.append(context)
-        opened = context.new_page()
-        opened.on("console", lambda message: troubles.append(message.text))
-        opened.on("pageerror", lambda error: troubles.append(str(error)))
-        opened.on("request", lambda request: troubles.append(request.url) if not request.url.startswith("file:") else None)
+        opened = browser.new_page(context, troubles)
         opened.goto((folder / name).as_uri() + "#" + view)
         return ready(opened, view.split("?")[0])
 

@@ -53,7 +53,7 @@ static struct {
     _Atomic uint64_t memo_wrong;      /* a frame said to be the previous stack's is not */
     _Atomic uint64_t wrong;           /* a frame differs */
     _Atomic uint64_t shorter, longer; /* none does, but one of the two goes on; not for crunch's limit of depth */
-    _Atomic uint64_t given_up;        /* longer, where the other finds no way out of what a signal interrupted */
+    _Atomic uint64_t given_up;        /* longer or wrong, where the other finds no way out of what a signal interrupted */
     _Atomic uint64_t ends[CR_UNWIND_ENDS];
 } counts;
 
@@ -134,6 +134,13 @@ static void show(struct thread *me, struct cr_unwind_stack stack, void **theirs,
     show_stack("the other", theirs, count);
 }
 
+/* libunwind at times leaves what a signal has interrupted in the loader by a word of the stack that is no return address. */
+static bool ends_in_no_code(void **theirs, int count)
+{
+    Dl_info info;
+    return count > 0 && !dladdr(theirs[count - 1], &info);
+}
+
 /* The other's stack begins some frames inside of the hook's caller. */
 static void compare(struct thread *me, struct cr_unwind_stack stack, uintptr_t caller, bool interrupted)
 {
@@ -145,6 +152,8 @@ static void compare(struct thread *me, struct cr_unwind_stack stack, uintptr_t c
         same++;
     bool wrong = same < ours && same < count, shorter = !wrong && ours < count && !stack.truncated;
     bool longer = !wrong && ours > count;
+    if (wrong && interrupted && stack.end == CR_UNWIND_ROOT && ends_in_no_code(theirs, count))
+        wrong = false, longer = true;
     counts.compared++;
     counts.wrong += wrong;
     counts.shorter += shorter;

@@ -6,13 +6,11 @@
 
 #include "platform/platform.h"
 #include "state/call_tree.h"
+#include "base/counter.h"
 #include "base/banned.h"
 
 #define FIRST_INTERVAL_NS ((uint64_t)1 << 20)
 #define FIRST_ITEMS 1024u
-
-#define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
-#define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
 
 struct sum {
     int64_t bytes, blocks;
@@ -88,8 +86,8 @@ static uint32_t add_up(void)
     memset(items.sum, 0, count * sizeof *items.sum);
     for (uint32_t i = 1; i < count; i++) {
         struct sum *sum = &items.sum[items.first[i]];
-        sum->bytes += LOAD(cr_site(i)->live_bytes);
-        sum->blocks += LOAD(cr_site(i)->live_blocks);
+        sum->bytes += CR_LOAD(cr_site(i)->live_bytes);
+        sum->blocks += CR_LOAD(cr_site(i)->live_blocks);
     }
     return count;
 }
@@ -132,10 +130,10 @@ static void keep(struct cr_series_point *point, const struct cr_series_entry *en
 void cr_series_start(void)
 {
     release();
-    STORE(cr_history(&cr_series_points)->interval_ns, FIRST_INTERVAL_NS);
+    CR_STORE(cr_history(&cr_series_points)->interval_ns, FIRST_INTERVAL_NS);
 }
 
-uint64_t cr_series_interval(void) { return LOAD(cr_history(&cr_series_points)->interval_ns); }
+uint64_t cr_series_interval(void) { return CR_LOAD(cr_history(&cr_series_points)->interval_ns); }
 
 bool cr_series_point(uint64_t time_ns)
 {
