@@ -85,6 +85,11 @@ bool cr_hooks_resize_placed(struct cr_thread *thread, void *block, size_t size, 
 bool cr_hooks_resize_unseen(void *block, size_t size, void **result)
 {
     struct cr_placed_block placed;
+    if (!cr_placed_may_ask(block)) {
+        *result = NULL;
+        errno = ENOMEM;
+        return true;
+    }
     if (!cr_placed_find(block, &placed))
         return false;
     bool frees = !size && cr_os_realloc_to_0_frees;

@@ -200,9 +200,24 @@ void cr_placed_retire(struct cr_thread *thread, const struct cr_placed_block *pl
                       placed->allocated, placed->thread, site);
 }
 
+bool cr_placed_may_ask(const void *block)
+{
+    uint64_t number = (uintptr_t)block >> CR_REGION_SHIFT;
+    const struct cr_region *region =
+        atomic_load_explicit(&cr_region_front[number & (CR_FRONT_ENTRIES - 1)], memory_order_acquire);
+    if (CR_LIKELY(region && region->number == number && !((uintptr_t)block & 15)))
+        return true;
+    if (!cr_lock_soon(&cr_regions_lock))
+        return false;
+    cr_unlock(&cr_regions_lock);
+    return true;
+}
+
 bool cr_placed_free_unseen(void *block)
 {
     struct cr_placed_block placed;
+    if (!cr_placed_may_ask(block))
+        return true;
     if (!cr_placed_find(block, &placed))
         return false;
     uint32_t index = cr_block_take((uintptr_t)block, 0);

@@ -53,9 +53,13 @@ bool cr_placed_check(struct cr_thread *thread, const struct cr_placed_block *pla
 void cr_placed_retire(struct cr_thread *thread, const struct cr_placed_block *placed,
                       const struct cr_unwind_start *start, bool whole);
 
-/* ---- for hooks of threads that cannot enter ---- */
+/* ---- for hooks of threads that cannot enter, maybe since a signal handler interrupted crunch ---- */
 
-/* Gives a placed block back at once, without checks; false: it is none. Its record stays, as of any block freed behind crunch's back. */
+/* Whether the block table can be asked about a block, which may need its lock. If not, the block is to be left alone: it may be a placed one, which
+ * the allocator does not know, and memory that stays taken does less harm. */
+bool cr_placed_may_ask(const void *block);
+/* Gives a placed block back at once, without checks; false: it is none. Its record stays, as of any block freed behind crunch's back. True as well
+ * where nobody can be asked. */
 bool cr_placed_free_unseen(void *block);
 
 /* ---- at the end, and when asked ---- */
