@@ -63,14 +63,18 @@ VERDICTS = {
     "wild_stack_pointer": ("SIGSEGV", "write", r"a write to the field at offset 8 of a null pointer"),
     "lose_altstack": ("SIGSEGV", "write", r"a write through a null pointer"),
 }
+HANDLED = "in its handler of SIGSEGV at 0x18: a read of the field at offset 24 of a null pointer"
 if platform.machine() == "x86_64":
     VERDICTS.update({
         "misaligned": ("SIGSEGV", None, r"an access to an address 1 byte inside a live block of 64 bytes, which is not aligned as the instruction demands"),
         "system_instruction": ("SIGSEGV", None, r"an instruction that only the operating system may use"),
+        "handled_raises": ("SIGSEGV", None, rf"the program sent the signal to itself, {HANDLED}"),
+        "handled_returns": ("SIGSEGV", None, rf"the program sent the signal to itself, {HANDLED}"),
+        "handled_aborts": ("SIGABRT", None, rf"abort was called, {HANDLED.replace('its', 'the program.s')}"),
         "divide_large": ("SIGFPE", None, r"an integer division whose result is too large, as of the smallest number by -1"),
     })
 STACKLESS = ("corrupt_stack", "wild_stack_pointer", "smashing")  # whose main is not found again
-ON_STACK = {"in_handler": "after", "bad_return": "smash"}  # others have a function of their own name there
+ON_STACK = {"handled_raises": "follow", "handled_returns": "follow", "handled_aborts": "follow", "in_handler": "after", "bad_return": "smash"}  # others have a function of their own name there
 IN_THREAD = ["after", "use_after_free", "null_field", "null_call", "overflow", "poison", "assertion", "divide", "corrupt_heap"]
 
 

@@ -410,6 +410,32 @@ static void in_handler(void)
     raise(SIGUSR1);
 }
 
+/* The program's last words, after which it ends itself: at once, when the handler has returned, or by another signal. */
+static void last_words(int number)
+{
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void last_words_by_abort(int number)
+{
+    (void)number;
+    abort();
+}
+
+static void handled_fault(void (*handler)(int), int flags)
+{
+    static struct node real;
+    struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
+    sigaction(SIGSEGV, &action, NULL);
+    follow(twin ? &real : NULL);
+    signal(SIGSEGV, SIG_DFL);
+}
+
+static void handled_raises(void) { handled_fault(last_words, SA_NODEFER); }
+static void handled_returns(void) { handled_fault(last_words, SA_SIGINFO); }
+static void handled_aborts(void) { handled_fault(last_words_by_abort, SA_SIGINFO); }
+
 static void corrupt_stack(void)
 {
     /* Nothing above this function's frame can be read as a stack. */
@@ -598,6 +624,9 @@ static const struct {
     {"refused_call", refused_call},
     {"in_malloc", in_malloc},
     {"in_handler", in_handler},
+    {"handled_raises", handled_raises},
+    {"handled_returns", handled_returns},
+    {"handled_aborts", handled_aborts},
     {"corrupt_stack", corrupt_stack},
     {"wild_stack_pointer", wild_stack_pointer},
     {"lose_altstack", lose_altstack},

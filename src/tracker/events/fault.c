@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/unwind_trace.h"
 #include "events/guard.h"
 #include "events/signal_words.h"
 #include "platform/platform.h"
@@ -263,7 +264,7 @@ static void read_perturb(void *argument)
         }
 }
 
-void cr_fault_gather(const siginfo_t *info, const void *context, struct cr_fault *fault)
+static void gather(const siginfo_t *info, const void *context, struct cr_fault *fault)
 {
     static void (*const steps[])(void *) = {read_operand,  find_mapping, find_blocks,    find_freed,  find_guarded,
                                             leave_out_own, read_message, read_exception, read_perturb};
@@ -273,4 +274,74 @@ void cr_fault_gather(const siginfo_t *info, const void *context, struct cr_fault
         if (!cr_os_guarded_call(steps[i], fault))
             fault->incomplete = true;
     fault->kind = cr_fault_judge(fault);
+}
+
+/* ---- faults that the program has handled ---- */
+
+static struct {
+    struct cr_unwind_trace trace;
+    siginfo_t info;
+    const void *sent; /* the context of the signal that the program sent */
+    const void *context;
+    struct cr_fault fault;
+} handled;
+
+/* Whether the instruction that a context stands at is one that makes this page fault. */
+static bool makes_fault(const void *context, uint64_t address)
+{
+    enum { WIDEST = 64 }; /* bytes that an instruction touches, on either side: a push is below its register */
+    struct cr_os_registers registers;
+    uint8_t code[CR_OS_CODE_BYTES];
+    cr_os_read_context(context, &registers);
+    if (registers.pc == address)
+        return true;
+    size_t count = cr_os_read_memory(registers.pc, code, sizeof code);
+    struct cr_os_operand operand = cr_os_operand(&registers, code, count);
+    return operand.kind == CR_OPERAND_MEMORY && address - operand.address + WIDEST < 2 * WIDEST;
+}
+
+/* Whether a context is of a fault; info is made to tell of it. */
+static bool is_of_fault(siginfo_t *info, const void *context)
+{
+    return cr_os_is_last_fault(info, context) ||
+           (cr_os_last_page_fault(context, info) && makes_fault(context, (uintptr_t)info->si_addr));
+}
+
+/* The fault that the context itself is at, when a handler has returned and the signal that it sent came after that; else the innermost one that a
+ * handler on the stack was called for. */
+static void find_handled(void *argument)
+{
+    const struct cr_fault *fault = argument;
+    const struct cr_unwind_trace *trace = &handled.trace;
+    memset(&handled.info, 0, sizeof handled.info);
+    if (is_of_fault(&handled.info, handled.sent)) {
+        handled.context = handled.sent;
+        return;
+    }
+    cr_unwind_trace(&fault->registers, fault->stack.low, fault->stack.high, &handled.trace);
+    for (uint32_t i = 1; i < trace->frames && !handled.context; i++) {
+        if (!trace->frame[i].exact)
+            continue;
+        handled.context = cr_os_handled(trace->frame[i - 1].sp, &handled.info);
+        if (handled.context && !is_of_fault(&handled.info, handled.context))
+            handled.context = NULL;
+    }
+}
+
+/* A program that says its own last words and then ends itself by the same signal, or another: why it crashed is the first one's affair. */
+static void explain_handled(struct cr_fault *fault, const void *context)
+{
+    handled.sent = context;
+    handled.context = NULL;
+    if (!fault->sent || !fault->by_itself || !cr_os_guarded_call(find_handled, fault) || !handled.context)
+        return;
+    cr_os_read_signal(&handled.info, handled.context);
+    gather(&handled.info, handled.context, &handled.fault);
+    fault->handled = &handled.fault;
+}
+
+void cr_fault_gather(const siginfo_t *info, const void *context, struct cr_fault *fault)
+{
+    gather(info, context, fault);
+    explain_handled(fault, context);
 }

@@ -102,7 +102,8 @@ struct cr_fault {
     char message[512];   /* of the C library's abort; empty: none */
     char exception[256]; /* mangled name of its type; empty: none */
     int system_call;
-    bool incomplete; /* something of this could not be read */
+    const struct cr_fault *handled; /* the fault in whose handler the program sent the signal to itself; NULL: none */
+    bool incomplete;                /* something of this could not be read */
 };
 
 /* Collects the facts; kind is set. In the crash handler, by the thread that crashed. */

@@ -328,7 +328,7 @@ static void put_sent(struct cr_text *text, const struct cr_fault *fault)
     }
 }
 
-void cr_fault_sentence(const struct cr_fault *fault, struct cr_text *text)
+static void put_verdict(const struct cr_fault *fault, struct cr_text *text)
 {
     switch (fault->kind) {
     case CR_FAULT_UNEXPLAINED: break;
@@ -375,4 +375,21 @@ void cr_fault_sentence(const struct cr_fault *fault, struct cr_text *text)
     case CR_FAULT_ABORT: put_abort(text, fault); break;
     case CR_FAULT_SENT: put_sent(text, fault); break;
     }
+}
+
+void cr_fault_sentence(const struct cr_fault *fault, struct cr_text *text)
+{
+    put_verdict(fault, text);
+    const struct cr_fault *handled = fault->handled;
+    const struct cr_signal *signal = handled ? cr_signal_find(handled->signal) : NULL;
+    if (!signal)
+        return;
+    put(text, fault->kind == CR_FAULT_SENT ? ", in its handler of " : ", in the program's handler of ");
+    put(text, signal->name);
+    if (handled->has_address) {
+        put(text, " at ");
+        cr_text_hex(text, handled->address);
+    }
+    put(text, ": ");
+    put_verdict(handled, text);
 }

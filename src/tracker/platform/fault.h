@@ -23,6 +23,15 @@ size_t cr_os_list_registers(const void *context, struct cr_os_register *list);
 /* The name of a general register by its DWARF number; sp and fp by their own names. */
 const char *cr_os_register_name(unsigned number);
 
+/* What a signal handler of the program's was given: sp is that of the frame it returns to. The context, copied into static memory, for cr_os_read_context
+ * and the like; NULL: it cannot be read, or nobody knows where it lies. info may be anything where the handler did not ask for it. */
+const void *cr_os_handled(uintptr_t sp, siginfo_t *info);
+/* Whether info tells of the fault that a context says was the thread's last one. */
+bool cr_os_is_last_fault(const siginfo_t *info, const void *context);
+/* info as the kernel makes it of a page fault, from a context: of the thread's last one, whether or not it is what the context is of. false: that was no
+ * page fault, or is not known. */
+bool cr_os_last_page_fault(const void *context, siginfo_t *info);
+
 /* ---- the access ---- */
 
 enum cr_access { CR_ACCESS_UNKNOWN, CR_ACCESS_READ, CR_ACCESS_WRITE, CR_ACCESS_EXECUTE };
