@@ -156,14 +156,16 @@ uint64_t cr_os_max_rss(void)
 }
 
 /* The first bytes of a file of /proc; how many. By raw system calls, at which a thread cannot be cancelled, and by pread, which
- * does nothing to whatever another thread may have put in the descriptor's place. */
+ * does nothing to whatever another thread may have put in the descriptor's place. Keeps errno: a hook may be on its way back. */
 static size_t read_proc(const char *path, char *text, size_t bytes)
 {
-    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    long n = syscall(SYS_pread64, fd, text, bytes, 0L);
-    syscall(SYS_close, fd);
+    int saved = errno;
+    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC), n = 0;
+    if (fd >= 0) {
+        n = syscall(SYS_pread64, fd, text, bytes, 0L);
+        syscall(SYS_close, fd);
+    }
+    errno = saved;
     return n > 0 ? (size_t)n : 0;
 }
 
