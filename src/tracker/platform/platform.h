@@ -17,7 +17,7 @@
 
 /* What offsets in mapped files must be multiples of: 4 KiB, on Apple silicon 16 KiB. */
 size_t cr_os_page_bytes(void);
-/* Zeroed private memory that costs nothing until touched, between two closed pages; NULL if there is none. Keeps errno. */
+/* Zeroed private memory that costs nothing until touched, between closed pages; NULL if there is none. Keeps errno. */
 void *cr_os_map(size_t bytes);
 /* `bytes`, halved until it is a small share of the address space the process may have (RLIMIT_AS): how much to map at once. */
 size_t cr_os_modest(size_t bytes);

@@ -20,6 +20,12 @@ size_t cr_os_page_bytes(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
 static size_t whole_pages(size_t bytes) { return (bytes + cr_os_page_bytes() - 1) & ~(cr_os_page_bytes() - 1); }
 
+/* The closed space before and behind a mapping: a page. Large ones, which the kernel lays so that huge pages fit in if their size says that they
+ * do, stay so. */
+#define LARGE_BYTES ((size_t)16 << 20)
+#define LARGE_MARGIN_BYTES ((size_t)2 << 20)
+static size_t margin_of(size_t bytes) { return bytes < LARGE_BYTES ? cr_os_page_bytes() : LARGE_MARGIN_BYTES; }
+
 #define OWN_MOST 4096u
 
 /* An entry is taken by its start (0: free) and holds when it has an end. */
@@ -70,8 +76,8 @@ struct search {
 static void look(void *context, uintptr_t start, uintptr_t end)
 {
     struct search *search = context;
-    uintptr_t page = cr_os_page_bytes(), last = start + whole_pages(end - start) + page;
-    search->found = search->found || (search->address >= start - page && search->address < last);
+    uintptr_t margin = margin_of(end - start), last = start + whole_pages(end - start) + margin;
+    search->found = search->found || (search->address >= start - margin && search->address < last);
 }
 
 bool cr_os_is_own(uintptr_t address)
@@ -81,19 +87,19 @@ bool cr_os_is_own(uintptr_t address)
     return search.found;
 }
 
-/* Address space of whole pages with a closed one before and behind it: a program that writes on and on beyond a block of its own faults
+/* Address space of whole pages with closed ones before and behind it: a program that writes on and on beyond a block of its own faults
  * there, and what crunch knows of it is unharmed. */
 static void *reserve_between(size_t bytes)
 {
-    size_t page = cr_os_page_bytes();
-    char *space = mmap(NULL, whole_pages(bytes) + 2 * page, PROT_NONE, ANONYMOUS, -1, 0);
-    return space == MAP_FAILED ? NULL : space + page;
+    size_t margin = margin_of(bytes);
+    char *space = mmap(NULL, whole_pages(bytes) + 2 * margin, PROT_NONE, ANONYMOUS, -1, 0);
+    return space == MAP_FAILED ? NULL : space + margin;
 }
 
 static void give_back(void *memory, size_t bytes)
 {
-    size_t page = cr_os_page_bytes();
-    munmap((char *)memory - page, whole_pages(bytes) + 2 * page);
+    size_t margin = margin_of(bytes);
+    munmap((char *)memory - margin, whole_pages(bytes) + 2 * margin);
 }
 
 static void *map_between(int fd, off_t offset, size_t bytes)
