@@ -17,6 +17,8 @@
 
 /* What offsets in mapped files must be multiples of: 4 KiB, on Apple silicon 16 KiB. */
 size_t cr_os_page_bytes(void);
+/* Where so much memory of the tracker's own should lie, if there is room: far from the program's. NULL: the system's choice will do. */
+void *cr_os_own_place(size_t bytes);
 /* Zeroed private memory that costs nothing until touched, between closed pages; NULL if there is none. Keeps errno. */
 void *cr_os_map(size_t bytes);
 /* `bytes`, halved until it is a small share of the address space the process may have (RLIMIT_AS): how much to map at once. */

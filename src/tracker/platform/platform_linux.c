@@ -24,6 +24,13 @@
 
 /* ---- memory ---- */
 
+/* Mappings grow down from the libraries, and blocks up from the program. */
+void *cr_os_own_place(size_t bytes)
+{
+    (void)bytes;
+    return NULL;
+}
+
 #define HUGE_PAGE_BYTES ((uintptr_t)2 << 20)
 
 void cr_os_expect_use(void *memory, size_t bytes)

@@ -91,8 +91,8 @@ bool cr_os_is_own(uintptr_t address)
  * there, and what crunch knows of it is unharmed. */
 static void *reserve_between(size_t bytes)
 {
-    size_t margin = margin_of(bytes);
-    char *space = mmap(NULL, whole_pages(bytes) + 2 * margin, PROT_NONE, ANONYMOUS, -1, 0);
+    size_t margin = margin_of(bytes), whole = whole_pages(bytes) + 2 * margin;
+    char *space = mmap(cr_os_own_place(whole), whole, PROT_NONE, ANONYMOUS, -1, 0);
     return space == MAP_FAILED ? NULL : space + margin;
 }
 
