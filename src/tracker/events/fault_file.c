@@ -104,7 +104,7 @@ void cr_fault_write(struct cr_writer *writer, const struct cr_fault *fault, cons
 {
     write_access(writer, fault->access);
     write_code(writer, fault);
-    write_blocks(writer, fault);
+    write_blocks(writer, fault->handled ? fault->handled : fault);
     write_registers(writer, context);
     cr_fault_write_stacks(writer, fault, others);
 }

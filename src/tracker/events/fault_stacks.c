@@ -138,8 +138,9 @@ static void write_other(struct cr_writer *writer, const struct cr_os_stopped *th
 void cr_fault_write_stacks(struct cr_writer *writer, const struct cr_fault *fault, const struct cr_os_stop *others)
 {
     walk.modules = 0;
-    if (fault->below.freed_by)
-        write_freed(writer, &fault->below);
+    const struct cr_fault_block *below = &(fault->handled ? fault->handled : fault)->below;
+    if (below->freed_by)
+        write_freed(writer, below);
     write_stack(writer, &fault->registers, fault->stack.known ? fault->stack.low : 0,
                 fault->stack.known ? fault->stack.high : 0);
     if (!others)
