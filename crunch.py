@@ -209,10 +209,11 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
         crashed = [] if chosen.quiet else crashes.below(path, last.folder, not chosen.no_report)
         (lost, shown), trouble = ((losses.Told(), []), "") if chosen.quiet else call_stacks(last, chosen)
     taken, *below_it = (len(snapshots.folders(process)) for process in (path, *runs.children(path)))
-    gone = sum(map(snapshots.gone, (path, *runs.children(path))))
+    gone, dropped = (sum(map(count, (path, *runs.children(path)))) for count in (snapshots.gone, snapshots.dropped))
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
                          chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, crashed, lost, snapshots=taken,
-                         snapshots_below=sum(below_it), snapshots_gone=gone, remaining_below=runs.remaining_below(path), errors_below=below)
+                         snapshots_below=sum(below_it), snapshots_gone=gone, snapshots_dropped=dropped, remaining_below=runs.remaining_below(path),
+                         errors_below=below)
     if not chosen.quiet:
         say(terminal.lines(started, last, kept))
     print_suppressions(chosen, last)

@@ -47,7 +47,7 @@ def _run(window: Any, curses: Any, process: live.Process, watched: Watched) -> L
     while True:
         if time.monotonic() >= next_look:
             if not live.process(process.folder):
-                return [f"process {process.pid} has ended"]
+                return [f"process {process.pid} has ended; its run folder is {printable(str(process.folder))}"]
             next_look = _look(watched, process)
             asked = _told_of_snapshot(watched, asked)
             _draw(window, curses, watched)

@@ -172,6 +172,15 @@ class Run:
         """Why the tracker recorded less than it should; usually nothing."""
         return self.recording.message if self.recording else "the recording could not be kept on disk"
 
+    @property
+    def blocks_missing(self) -> str:
+        """Where a run has no list of blocks and no contents: why."""
+        if self.signal == "SIGKILL":
+            return "SIGKILL leaves a program no time to list its blocks and keep their contents"
+        if self.recording and self.recording.state == reader.RUNNING:
+            return "the program ended in a way that left no time to list its blocks and keep their contents"
+        return "the list of its blocks could not be written, and their contents are not kept"
+
     def ended_by(self) -> str:
         """'ended by SIGTERM, sent by process 12'."""
         sender = self.fatal.values.get("sender", "") if self.fatal else ""
