@@ -68,7 +68,12 @@ class Run:
     @cached_property
     def moments(self) -> List[Moment]:
         """The largest places over time."""
-        return timeline.moments(self.recording, self.folder, self.stacks.place_of) if self.recording and self.stacks else []
+        if not (self.recording and self.stacks and self.timeline):
+            return []
+        found = timeline.moments(self.recording, self.folder, self.stacks.place_of)
+        if timeline.goes_on(self.recording) and self.timeline.points:
+            found.append(timeline.moment_of(self.stacks.places, max([self.timeline.points[-1].time_ns, *(each.time_ns for each in found[-1:])])))
+        return timeline.filled_moments(found, self.timeline)
 
     @cached_property
     def growth(self) -> List[Growth]:
