@@ -100,7 +100,8 @@ def _start(path: str, arguments: List[str], environment: Mapping[str, str], stre
     if failure:
         os.waitpid(child, 0)
         missing = int(failure) == errno.ENOENT
-        raise CrunchError(f"{printable(path)} cannot be started: {os.strerror(int(failure))}",
+        why = "it is neither a program nor a script" if int(failure) == errno.ENOEXEC else os.strerror(int(failure))
+        raise CrunchError(f"{printable(path)} cannot be started: {why}",
                           EXIT_NOT_FOUND if missing else EXIT_NOT_EXECUTABLE)
     return child
 

@@ -220,7 +220,7 @@ def _heads(path: Path) -> Optional[List[bytes]]:
     try:
         with open(path, "rb", buffering=0) as file:
             return [os.pread(file.fileno(), HEADER_BYTES, 0) for _ in range(3)]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise CrunchError(f"{path} cannot be read: {error.strerror}") from None
@@ -480,7 +480,7 @@ def _bytes_of(path: Path) -> Optional[Bytes]:
             if os.fstat(file.fileno()).st_size < 65536:
                 return file.read()
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise CrunchError(f"{path} cannot be read: {error.strerror}") from None
