@@ -317,17 +317,20 @@ def test_those_by_the_clock_are_thinned(folder):
 
 
 def test_gigabyte_pauses_shortly(folder):
-    """With 1 GB of heap a snapshot stops the program for about as long as the kernel takes to copy its page tables, which a fork of the
-    program's own in the same run says. It is processor time, which other programs nearly leave alone."""
+    """With 1 GB of heap in 1,048,576 blocks a snapshot stops the program for at most 20 ms, or where the kernel takes longer to copy the page
+    tables, for a little longer than a fork of the program's own just before. It is processor time, which other programs nearly leave alone, and
+    the best of some rounds."""
+    rounds = []
     with running(folder, target("snapshots"), "cost", "1024", CRUNCH_HEAP_LIMIT="0") as process:
-        process.stdout.readline()
-        for _ in range(5):
-            request.ask(asked(folder))
-        result = finish(process, stdin=b"")
-    assert result.status == 0 and names(folder) == ["1", "2", "3", "4", "5"]
-    taken, forked = map(float, result.stdout.split())
-    assert 0 < taken / 5 <= 1.5 * forked + 2, "ms"
-    assert counters(folder).longest_pause_ns > 0
+        for number in range(1, 6):
+            process.stdin.write(b"x")
+            process.stdin.flush()
+            taken, *times = map(float, process.stdout.readline().split())
+            rounds.append(times)
+            wait_until(lambda: (folder / "snapshots" / str(number)).exists(), 60)
+            assert taken == 1
+    assert names(folder) == ["1", "2", "3", "4", "5"] and counters(folder).longest_pause_ns > 0
+    assert any(pause <= 20 or pause <= 1.15 * forked + 2 for pause, forked in rounds), rounds
 
 
 def test_commands(folder, tmp_path):
