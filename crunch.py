@@ -99,7 +99,7 @@ from report import debuginfod, findings, problem_text, reader  # noqa: E402
 from report import run as runs  # noqa: E402
 from report import snapshots, summary, suppressions  # noqa: E402
 from report.errors import EXIT_FAILED, CrunchError  # noqa: E402
-from report.words import printable  # noqa: E402
+from report.words import printable, size  # noqa: E402
 
 
 def main(arguments: List[str]) -> int:
@@ -265,8 +265,11 @@ def compared(chosen: options.Options) -> int:
         page = Path(chosen.stdout) if chosen.stdout else folders[1] / compare_page.PAGE
         compare_page.write(found, page, ROOT / "templates", f"crunch {VERSION}", chosen.editor)
         told_of += [] if chosen.quiet else [f"comparison written to {printable(str(page))}"]
+    grown = chosen.fail_if_grown is not None and found.bytes > chosen.fail_if_grown
+    if grown and not chosen.quiet:
+        told_of.append(f"failed: it has grown by more than {size(chosen.fail_if_grown)}")
     answer(told_of)
-    return 1 if chosen.fail_if_grown is not None and found.bytes > chosen.fail_if_grown else 0
+    return int(grown)
 
 
 def asked(chosen: options.Options) -> int:
