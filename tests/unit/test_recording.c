@@ -120,7 +120,8 @@ static bool message_on_a_snapshot_gives_way(void)
     cr_recording_say("snapshot 1 dropped: ", "its folder cannot be made", -EACCES);
     bool words = !strcmp(cr_recording->message, "snapshot 1 dropped: its folder cannot be made: permission denied");
     cr_recording_say("snapshot 2 dropped: ", "the program cannot be copied", -EAGAIN);
-    words = words && !strcmp(cr_recording->message, "snapshot 2 dropped: the program cannot be copied: too many processes");
+    words =
+        words && !strcmp(cr_recording->message, "snapshot 2 dropped: the program cannot be copied: too many processes");
     cr_recording_say("cannot write ", "blocks", -ENOSPC);
     cr_recording_say("snapshot 3 dropped: ", "too late", 0);
     return words && !strcmp(cr_recording->message, "cannot write blocks: no space left on the disk");

@@ -257,7 +257,8 @@ static int begin(const char *folder, enum trigger trigger)
         atomic_store(&counters()->requested, number);
     if (error) {
         remove_part();
-        say_dropped(cr_recording, number, lock < 0 ? "its folder cannot be made" : "the program cannot be copied", error);
+        say_dropped(cr_recording, number, lock < 0 ? "its folder cannot be made" : "the program cannot be copied",
+                    error);
     }
     note_pause(began);
     return error ? -EIO : 0; /* never what take() says of its own */

@@ -12,8 +12,8 @@
 #define EARLY_NS ((uint64_t)20000000) /* from then on the coarse clock serves: its ticks are 1 to 10 ms */
 #define EARLY_EVENTS 16u              /* allocations and frees between looks at the exact clock */
 #define RESIDENT_NS ((uint64_t)10000000)
-#define COST_SHARE 100u         /* a point may take one of so many parts of the time until the next one */
-#define SERIES_COST_SHARE 400u  /* and a moment, which puts other things out of the caches, too */
+#define COST_SHARE 100u        /* a point may take one of so many parts of the time until the next one */
+#define SERIES_COST_SHARE 400u /* and a moment, which puts other things out of the caches, too */
 #define END_TRIES 20
 
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
@@ -90,7 +90,8 @@ static void take(bool always)
     bool room = add_point(start);
     uint64_t end = cr_os_now_ns();
     STORE(cr_timeline_due,
-          room ? later(end, LOAD(timeline()->history.interval_ns), start, LOAD(cr_timeline_begins) ? 0 : COST_SHARE) : UINT64_MAX);
+          room ? later(end, LOAD(timeline()->history.interval_ns), start, LOAD(cr_timeline_begins) ? 0 : COST_SHARE)
+               : UINT64_MAX);
     if (!always && end < state.series_due)
         return;
     room = cr_series_point(start - cr_recording->start_ns);
