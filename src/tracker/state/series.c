@@ -10,6 +10,8 @@
 
 #define FIRST_INTERVAL_NS ((uint64_t)1 << 20)
 #define FIRST_ITEMS 1024u
+#define BASE_COST_NS ((uint64_t)20000)
+#define ITEM_COST_NS ((uint64_t)40)
 
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
 #define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
@@ -146,6 +148,8 @@ void cr_series_start(void)
     release();
     STORE(cr_history(&cr_series_points)->interval_ns, FIRST_INTERVAL_NS);
 }
+
+uint64_t cr_series_cost_ns(void) { return BASE_COST_NS + (uint64_t)items.known * ITEM_COST_NS; }
 
 uint64_t cr_series_interval(void) { return LOAD(cr_history(&cr_series_points)->interval_ns); }
 

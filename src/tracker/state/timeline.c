@@ -14,6 +14,7 @@
 #define RESIDENT_NS ((uint64_t)10000000)
 #define COST_SHARE 100u        /* a point may take one of so many parts of the time until the next one */
 #define SERIES_COST_SHARE 400u /* and a moment, which puts other things out of the caches, too */
+#define POINT_COST_NS ((uint64_t)100000)
 #define END_TRIES 20
 
 #define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
@@ -77,9 +78,12 @@ static bool add_point(uint64_t now)
     return added;
 }
 
-static uint64_t later(uint64_t now, uint64_t interval, uint64_t start, uint64_t share)
+/* What a point has cost, but no more than what it can: a thread that was kept from its processor meanwhile would leave a hole that is
+ * hundreds of times as long. */
+static uint64_t cost(uint64_t start, uint64_t end, uint64_t most) { return end - start < most ? end - start : most; }
+
+static uint64_t later(uint64_t now, uint64_t interval, uint64_t rest)
 {
-    uint64_t rest = (now - start) * share;
     return now + (rest > interval ? rest : interval);
 }
 
@@ -89,14 +93,14 @@ static void take(bool always)
     uint64_t start = cr_os_now_ns();
     bool room = add_point(start);
     uint64_t end = cr_os_now_ns();
-    STORE(cr_timeline_due,
-          room ? later(end, LOAD(timeline()->history.interval_ns), start, LOAD(cr_timeline_begins) ? 0 : COST_SHARE)
-               : UINT64_MAX);
+    uint64_t rest = LOAD(cr_timeline_begins) ? 0 : cost(start, end, POINT_COST_NS) * COST_SHARE;
+    STORE(cr_timeline_due, room ? later(end, LOAD(timeline()->history.interval_ns), rest) : UINT64_MAX);
     if (!always && end < state.series_due)
         return;
     room = cr_series_point(start - cr_recording->start_ns);
     uint64_t done = cr_os_now_ns();
-    state.series_due = room ? later(done, cr_series_interval(), end, SERIES_COST_SHARE) : UINT64_MAX;
+    rest = cost(end, done, cr_series_cost_ns()) * SERIES_COST_SHARE;
+    state.series_due = room ? later(done, cr_series_interval(), rest) : UINT64_MAX;
 }
 
 void cr_timeline_point(struct cr_slot *slot)
