@@ -80,9 +80,9 @@ def count(library, tmp_path):
 
 
 def assert_same(counts: Counter, least: int = LEAST) -> None:
-    """No frame is wrong, and none is missing; the other unwinder may now and then give up, but not as a rule."""
+    """No frame is wrong, and none is missing."""
     assert (counts["wrong"], counts["shorter"], counts["longer"], counts["memo_wrong"]) == (0, 0, 0, 0), counts
-    assert counts["compared"] >= least and counts["given_up"] <= counts["compared"] // 1000, counts
+    assert counts["compared"] >= least, counts
 
 
 def assert_complete(counts: Counter) -> None:
@@ -199,6 +199,7 @@ def test_hard_stacks_and_signals_anywhere(mixed, count, library):
     parts = PARTS if "libunwind" in library else (*PARTS, "modules")
     counts = count([mixed, *parts], COMPARE_PROFILE=200, COMPARE_EVERY=2, **plugins())
     assert_same(counts)
+    assert counts["given_up"] <= counts["compared"] // 1000, counts  # now and then, not as a rule
     assert counts["truncated"] > 0, "some are deeper than what is shown"
     # Signals also interrupt code without tables (the _init of libraries) or with wrong ones (compare_stacks.c says where).
     # Allocations never come from there.

@@ -2,6 +2,7 @@
  * when the modules that addresses belong to go. */
 #include "state/call_tree.h"
 
+#include "platform/platform.h"
 #include "plugin.h"
 #include "random.h"
 #include "tap.h"
@@ -95,6 +96,28 @@ static void test_threads(void)
     ok(!twins && nodes > before, "and none was made twice (%u)", nodes - before);
 }
 
+/* ---- memory ---- */
+
+#define JUST_DOUBLED                                                                                                   \
+    (393216u + 1000) /* three quarters of 2^19 entries are full: its table has just become the next larger one */
+#define NODE_BYTES 64u
+
+static void test_memory(void)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    skip("a sanitizer has memory of its own");
+#else
+    uint64_t random = 9, before = cr_os_resident_bytes();
+    uint32_t first = section_count(CR_SECTION_NODES), nodes;
+    while ((nodes = section_count(CR_SECTION_NODES)) < JUST_DOUBLED)
+        cr_tree_child(CR_MARKERS + (uint32_t)random_below(&random, nodes - CR_MARKERS),
+                      address_of(random_below(&random, ADDRESSES)));
+    uint64_t bytes = (cr_os_resident_bytes() - before) / (nodes - first);
+    ok(bytes > 16 && bytes <= NODE_BYTES, "a node takes at most %u bytes, even where the table has just doubled (%u)",
+       NODE_BYTES, (unsigned)bytes);
+#endif
+}
+
 /* ---- modules that go ---- */
 
 static void test_generation(void)
@@ -128,6 +151,7 @@ int main(void)
         return 1;
     test_random_use();
     test_threads();
+    test_memory();
     test_generation();
     ok(tracker_end(), "nothing else was written");
     return tap_done();

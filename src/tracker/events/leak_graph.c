@@ -32,6 +32,23 @@ static struct {
 
 static uintptr_t copy[COPY_BYTES / sizeof(uintptr_t)];
 
+/* Pieces of reachable blocks, address >> PIECE_SHIFT at its low bits; 0: none. What points into one tells nothing any more, and
+ * a pool has very many such pointers to its inside. */
+#define PIECE_SHIFT 9
+#define PIECES 8192u
+static uintptr_t settled[PIECES];
+
+bool cr_leak_graph_begin(void)
+{
+    memset(settled, 0, sizeof settled);
+    bool made = cr_leak_index_make();
+    if (!made)
+        cr_leak_index_drop();
+    return made;
+}
+
+void cr_leak_graph_end(void) { cr_leak_index_drop(); }
+
 /* ---- what may be read ---- */
 
 void cr_leak_readable(const struct cr_leak_range *ranges, size_t count, bool direct)
@@ -138,7 +155,7 @@ static void claim(uint32_t block, uint32_t holder)
 /* A word of `holder` points at a block, inside bytes behind its start. */
 static void found(uint32_t block, uintptr_t start, uintptr_t inside, uint32_t holder)
 {
-    enum cr_leak_class now = cr_leak_class(block);
+    enum cr_leak_class now = cr_leak_class_now(block);
     switch (mark.step) {
     case STEP_REACH:
         if (now == CR_LEAK_REACHABLE)
@@ -146,6 +163,8 @@ static void found(uint32_t block, uintptr_t start, uintptr_t inside, uint32_t ho
         if (!inside || counts_as_start(start, cr_leak_size(block), inside)) {
             set(block, CR_LEAK_REACHABLE, holder);
             cr_leak_push(block);
+            __builtin_prefetch(cr_leak_record(block)); /* it is scanned soon */
+            __builtin_prefetch((const void *)start);
         } else if (now == CR_LEAK_UNKNOWN)
             set(block, CR_LEAK_POSSIBLE, holder); /* to be scanned when all that is reachable is known */
         return;
@@ -168,17 +187,69 @@ static void found(uint32_t block, uintptr_t start, uintptr_t inside, uint32_t ho
     }
 }
 
+/* Notes the piece that an address is in, if it is the block's alone. */
+static void settle(uintptr_t address, uint32_t block, uintptr_t start)
+{
+    uintptr_t piece = address >> PIECE_SHIFT, low = piece << PIECE_SHIFT, high = low + (1u << PIECE_SHIFT), other;
+    if (start <= low && high - start <= cr_leak_size(block) && cr_leak_find(high - 1, &other) == block)
+        settled[piece % PIECES] = piece;
+}
+
 static void consider(uintptr_t value, uint32_t holder)
 {
-    if (value - cr_leak_index.lowest >= cr_leak_index.highest - cr_leak_index.lowest)
+    uintptr_t piece = value >> PIECE_SHIFT, start;
+    if (!cr_leak_may_find(value) || settled[piece % PIECES] == piece)
         return;
-    uintptr_t start;
     uint32_t block = cr_leak_find(value, &start);
     if (block == CR_LEAK_NONE)
         return;
     uintptr_t inside = value - start;
-    if (!inside || inside < cr_leak_size(block))
-        found(block, start, inside, holder);
+    if (inside && inside >= cr_leak_size(block))
+        return;
+    found(block, start, inside, holder);
+    if (inside && cr_leak_class_now(block) == CR_LEAK_REACHABLE)
+        settle(value, block, start);
+}
+
+/* Words that look like pointers wait here while the memory that tells what they point at is on its way: it is in no cache, and
+ * waiting for each in turn would take three quarters of the time. All are considered before the next step. */
+#define AHEAD 16u /* a power of 2 */
+static struct {
+    uintptr_t value;
+    const uint32_t *unit;
+    uint32_t holder;
+} waiting[AHEAD];
+static uint32_t waiting_at;
+
+static void put(uintptr_t value, uint32_t holder)
+{
+    uintptr_t piece = value >> PIECE_SHIFT;
+    if (!cr_leak_may_find(value) || settled[piece % PIECES] == piece)
+        return;
+    uint32_t at = waiting_at++ % AHEAD;
+    uintptr_t old = waiting[at].value;
+    uint32_t old_holder = waiting[at].holder;
+    waiting[at].value = value;
+    waiting[at].holder = holder;
+    waiting[at].unit = cr_leak_find_soon(value);
+    cr_leak_find_sooner(waiting[(at + AHEAD / 2) % AHEAD].unit);
+    if (old)
+        consider(old, old_holder);
+}
+
+/* Whether any was waiting. */
+static bool put_all(void)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < AHEAD; i++) {
+        uintptr_t value = waiting[i].value;
+        waiting[i].value = 0;
+        waiting[i].unit = NULL;
+        any = any || value;
+        if (value)
+            consider(value, waiting[i].holder);
+    }
+    return any;
 }
 
 /* holder CR_HOLDER_ROOT or above: each word is a holder of its own, counted up. */
@@ -190,7 +261,7 @@ static void scan_words(const uintptr_t *word, size_t count, uint64_t holder)
         if (CR_LIKELY(word[i] - lowest >= span))
             continue;
         uint64_t number = roots ? holder + i : holder;
-        consider(word[i], number > UINT32_MAX ? UINT32_MAX : (uint32_t)number);
+        put(word[i], number > UINT32_MAX ? UINT32_MAX : (uint32_t)number);
     }
 }
 
@@ -241,6 +312,8 @@ static void drain(void)
 {
     for (;;) {
         uint32_t block = cr_leak_pop();
+        if (block == CR_LEAK_NONE && put_all())
+            continue;
         if (block == CR_LEAK_NONE)
             return;
         uintptr_t start = cr_leak_address(block);
@@ -282,7 +355,7 @@ static void mark_possible(void)
 {
     mark.step = STEP_POSSIBLE;
     for (uint32_t i = 0; i < cr_leak_index.count; i++)
-        if (cr_leak_class(i) == CR_LEAK_POSSIBLE) {
+        if (cr_leak_class_now(i) == CR_LEAK_POSSIBLE) {
             cr_leak_push(i);
             drain();
         }
@@ -296,7 +369,7 @@ static void find_candidates(void)
 {
     mark.step = STEP_VISIT;
     for (uint32_t i = 0; i < cr_leak_index.count; i++)
-        if (cr_leak_class(i) == CR_LEAK_UNKNOWN && !(cr_leak_index.entry[i].place & CR_LEAK_DOUBLE)) {
+        if (cr_leak_class_now(i) == CR_LEAK_UNKNOWN && !(cr_leak_index.entry[i].place & CR_LEAK_DOUBLE)) {
             cr_leak_set_class(i, CR_LEAK_DEFINITE);
             cr_leak_index.entry[i].place |= CR_LEAK_CANDIDATE;
             cr_leak_push(i);
@@ -310,7 +383,7 @@ void cr_leak_classify(void (*lost)(void *context, const struct cr_leak_tree *tre
     find_candidates();
     mark.step = STEP_CLAIM;
     for (uint32_t i = cr_leak_index.count; i-- > 0;) {
-        if (!(cr_leak_index.entry[i].place & CR_LEAK_CANDIDATE) || cr_leak_class(i) != CR_LEAK_DEFINITE)
+        if (!(cr_leak_index.entry[i].place & CR_LEAK_CANDIDATE) || cr_leak_class_now(i) != CR_LEAK_DEFINITE)
             continue;
         mark.tree = (struct cr_leak_tree){.leader = i};
         cr_leak_push(i);

@@ -64,6 +64,8 @@ static struct cr_leak_region *get_region(uint64_t number)
     if (index->regions == index->region_room && !grow_regions())
         return NULL;
     index->region[index->regions] = (struct cr_leak_region){.number = number, .before = CR_LEAK_NONE};
+    uint64_t bit = number & ((1u << CR_LEAK_SEEN_BITS) - 1);
+    index->seen[bit / 64] |= UINT64_C(1) << bit % 64;
     enter_home(index->regions);
     return &index->region[index->regions++];
 }
@@ -257,6 +259,8 @@ bool cr_leak_index_make(void)
     struct cr_leak_entry *spare = cr_os_map(spare_bytes);
     bool made = index->entry && index->directory && index->grey && spare;
     if (made) {
+        cr_os_expect_use(index->entry, index->entry_bytes);
+        cr_os_expect_use(index->directory, index->directory_bytes);
         number_regions();
         for (uint32_t i = 0; i < index->count; i++)
             index->entry[i].place = CR_LEAK_DOUBLE; /* until it is filled */
@@ -305,14 +309,20 @@ uint32_t cr_leak_find(uintptr_t address, uintptr_t *start)
     return region->before;
 }
 
+const uint32_t *cr_leak_find_soon(uintptr_t address)
+{
+    const struct cr_leak_region *region = cr_leak_region_find(region_number(address));
+    if (!region || !region->count)
+        return NULL;
+    const uint32_t *unit = &cr_leak_index.directory[region->directory + (offset_in(address) >> region->shift)];
+    __builtin_prefetch(unit);
+    return unit;
+}
+
 uint32_t cr_leak_count(void) { return cr_leak_index.count; }
 struct cr_record *cr_leak_record(uint32_t block) { return cr_record(cr_leak_index.entry[block].record); }
 uint32_t cr_leak_holder(uint32_t block) { return cr_leak_index.entry[block].holder; }
-
-enum cr_leak_class cr_leak_class(uint32_t block)
-{
-    return (enum cr_leak_class)((cr_leak_index.entry[block].place & CR_LEAK_CLASS_MASK) >> CR_LEAK_CLASS_SHIFT);
-}
+enum cr_leak_class cr_leak_class(uint32_t block) { return cr_leak_class_now(block); }
 
 /* The first region whose blocks begin behind a number of entries, or at it. */
 static uint32_t region_of(uint32_t block)
@@ -328,8 +338,13 @@ static uint32_t region_of(uint32_t block)
     return low;
 }
 
+/* The record says it, unless it has changed meanwhile: a thread could not be stopped. */
 uintptr_t cr_leak_address(uint32_t block)
 {
+    uintptr_t address = cr_leak_record(block)->address;
+    const struct cr_leak_region *region = cr_leak_region_find(region_number(address));
+    if (CR_LIKELY(region && block - region->first < region->count && offset_in(address) == cr_leak_offset(block)))
+        return address;
     return (cr_leak_index.region[region_of(block)].number << CR_REGION_SHIFT) + ((uintptr_t)cr_leak_offset(block) << 3);
 }
 
@@ -368,13 +383,3 @@ uint32_t cr_leak_pop(void)
     }
     return CR_LEAK_NONE;
 }
-
-bool cr_leak_graph_begin(void)
-{
-    bool made = cr_leak_index_make();
-    if (!made)
-        cr_leak_index_drop();
-    return made;
-}
-
-void cr_leak_graph_end(void) { cr_leak_index_drop(); }

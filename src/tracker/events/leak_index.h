@@ -13,6 +13,7 @@
 #include "state/block_table.h"
 
 #define CR_LEAK_NONE UINT32_MAX
+#define CR_LEAK_SEEN_BITS 16
 #define CR_LEAK_OFFSET_BITS 17 /* of a block in its region, in units of 8 bytes */
 #define CR_LEAK_OFFSET_MASK ((1u << CR_LEAK_OFFSET_BITS) - 1)
 #define CR_LEAK_CLASS_SHIFT 17
@@ -44,6 +45,7 @@ struct cr_leak_index {
     uint32_t regions, region_room;
     uint32_t *home; /* hash table of region numbers: number of a region plus one */
     uint32_t home_bits;
+    uint64_t seen[(1u << CR_LEAK_SEEN_BITS) / 64]; /* a bit for each region, by the low bits of its number */
     uint32_t *directory;
     uint32_t *grey; /* the stack */
     uint32_t grey_count, grey_room;
@@ -67,6 +69,13 @@ static inline struct cr_leak_region *cr_leak_region_find(uint64_t number)
     return at ? &index->region[at - 1] : NULL;
 }
 
+/* Whether an address may be in a region that has blocks. Most values that look like pointers point into modules and stacks. */
+static inline bool cr_leak_may_find(uintptr_t address)
+{
+    uint64_t bit = address >> CR_REGION_SHIFT & ((1u << CR_LEAK_SEEN_BITS) - 1);
+    return cr_leak_index.seen[bit / 64] >> bit % 64 & 1;
+}
+
 static inline uint32_t cr_leak_offset(uint32_t block) { return cr_leak_index.entry[block].place & CR_LEAK_OFFSET_MASK; }
 static inline uint64_t cr_leak_size(uint32_t block)
 {
@@ -76,6 +85,19 @@ static inline uint64_t cr_leak_size(uint32_t block)
 /* The last block that begins at or before an address, in its region or reaching into it, and its start; it may end before
  * the address. CR_LEAK_NONE: there is none. */
 uint32_t cr_leak_find(uintptr_t address, uintptr_t *start);
+/* The same in two steps, for who has other things to do while memory comes: the part of the directory, then, some time later, the
+ * entries. An address whose region is not known is let pass. */
+const uint32_t *cr_leak_find_soon(uintptr_t address);
+static inline void cr_leak_find_sooner(const uint32_t *unit)
+{
+    if (unit)
+        __builtin_prefetch(&cr_leak_index.entry[*unit]);
+}
+
+static inline enum cr_leak_class cr_leak_class_now(uint32_t block)
+{
+    return (enum cr_leak_class)((cr_leak_index.entry[block].place & CR_LEAK_CLASS_MASK) >> CR_LEAK_CLASS_SHIFT);
+}
 
 static inline void cr_leak_set_class(uint32_t block, enum cr_leak_class class)
 {

@@ -12,12 +12,8 @@
 #include "state/histograms.h"
 #include "state/sites.h"
 #include "state/timeline.h"
+#include "base/counter.h"
 #include "base/banned.h"
-
-/* Counters have one writer, so a plain load and store is an atomic addition. */
-#define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
-#define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
-#define ADD(field, amount) STORE(field, LOAD(field) + (amount))
 
 static CR_COLD void stop(void)
 {
@@ -82,7 +78,7 @@ static __attribute__((noinline)) uint32_t locate_anew(struct cr_thread *thread, 
 /* After a module was unloaded what is remembered by address may be of another one's. */
 CR_HOT void forget_gone(struct cr_thread *thread)
 {
-    uint32_t generation = LOAD(cr_modules_generation);
+    uint32_t generation = CR_LOAD(cr_modules_generation);
     if (CR_UNLIKELY(thread->trail.generation != generation)) {
         thread->trail.generation = generation;
         thread->trail.length = 0;
@@ -131,12 +127,12 @@ CR_HOT void count_birth(struct cr_thread *thread, uint32_t site, size_t size)
 {
     struct cr_slot *slot = thread->slot;
     cr_site_birth(site, size);
-    uint64_t allocated = LOAD(slot->bytes_allocated) + size;
-    STORE(slot->bytes_allocated, allocated);
-    int64_t live = (int64_t)(allocated - LOAD(slot->bytes_freed));
-    if (CR_UNLIKELY(live > LOAD(slot->high_bytes))) {
-        STORE(slot->high_bytes, live);
-        STORE(slot->high_blocks, (int64_t)(LOAD(slot->allocations) - LOAD(slot->frees)));
+    uint64_t allocated = CR_LOAD(slot->bytes_allocated) + size;
+    CR_STORE(slot->bytes_allocated, allocated);
+    int64_t live = (int64_t)(allocated - CR_LOAD(slot->bytes_freed));
+    if (CR_UNLIKELY(live > CR_LOAD(slot->high_bytes))) {
+        CR_STORE(slot->high_bytes, live);
+        CR_STORE(slot->high_blocks, (int64_t)(CR_LOAD(slot->allocations) - CR_LOAD(slot->frees)));
         if (CR_UNLIKELY(cr_recording_rise(slot)))
             thread->after |= CR_AFTER_SNAPSHOT;
         cr_timeline_early(slot);
@@ -146,9 +142,9 @@ CR_HOT void count_birth(struct cr_thread *thread, uint32_t site, size_t size)
 /* After the thread's live bytes may have fallen. */
 CR_HOT void count_fall(struct cr_slot *slot)
 {
-    int64_t live = (int64_t)(LOAD(slot->bytes_allocated) - LOAD(slot->bytes_freed));
-    if (CR_UNLIKELY(live < LOAD(slot->low_bytes))) {
-        STORE(slot->low_bytes, live);
+    int64_t live = (int64_t)(CR_LOAD(slot->bytes_allocated) - CR_LOAD(slot->bytes_freed));
+    if (CR_UNLIKELY(live < CR_LOAD(slot->low_bytes))) {
+        CR_STORE(slot->low_bytes, live);
         cr_recording_fall(slot);
         cr_timeline_early(slot);
     }
@@ -165,8 +161,8 @@ CR_HOT void count_death(struct cr_thread *thread, const struct cr_record *record
     cr_site_death(site, size, age, temporary);
     if (!temporary || cr_histogram_wants(site, size, age))
         cr_histogram_death(site, size, age,
-                           own && !temporary ? (uint32_t)LOAD(slot->allocations) - record->count : CR_APART_UNKNOWN);
-    STORE(slot->bytes_freed, LOAD(slot->bytes_freed) + size);
+                           own && !temporary ? (uint32_t)CR_LOAD(slot->allocations) - record->count : CR_APART_UNKNOWN);
+    CR_ADD(slot->bytes_freed, size);
 }
 
 /* A block is gone for good. */
@@ -175,7 +171,7 @@ CR_HOT void bury(struct cr_thread *thread, struct cr_record *record, uint32_t in
     struct cr_slot *slot = thread->slot;
     uint64_t now = cr_os_coarse_ns();
     cr_timeline_look(slot, now);
-    ADD(slot->frees, 1);
+    CR_ADD(slot->frees, 1);
     count_death(thread, record, index, now);
     count_fall(slot);
     cr_record_drop(&thread->spares, record, index);
@@ -222,7 +218,7 @@ void cr_on_alloc(struct cr_thread *thread, void *block, size_t size, unsigned ta
     struct cr_record *record = cr_record(index);
     struct cr_slot *slot = thread->slot;
     uint32_t site = locate(thread, start);
-    uint64_t now = fill(thread, record, index, site, LOAD(slot->allocations) + 1);
+    uint64_t now = fill(thread, record, index, site, CR_LOAD(slot->allocations) + 1);
     cr_timeline_look(slot, now);
     if (CR_UNLIKELY(!enter(thread, record, index, block, cr_record_sized(size, 0, tag)))) {
         cr_record_drop(&thread->spares, record, index);
@@ -230,7 +226,7 @@ void cr_on_alloc(struct cr_thread *thread, void *block, size_t size, unsigned ta
             stop();
         return;
     }
-    ADD(slot->allocations, 1);
+    CR_ADD(slot->allocations, 1);
     count_birth(thread, site, size);
 }
 
@@ -286,7 +282,7 @@ bool cr_on_unknown(struct cr_thread *thread, void *block, const char *judged)
         return true;
     if (judged && cr_wrong_free(thread, block, judged))
         return false;
-    ADD(thread->slot->untracked_frees, 1);
+    CR_ADD(thread->slot->untracked_frees, 1);
     return true;
 }
 
@@ -302,7 +298,7 @@ uint32_t cr_on_resize_begin(struct cr_thread *thread, void *block, const char *f
 static void freed_by_resize(struct cr_thread *thread, uint32_t index, void *block, uintptr_t caller)
 {
     if (!index) {
-        ADD(thread->slot->untracked_frees, 1);
+        CR_ADD(thread->slot->untracked_frees, 1);
         return;
     }
     struct cr_record *record = cr_record(index);
@@ -322,12 +318,12 @@ static void replace(struct cr_thread *thread, const struct cr_resize *resize, co
     struct cr_slot *slot = thread->slot;
     uint64_t now = cr_os_coarse_ns();
     cr_timeline_look(slot, now);
-    ADD(slot->reallocations, 1);
+    CR_ADD(slot->reallocations, 1);
     if (resize->result != resize->block)
         remember(thread, record, resize->block, start->pc);
     count_death(thread, record, resize->index, now);
     uint32_t site = locate(thread, start);
-    fill(thread, record, resize->index, site, LOAD(slot->allocations));
+    fill(thread, record, resize->index, site, CR_LOAD(slot->allocations));
     if (!enter(thread, record, resize->index, resize->result, cr_record_sized(resize->size, growth, tag)))
         stop();
     count_birth(thread, site, resize->size);
@@ -344,7 +340,7 @@ void cr_on_resize_end(struct cr_thread *thread, const struct cr_resize *resize, 
     }
     if (!index) {
         if (resize->result) { /* a block from before crunch's time: from now on it is known */
-            ADD(thread->slot->untracked_frees, 1);
+            CR_ADD(thread->slot->untracked_frees, 1);
             cr_on_alloc(thread, resize->result, resize->size, resize->tag, start);
         }
         return;

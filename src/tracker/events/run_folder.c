@@ -22,6 +22,7 @@
 #include "state/sites.h"
 #include "state/thread.h"
 #include "state/timeline.h"
+#include "base/counter.h"
 #include "base/banned.h"
 
 #define SAME_PID_MOST 1000
@@ -100,8 +101,8 @@ static void count_at_site(void *context, struct cr_record *record)
 {
     (void)context;
     struct cr_site *site = cr_site(record->node);
-    CR_SITE_ADD(site->live_bytes, (int64_t)cr_record_size(record));
-    CR_SITE_ADD(site->live_blocks, 1);
+    CR_ADD(site->live_bytes, (int64_t)cr_record_size(record));
+    CR_ADD(site->live_blocks, 1);
 }
 
 void cr_run_folder_fork(void)

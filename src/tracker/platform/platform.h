@@ -28,6 +28,8 @@ void cr_os_unmap(void *memory, size_t bytes);
 void cr_os_each_own(void (*visit)(void *context, uintptr_t start, uintptr_t end), void *context);
 /* Memory of which nearly every page will be used: let the system give it in large pieces, if it can. */
 void cr_os_expect_use(void *memory, size_t bytes);
+/* Memory that somebody may still read, without caring for what: gives the whole pages in it back. They read as they were, or as zeroes. */
+void cr_os_done_with(void *memory, size_t bytes);
 /* Maps bytes of fd from offset, shared, and at `at` (replacing what is there) unless that is NULL. fd -1: fresh zeroed private
  * memory instead. NULL if it can't be had. */
 void *cr_os_map_file(int fd, uint64_t offset, size_t bytes, void *at);

@@ -27,6 +27,16 @@ void cr_os_expect_use(void *memory, size_t bytes)
     (void)memory, (void)bytes; /* macOS has no large pages for the asking */
 }
 
+void cr_os_done_with(void *memory, size_t bytes)
+{
+    int saved = errno;
+    uintptr_t page = cr_os_page_bytes(), from = ((uintptr_t)memory + page - 1) & ~(page - 1);
+    uintptr_t to = ((uintptr_t)memory + bytes) & ~(page - 1);
+    if (from < to)
+        madvise((void *)from, to - from, MADV_FREE);
+    errno = saved;
+}
+
 /* A map entry for each stretch of pages, as many as there is memory for. */
 bool cr_os_guard_is_cheap;
 size_t cr_os_guard_most(void) { return SIZE_MAX; }

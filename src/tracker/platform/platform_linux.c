@@ -36,6 +36,16 @@ void cr_os_expect_use(void *memory, size_t bytes)
     errno = saved;
 }
 
+void cr_os_done_with(void *memory, size_t bytes)
+{
+    int saved = errno;
+    uintptr_t page = cr_os_page_bytes(), from = ((uintptr_t)memory + page - 1) & ~(page - 1);
+    uintptr_t to = ((uintptr_t)memory + bytes) & ~(page - 1);
+    if (from < to)
+        madvise((void *)from, to - from, MADV_DONTNEED);
+    errno = saved;
+}
+
 int cr_os_allocate(int fd, uint64_t offset, uint64_t bytes)
 {
     int error;

@@ -3,13 +3,11 @@
 #include <string.h>
 
 #include "services/recording.h"
+#include "base/counter.h"
 #include "base/banned.h"
 
 #define STEP_MIN_BYTES 1024
 #define STEP_SHARE 1024 /* of the peak, all threads together */
-
-#define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
-#define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
 
 _Atomic int64_t cr_recording_step = STEP_MIN_BYTES;
 _Atomic uint64_t cr_recording_peak_awaited = UINT64_MAX;
@@ -27,12 +25,12 @@ void cr_recording_each_slot(void (*visit)(void *context, struct cr_slot *slot), 
 static void add_to_totals(void *context, struct cr_slot *slot)
 {
     struct cr_totals *totals = context;
-    totals->allocations += LOAD(slot->allocations);
-    totals->frees += LOAD(slot->frees);
-    totals->reallocations += LOAD(slot->reallocations);
-    totals->bytes_allocated += LOAD(slot->bytes_allocated);
-    totals->bytes_freed += LOAD(slot->bytes_freed);
-    totals->untracked_frees += LOAD(slot->untracked_frees);
+    totals->allocations += CR_LOAD(slot->allocations);
+    totals->frees += CR_LOAD(slot->frees);
+    totals->reallocations += CR_LOAD(slot->reallocations);
+    totals->bytes_allocated += CR_LOAD(slot->bytes_allocated);
+    totals->bytes_freed += CR_LOAD(slot->bytes_freed);
+    totals->untracked_frees += CR_LOAD(slot->untracked_frees);
 }
 
 struct cr_totals cr_recording_totals(void)
@@ -50,13 +48,13 @@ struct cr_totals cr_recording_totals(void)
 static bool raise_peak(int64_t bytes, int64_t blocks)
 {
     struct cr_header *header = cr_recording;
-    uint64_t peak = LOAD(header->peak_bytes);
+    uint64_t peak = CR_LOAD(header->peak_bytes);
     while (bytes > 0 && (uint64_t)bytes > peak)
         if (atomic_compare_exchange_weak(&header->peak_bytes, &peak, (uint64_t)bytes)) {
-            STORE(header->peak_blocks, blocks > 0 ? (uint64_t)blocks : 0);
-            uint64_t threads = LOAD(header->threads);
+            CR_STORE(header->peak_blocks, blocks > 0 ? (uint64_t)blocks : 0);
+            uint64_t threads = CR_LOAD(header->threads);
             uint64_t step = (uint64_t)bytes / STEP_SHARE / (threads ? threads : 1);
-            STORE(cr_recording_step, step < STEP_MIN_BYTES ? STEP_MIN_BYTES : (int64_t)step);
+            CR_STORE(cr_recording_step, step < STEP_MIN_BYTES ? STEP_MIN_BYTES : (int64_t)step);
             return true;
         }
     return false;
@@ -67,7 +65,7 @@ static bool raise_peak(int64_t bytes, int64_t blocks)
 static void widen_span(int64_t low, int64_t high)
 {
     struct cr_timeline *timeline = CR_SECTION_ITEM(struct cr_timeline, CR_SECTION_TIMELINE, 0);
-    int64_t lowest = LOAD(timeline->low_bytes), highest = LOAD(timeline->high_bytes);
+    int64_t lowest = CR_LOAD(timeline->low_bytes), highest = CR_LOAD(timeline->high_bytes);
     while (low < lowest && !atomic_compare_exchange_weak(&timeline->low_bytes, &lowest, low))
         ;
     while (high > highest && !atomic_compare_exchange_weak(&timeline->high_bytes, &highest, high))
@@ -78,22 +76,22 @@ static void widen_span(int64_t low, int64_t high)
 static bool hand_in(struct cr_slot *slot)
 {
     struct cr_header *header = cr_recording;
-    int64_t live_bytes = (int64_t)(LOAD(slot->bytes_allocated) - LOAD(slot->bytes_freed));
-    int64_t live_blocks = (int64_t)(LOAD(slot->allocations) - LOAD(slot->frees));
-    int64_t handed_bytes = LOAD(slot->handed_bytes), handed_blocks = LOAD(slot->handed_blocks);
+    int64_t live_bytes = (int64_t)(CR_LOAD(slot->bytes_allocated) - CR_LOAD(slot->bytes_freed));
+    int64_t live_blocks = (int64_t)(CR_LOAD(slot->allocations) - CR_LOAD(slot->frees));
+    int64_t handed_bytes = CR_LOAD(slot->handed_bytes), handed_blocks = CR_LOAD(slot->handed_blocks);
 
     int64_t bytes = atomic_fetch_add(&header->shared_bytes, live_bytes - handed_bytes);
     int64_t blocks = atomic_fetch_add(&header->shared_blocks, live_blocks - handed_blocks);
-    bool raised =
-        raise_peak(bytes + LOAD(slot->high_bytes) - handed_bytes, blocks + LOAD(slot->high_blocks) - handed_blocks);
+    bool raised = raise_peak(bytes + CR_LOAD(slot->high_bytes) - handed_bytes,
+                             blocks + CR_LOAD(slot->high_blocks) - handed_blocks);
 
-    widen_span(bytes + LOAD(slot->low_bytes) - handed_bytes, bytes + LOAD(slot->high_bytes) - handed_bytes);
+    widen_span(bytes + CR_LOAD(slot->low_bytes) - handed_bytes, bytes + CR_LOAD(slot->high_bytes) - handed_bytes);
 
-    STORE(slot->handed_bytes, live_bytes);
-    STORE(slot->handed_blocks, live_blocks);
-    STORE(slot->high_bytes, live_bytes);
-    STORE(slot->high_blocks, live_blocks);
-    STORE(slot->low_bytes, live_bytes);
+    CR_STORE(slot->handed_bytes, live_bytes);
+    CR_STORE(slot->handed_blocks, live_blocks);
+    CR_STORE(slot->high_bytes, live_bytes);
+    CR_STORE(slot->high_blocks, live_blocks);
+    CR_STORE(slot->low_bytes, live_bytes);
     return raised;
 }
 
@@ -102,16 +100,17 @@ void cr_recording_hand_in(struct cr_slot *slot) { hand_in(slot); }
 bool cr_recording_rise(struct cr_slot *slot)
 {
     struct cr_header *header = cr_recording;
-    int64_t moved = LOAD(slot->high_bytes) - LOAD(slot->handed_bytes);
-    bool far = moved > LOAD(cr_recording_step);
-    bool alone = LOAD(header->threads) <= 1;
-    if (alone && LOAD(header->shared_bytes) + moved > (int64_t)LOAD(header->peak_bytes)) /* its high is the process's */
-        STORE(header->peak_epoch, LOAD(header->peak_epoch) + 1);
+    int64_t moved = CR_LOAD(slot->high_bytes) - CR_LOAD(slot->handed_bytes);
+    bool far = moved > CR_LOAD(cr_recording_step);
+    bool alone = CR_LOAD(header->threads) <= 1;
+    if (alone &&
+        CR_LOAD(header->shared_bytes) + moved > (int64_t)CR_LOAD(header->peak_bytes)) /* its high is the process's */
+        CR_ADD(header->peak_epoch, 1);
     if (CR_LIKELY(!far))
         return false;
     if (hand_in(slot) && !alone)
         atomic_fetch_add_explicit(&header->peak_epoch, 1, memory_order_relaxed);
-    return LOAD(header->peak_bytes) >= LOAD(cr_recording_peak_awaited);
+    return CR_LOAD(header->peak_bytes) >= CR_LOAD(cr_recording_peak_awaited);
 }
 
 /* ---- the budget for contents ---- */

@@ -3,12 +3,10 @@
 
 #include <string.h>
 
+#include "base/counter.h"
 #include "base/banned.h"
 
 #define GROW_BY 32u
-
-#define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
-#define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
 
 static size_t entry_bytes(const struct cr_history_kind *kind)
 {
@@ -36,25 +34,28 @@ static uint64_t time_of(const void *entry)
 /* Whether items up to this one are there. */
 static bool room_for(const struct cr_history_kind *kind, uint32_t item)
 {
-    uint64_t used = LOAD(cr_recording->sections[kind->section].used);
+    uint64_t used = CR_LOAD(cr_recording->sections[kind->section].used);
     uint32_t more = item < used ? 0 : item - (uint32_t)used + 1;
     if (more && more < GROW_BY)
         more = GROW_BY;
     return !more || cr_recording_append(kind->section, NULL, more) != CR_NO_ITEM;
 }
 
-uint32_t cr_history_count(const struct cr_history_kind *kind) { return (uint32_t)(LOAD(cr_history(kind)->state) >> 1); }
+uint32_t cr_history_count(const struct cr_history_kind *kind)
+{
+    return (uint32_t)(CR_LOAD(cr_history(kind)->state) >> 1);
+}
 
 void *cr_history_entry(const struct cr_history_kind *kind, uint32_t number)
 {
-    return at(kind, number, LOAD(cr_history(kind)->state) & 1);
+    return at(kind, number, CR_LOAD(cr_history(kind)->state) & 1);
 }
 
 /* Goes through the entries, those that reach no further than `interval` from the end of the ones before together: makes one of
  * them in the other first half, if `write`. Returns how many that gives. */
 static uint32_t merge(const struct cr_history_kind *kind, uint64_t interval, bool write)
 {
-    unsigned high = LOAD(cr_history(kind)->state) & 1;
+    unsigned high = CR_LOAD(cr_history(kind)->state) & 1;
     uint32_t count = cr_history_count(kind), merged = 0;
     uint64_t start = 0;
     for (uint32_t i = 0, next; i < count; i = next, merged++) {
@@ -73,13 +74,13 @@ static uint32_t merge(const struct cr_history_kind *kind, uint64_t interval, boo
 static bool thin(const struct cr_history_kind *kind)
 {
     struct cr_history *history = cr_history(kind);
-    uint64_t state = LOAD(history->state), interval = LOAD(history->interval_ns) * 2 + 1;
+    uint64_t state = CR_LOAD(history->state), interval = CR_LOAD(history->interval_ns) * 2 + 1;
     if (!room_for(kind, item_of(kind, kind->half - 1, 1)))
         return false;
     while (merge(kind, interval, false) > kind->half)
         interval *= 2;
     uint64_t merged = merge(kind, interval, true);
-    STORE(history->interval_ns, interval);
+    CR_STORE(history->interval_ns, interval);
     atomic_store_explicit(&history->state, merged << 1 | (~state & 1), memory_order_release);
     return true;
 }
@@ -87,13 +88,13 @@ static bool thin(const struct cr_history_kind *kind)
 /* The item of the next entry. */
 static uint32_t next_item(const struct cr_history_kind *kind)
 {
-    return item_of(kind, cr_history_count(kind), LOAD(cr_history(kind)->state) & 1);
+    return item_of(kind, cr_history_count(kind), CR_LOAD(cr_history(kind)->state) & 1);
 }
 
 bool cr_history_is_full(const struct cr_history_kind *kind)
 {
     return cr_history_count(kind) == 2 * kind->half ||
-           next_item(kind) >= LOAD(cr_recording->sections[kind->section].used);
+           next_item(kind) >= CR_LOAD(cr_recording->sections[kind->section].used);
 }
 
 bool cr_history_reserve(const struct cr_history_kind *kind)
@@ -108,7 +109,7 @@ bool cr_history_add(const struct cr_history_kind *kind, const void *entry)
     struct cr_history *history = cr_history(kind);
     if (!cr_history_reserve(kind))
         return false;
-    uint64_t state = LOAD(history->state);
+    uint64_t state = CR_LOAD(history->state);
     memcpy(at(kind, (uint32_t)(state >> 1), state & 1), entry, entry_bytes(kind));
     atomic_store_explicit(&history->state, state + 2, memory_order_release);
     return true;

@@ -10,6 +10,7 @@
 #include "base/fmt.h"
 #include "platform/platform.h"
 #include "services/options.h"
+#include "base/counter.h"
 #include "base/banned.h"
 
 #define KIB4 ((size_t)4096)
@@ -26,9 +27,6 @@ static struct {
 
 struct cr_lock cr_recording_lock = CR_LOCK_INIT;
 struct cr_header *cr_recording = &dummy;
-
-#define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
-#define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
 
 /* ---- sections ---- */
 
@@ -95,7 +93,7 @@ static bool reserve_sections(void)
 static size_t next_chunk_bytes(enum cr_section_kind section, size_t needed)
 {
     size_t present = mapped.bytes[section];
-    uint32_t chunks = LOAD(cr_recording->chunk_count);
+    uint32_t chunks = CR_LOAD(cr_recording->chunk_count);
     size_t bytes = present / (chunks < CR_MAX_CHUNKS / 2 ? 8 : chunks < CR_MAX_CHUNKS / 4 * 3 ? 4 : 2);
     if (bytes < plan[section].first_bytes)
         bytes = plan[section].first_bytes;
@@ -124,7 +122,7 @@ static void close_grown(void)
 static bool add_chunk(enum cr_section_kind section, size_t needed)
 {
     struct cr_header *header = cr_recording;
-    uint32_t index = LOAD(header->chunk_count);
+    uint32_t index = CR_LOAD(header->chunk_count);
     size_t bytes = next_chunk_bytes(section, needed);
     if (index == CR_MAX_CHUNKS || bytes < needed)
         return false;
@@ -148,7 +146,7 @@ static bool add_chunk(enum cr_section_kind section, size_t needed)
 /* Makes room for `bytes` more at the end of a section. */
 static bool make_room(enum cr_section_kind section, size_t bytes)
 {
-    size_t end = LOAD(cr_recording->sections[section].used) * plan[section].item_bytes + bytes;
+    size_t end = CR_LOAD(cr_recording->sections[section].used) * plan[section].item_bytes + bytes;
     if (CR_UNLIKELY(cr_recording_live() != cr_recording))
         return cr_recording_room_frozen(section, end);
     if (end <= mapped.bytes[section])
@@ -167,7 +165,7 @@ static bool make_room(enum cr_section_kind section, size_t bytes)
 static uint32_t put(enum cr_section_kind section, const void *item, uint32_t count)
 {
     _Atomic uint64_t *used = &cr_recording->sections[section].used;
-    uint64_t first = LOAD(*used);
+    uint64_t first = CR_LOAD(*used);
     if (item)
         memcpy(cr_section_items[section] + first * plan[section].item_bytes, item,
                (size_t)count * plan[section].item_bytes);
@@ -192,7 +190,7 @@ uint32_t cr_recording_append(enum cr_section_kind section, const void *item, uin
 uint32_t cr_recording_append_site(const struct cr_site *site)
 {
     cr_lock(&cr_recording_lock);
-    uint32_t used = (uint32_t)LOAD(cr_recording->sections[CR_SECTION_SITES].used);
+    uint32_t used = (uint32_t)CR_LOAD(cr_recording->sections[CR_SECTION_SITES].used);
     bool neighbour = used > 1 && cr_site(used - 1)->slot != site->slot;
     uint32_t gap = neighbour ? (0 - used) & (EXTRAS_PER_LINE - 1) : 0;
     bool room = make_room(CR_SECTION_SITES, (gap + 1) * sizeof *site) &&
@@ -308,7 +306,7 @@ static void reset_slot(void *context, struct cr_slot *slot)
  * have gone on counting in the shared file. */
 static void reset_sites(void)
 {
-    uint32_t count = (uint32_t)LOAD(cr_recording->sections[CR_SECTION_SITES].used);
+    uint32_t count = (uint32_t)CR_LOAD(cr_recording->sections[CR_SECTION_SITES].used);
     for (uint32_t i = 0; i < count; i++) {
         const struct cr_site was = *cr_site(i);
         *cr_site(i) = (struct cr_site){.address = was.address, .parent = was.parent, .pc = was.pc, .slot = was.slot};
@@ -323,7 +321,7 @@ static void reset_history(void)
                                                     CR_SECTION_THREADINFO};
     for (size_t i = 0; i < sizeof sections / sizeof *sections; i++) {
         struct cr_section *section = &cr_recording->sections[sections[i]];
-        memset(cr_section_items[sections[i]], 0, (size_t)LOAD(section->used) * section->item_bytes);
+        memset(cr_section_items[sections[i]], 0, (size_t)CR_LOAD(section->used) * section->item_bytes);
     }
 }
 
@@ -352,7 +350,7 @@ int cr_recording_fork(const char *folder)
     struct cr_header *header = cr_recording;
     move_mapping((char *)header, 0, CR_HEADER_BYTES);
     memcpy((void *)header, (const void *)&at_fork.header, sizeof *header);
-    uint32_t chunk_count = LOAD(header->chunk_count);
+    uint32_t chunk_count = CR_LOAD(header->chunk_count);
     for (uint32_t i = 0; i < chunk_count; i++) {
         const struct cr_chunk *chunk = &header->chunks[i];
         if (chunk->section == CR_SECTION_THREADS && chunk->bytes) /* empty: new threads of the parent use its slots */
@@ -370,15 +368,15 @@ int cr_recording_fork(const char *folder)
     header->snapshots = (struct cr_snapshots){.signal = at_fork.header.snapshots.signal};
     header->inherited_bytes = totals.live_bytes;
     header->inherited_blocks = totals.live_blocks;
-    STORE(header->shared_bytes, (int64_t)totals.live_bytes);
-    STORE(header->shared_blocks, (int64_t)totals.live_blocks);
-    STORE(header->peak_bytes, totals.live_bytes);
-    STORE(header->peak_blocks, totals.live_blocks);
-    STORE(header->peak_epoch, 1);
-    STORE(header->errors, 0);
-    STORE(header->errors_left_out, 0);
-    STORE(header->sections[CR_SECTION_ERRORS].used, 0);
-    STORE(header->sections[CR_SECTION_LEAKS].used, 0);
+    CR_STORE(header->shared_bytes, (int64_t)totals.live_bytes);
+    CR_STORE(header->shared_blocks, (int64_t)totals.live_blocks);
+    CR_STORE(header->peak_bytes, totals.live_bytes);
+    CR_STORE(header->peak_blocks, totals.live_blocks);
+    CR_STORE(header->peak_epoch, 1);
+    CR_STORE(header->errors, 0);
+    CR_STORE(header->errors_left_out, 0);
+    CR_STORE(header->sections[CR_SECTION_ERRORS].used, 0);
+    CR_STORE(header->sections[CR_SECTION_LEAKS].used, 0);
     give_up_file(folder ? error : 0);
     return error;
 }

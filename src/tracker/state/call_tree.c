@@ -75,8 +75,7 @@ static void copy(struct hash *to, const struct hash *from)
             insert(to, from->entries[i].parent, from->entries[i].address, from->entries[i].id);
 }
 
-/* A table of the current generation with room for AT_ONCE more, or NULL. Larger ones only: the old ones together are as large as the
- * last. */
+/* A table of the current generation with room for AT_ONCE more, or NULL. */
 static struct hash *with_room(struct hash *old)
 {
     uint32_t generation = atomic_load(&cr_modules_generation);
@@ -94,6 +93,8 @@ static struct hash *with_room(struct hash *old)
     if (old)
         copy(hash, old);
     atomic_store_explicit(&tree, hash, memory_order_release);
+    if (old) /* whoever is still reading finds less, at worst an empty table: then it looks again, under the lock */
+        cr_os_done_with(old, sizeof *old + (old->mask + 1) * sizeof(struct entry));
     return hash;
 }
 

@@ -1,8 +1,8 @@
 /* call_tree.h - call stacks as nodes of a tree: a node is a frame and, by its parents, all frames outside of it.
  *
  * Looking a node up takes no lock; a new one does. Nodes live in the recording (section NODES), the way to them in private memory:
- * a hash table of 16-byte entries, replaced by one twice as large when three quarters full; the old one stays mapped for whoever
- * is still reading it, and misses there look again under the lock. Locks: tree, then modules and recording. */
+ * a hash table of 16-byte entries, replaced by one twice as large when three quarters full; the old one stays mapped, but
+ * without memory, for whoever is still reading it, and misses there look again under the lock. Locks: tree, then modules and recording. */
 #ifndef CR_STATE_CALL_TREE_H
 #define CR_STATE_CALL_TREE_H
 

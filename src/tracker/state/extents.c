@@ -2,10 +2,8 @@
 #include "state/extents.h"
 
 #include "services/arena.h"
+#include "base/counter.h"
 #include "base/banned.h"
-
-#define LOAD(place) atomic_load_explicit(&(place), memory_order_relaxed)
-#define STORE(place, value) atomic_store_explicit(&(place), (value), memory_order_relaxed)
 
 CR_HOT struct cr_region *region_of(uintptr_t address)
 {
@@ -43,15 +41,15 @@ void cr_extent_live_large(uintptr_t block, size_t size)
     if (!extents)
         return;
     if (granules + 1 >= CR_EXTENT_LARGE) {
-        STORE(extents->large[cell(block)], granules < UINT32_MAX ? (uint32_t)granules : UINT32_MAX);
+        CR_STORE(extents->large[cell(block)], granules < UINT32_MAX ? (uint32_t)granules : UINT32_MAX);
         granules = CR_EXTENT_LARGE - 1;
     }
-    STORE(*cr_extent_start(extents, block), (uint8_t)(granules + 1));
+    CR_STORE(*cr_extent_start(extents, block), (uint8_t)(granules + 1));
     uintptr_t end = block + cr_zone_reach(size < CR_EXTENT_MOST ? size : CR_EXTENT_MOST);
     uintptr_t at = (block + CR_EXTENT_CELL_BYTES - 1) & ~(CR_EXTENT_CELL_BYTES - 1);
     for (; at < end; at += CR_EXTENT_CELL_BYTES)
         if ((extents = cr_extents_of(at, true)))
-            STORE(extents->cell[cell(at)], (uint32_t)((at - block) >> CR_EXTENT_GRANULE_SHIFT) + 1);
+            CR_STORE(extents->cell[cell(at)], (uint32_t)((at - block) >> CR_EXTENT_GRANULE_SHIFT) + 1);
 }
 
 /* The block that starts at an address of a region, if one does. Structures are filled by field: one that is returned is copied in pieces of
@@ -59,7 +57,7 @@ void cr_extent_live_large(uintptr_t block, size_t size)
 CR_HOT bool starting_at(struct cr_region *region, struct cr_extents *extents, uintptr_t address,
                         struct cr_extent *extent)
 {
-    uint32_t at = granule(address), start = LOAD(extents->start[at]);
+    uint32_t at = granule(address), start = CR_LOAD(extents->start[at]);
     uint32_t index = start ? atomic_load_explicit(cr_region_slot(region, address), memory_order_acquire) : 0;
     extent->block = address;
     if (cr_slot_is_of(index, address)) {
@@ -69,7 +67,7 @@ CR_HOT bool starting_at(struct cr_region *region, struct cr_extents *extents, ui
         extent->state = CR_EXTENT_LIVE;
         return size_tag & CR_TAG_PLACED;
     }
-    size_t granules = start < CR_EXTENT_LARGE ? start - 1 : LOAD(extents->large[cell(address)]);
+    size_t granules = start < CR_EXTENT_LARGE ? start - 1 : CR_LOAD(extents->large[cell(address)]);
     extent->size = granules << CR_EXTENT_GRANULE_SHIFT;
     extent->state = CR_EXTENT_FREED;
     return cr_slot_is_freed(index);
@@ -101,7 +99,7 @@ CR_HOT bool nearest(uintptr_t address, struct cr_extent *extent)
     uint32_t from = granule(address), at = last_start(extents, from);
     uintptr_t block = (address & ~(uintptr_t)15) - ((uintptr_t)(from - at) << CR_EXTENT_GRANULE_SHIFT);
     if (at > from) {
-        uint32_t back = LOAD(extents->cell[cell(address)]);
+        uint32_t back = CR_LOAD(extents->cell[cell(address)]);
         if (!back)
             return false;
         block = (address & ~(CR_EXTENT_CELL_BYTES - 1)) - ((uintptr_t)(back - 1) << CR_EXTENT_GRANULE_SHIFT);

@@ -21,7 +21,7 @@
 /* Whether the end of a temporary block has to be told to cr_histogram_death, as that of any other block has. */
 static inline bool cr_histogram_wants(uint32_t item, uint64_t size, uint32_t age)
 {
-    return (age | (size ^ CR_SITE_LOAD(cr_site_extra(item)->size))) != 0;
+    return (age | (size ^ CR_LOAD(cr_site_extra(item)->size))) != 0;
 }
 
 /* A block of the item ended at this age, after cr_site_death. apart: allocations that its thread has made since, or

@@ -6,15 +6,13 @@
 
 #include "platform/platform.h"
 #include "state/call_tree.h"
+#include "base/counter.h"
 #include "base/banned.h"
 
 #define FIRST_INTERVAL_NS ((uint64_t)1 << 20)
 #define FIRST_ITEMS 1024u
 #define BASE_COST_NS ((uint64_t)20000)
 #define ITEM_COST_NS ((uint64_t)40)
-
-#define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
-#define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
 
 struct sum {
     int64_t bytes, blocks;
@@ -82,7 +80,7 @@ static bool make_room(uint32_t count)
 
 static struct sum of_item(uint32_t item)
 {
-    return (struct sum){LOAD(cr_site(item)->live_bytes), LOAD(cr_site(item)->live_blocks)};
+    return (struct sum){CR_LOAD(cr_site(item)->live_bytes), CR_LOAD(cr_site(item)->live_blocks)};
 }
 
 /* Adds up what lives at every place, where that takes more than one item; how many items there are, 0: no memory. */
@@ -146,12 +144,12 @@ static void keep(struct cr_series_point *point, const struct cr_series_entry *en
 void cr_series_start(void)
 {
     release();
-    STORE(cr_history(&cr_series_points)->interval_ns, FIRST_INTERVAL_NS);
+    CR_STORE(cr_history(&cr_series_points)->interval_ns, FIRST_INTERVAL_NS);
 }
 
 uint64_t cr_series_cost_ns(void) { return BASE_COST_NS + (uint64_t)items.known * ITEM_COST_NS; }
 
-uint64_t cr_series_interval(void) { return LOAD(cr_history(&cr_series_points)->interval_ns); }
+uint64_t cr_series_interval(void) { return CR_LOAD(cr_history(&cr_series_points)->interval_ns); }
 
 bool cr_series_point(uint64_t time_ns)
 {

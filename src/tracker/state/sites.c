@@ -6,6 +6,7 @@
 #include "platform/platform.h"
 #include "state/call_tree.h"
 #include "state/modules.h"
+#include "base/counter.h"
 #include "base/banned.h"
 
 #define FIRST_ENTRIES 256u
@@ -78,7 +79,7 @@ static uint32_t add(struct cr_leaves *leaves, uint32_t hash, const struct cr_sit
 
 uint32_t cr_site_find(struct cr_leaves *leaves, uint32_t slot, uint32_t parent, uintptr_t address)
 {
-    uint32_t hash = cr_tree_hash(parent, address), generation = CR_SITE_LOAD(cr_modules_generation);
+    uint32_t hash = cr_tree_hash(parent, address), generation = CR_LOAD(cr_modules_generation);
     if (CR_UNLIKELY(leaves->generation != generation))
         renew(leaves, generation);
     uint32_t item = CR_LIKELY(leaves->entries != NULL) ? find(leaves, hash, parent, address) : 0;

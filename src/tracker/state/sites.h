@@ -9,6 +9,7 @@
 #ifndef CR_STATE_SITES_H
 #define CR_STATE_SITES_H
 
+#include "base/counter.h"
 #include "services/recording.h"
 #include "state/block_table.h"
 
@@ -28,17 +29,13 @@ static inline uint32_t cr_site_own(struct cr_leaves *leaves, uint32_t slot, uint
     return CR_LIKELY(!item || cr_site(item)->slot == slot) ? item : cr_site_of_other(leaves, slot, item);
 }
 
-#define CR_SITE_LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
-#define CR_SITE_STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
-#define CR_SITE_ADD(field, amount) CR_SITE_STORE(field, CR_SITE_LOAD(field) + (amount))
-
 static inline void cr_site_before_change(struct cr_site *site)
 {
-    uint32_t epoch = CR_SITE_LOAD(cr_recording->peak_epoch);
-    if (CR_SITE_LOAD(site->epoch) != epoch) {
-        CR_SITE_STORE(site->peak_bytes, CR_SITE_LOAD(site->live_bytes));
-        CR_SITE_STORE(site->peak_blocks, CR_SITE_LOAD(site->live_blocks));
-        CR_SITE_STORE(site->epoch, epoch);
+    uint32_t epoch = CR_LOAD(cr_recording->peak_epoch);
+    if (CR_LOAD(site->epoch) != epoch) {
+        CR_STORE(site->peak_bytes, CR_LOAD(site->live_bytes));
+        CR_STORE(site->peak_blocks, CR_LOAD(site->live_blocks));
+        CR_STORE(site->epoch, epoch);
     }
 }
 
@@ -47,10 +44,10 @@ static inline void cr_site_birth(uint32_t item, uint64_t size)
 {
     struct cr_site *site = cr_site(item);
     cr_site_before_change(site);
-    CR_SITE_ADD(site->allocations, 1);
-    CR_SITE_ADD(site->bytes, size);
-    CR_SITE_ADD(site->live_bytes, (int64_t)size);
-    CR_SITE_ADD(site->live_blocks, 1);
+    CR_ADD(site->allocations, 1);
+    CR_ADD(site->bytes, size);
+    CR_ADD(site->live_bytes, (int64_t)size);
+    CR_ADD(site->live_blocks, 1);
 }
 
 /* It went, at this age (state/block_table.h). */
@@ -59,10 +56,10 @@ static inline void cr_site_death(uint32_t item, uint64_t size, uint32_t age, boo
     struct cr_site *site = cr_site(item);
     struct cr_site_extra *extra = cr_site_extra(item);
     cr_site_before_change(site);
-    CR_SITE_ADD(site->live_bytes, -(int64_t)size);
-    CR_SITE_ADD(site->live_blocks, -1);
-    CR_SITE_ADD(extra->temporary, temporary);
-    CR_SITE_ADD(extra->lifetime_ns, (uint64_t)age << CR_AGE_SHIFT);
+    CR_ADD(site->live_bytes, -(int64_t)size);
+    CR_ADD(site->live_blocks, -1);
+    CR_ADD(extra->temporary, temporary);
+    CR_ADD(extra->lifetime_ns, (uint64_t)age << CR_AGE_SHIFT);
 }
 
 #endif

@@ -2,11 +2,10 @@
 #include "state/thread_info.h"
 
 #include "platform/platform.h"
+#include "base/counter.h"
 #include "base/banned.h"
 
 #define NAMED_AT_END 256u
-
-#define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
 
 static struct {
     uint32_t used;   /* items up to here have been somebody's in this process */
@@ -20,7 +19,7 @@ static struct cr_thread_info *info(uint32_t item)
 
 static uint64_t since_start(void) { return cr_os_now_ns() - cr_recording->start_ns; }
 
-static uint32_t count(void) { return (uint32_t)LOAD(cr_recording->sections[CR_SECTION_THREADINFO].used); }
+static uint32_t count(void) { return (uint32_t)CR_LOAD(cr_recording->sections[CR_SECTION_THREADINFO].used); }
 
 /* Its counts go to item 0; a kill in between loses them. */
 static void sum_up(struct cr_thread_info *ended)
@@ -45,7 +44,7 @@ static uint32_t item_to_use(void)
     }
     for (uint32_t looked = 1; looked < CR_THREAD_INFOS; looked++) {
         items.oldest = items.oldest % (CR_THREAD_INFOS - 1) + 1;
-        if (LOAD(info(items.oldest)->state) == CR_THREAD_INFO_ENDED) {
+        if (CR_LOAD(info(items.oldest)->state) == CR_THREAD_INFO_ENDED) {
             sum_up(info(items.oldest));
             return items.oldest;
         }
@@ -65,10 +64,10 @@ uint32_t cr_thread_info_begin(uint32_t number, uint32_t slot)
         .slot = slot,
         .system_id = cr_os_thread_id(),
         .start_ns = since_start(),
-        .allocations = LOAD(counters->allocations),
-        .frees = LOAD(counters->frees),
-        .bytes_allocated = LOAD(counters->bytes_allocated),
-        .bytes_freed = LOAD(counters->bytes_freed),
+        .allocations = CR_LOAD(counters->allocations),
+        .frees = CR_LOAD(counters->frees),
+        .bytes_allocated = CR_LOAD(counters->bytes_allocated),
+        .bytes_freed = CR_LOAD(counters->bytes_freed),
     };
     atomic_store(&thread->state, CR_THREAD_INFO_RUNS);
     return item;
@@ -82,10 +81,10 @@ void cr_thread_info_end(uint32_t item)
     const struct cr_slot *counters = cr_slot(thread->slot);
     cr_os_thread_name(thread->system_id, thread->name, sizeof thread->name);
     atomic_store(&thread->state, CR_THREAD_INFO_FREE);
-    thread->allocations = LOAD(counters->allocations) - thread->allocations;
-    thread->frees = LOAD(counters->frees) - thread->frees;
-    thread->bytes_allocated = LOAD(counters->bytes_allocated) - thread->bytes_allocated;
-    thread->bytes_freed = LOAD(counters->bytes_freed) - thread->bytes_freed;
+    thread->allocations = CR_LOAD(counters->allocations) - thread->allocations;
+    thread->frees = CR_LOAD(counters->frees) - thread->frees;
+    thread->bytes_allocated = CR_LOAD(counters->bytes_allocated) - thread->bytes_allocated;
+    thread->bytes_freed = CR_LOAD(counters->bytes_freed) - thread->bytes_freed;
     thread->end_ns = since_start();
     atomic_store(&thread->state, CR_THREAD_INFO_ENDED);
 }
@@ -96,7 +95,7 @@ void cr_thread_info_name_all(void)
 {
     uint32_t named = 0;
     for (uint32_t i = 1; i < count() && named < NAMED_AT_END; i++)
-        if (LOAD(info(i)->state) == CR_THREAD_INFO_RUNS) {
+        if (CR_LOAD(info(i)->state) == CR_THREAD_INFO_RUNS) {
             cr_os_thread_name(info(i)->system_id, info(i)->name, sizeof info(i)->name);
             named++;
         }

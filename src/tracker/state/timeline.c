@@ -6,6 +6,7 @@
 
 #include "platform/platform.h"
 #include "state/series.h"
+#include "base/counter.h"
 #include "base/banned.h"
 
 #define FIRST_INTERVAL_NS ((uint64_t)1 << 15)
@@ -16,9 +17,6 @@
 #define SERIES_COST_SHARE 400u /* and a moment, which puts other things out of the caches, too */
 #define POINT_COST_NS ((uint64_t)100000)
 #define END_TRIES 20
-
-#define LOAD(field) atomic_load_explicit(&(field), memory_order_relaxed)
-#define STORE(field, value) atomic_store_explicit(&(field), (value), memory_order_relaxed)
 
 _Atomic uint64_t cr_timeline_due = UINT64_MAX;
 _Atomic bool cr_timeline_begins;
@@ -54,13 +52,13 @@ static bool add_point(uint64_t now)
 {
     struct cr_header *header = cr_recording;
     struct cr_totals totals = cr_recording_totals();
-    int64_t live = LOAD(header->shared_bytes);
+    int64_t live = CR_LOAD(header->shared_bytes);
     struct cr_point point = {
         .time_ns = now - header->start_ns,
         .live_bytes = live,
-        .live_blocks = LOAD(header->shared_blocks),
-        .low_bytes = LOAD(timeline()->low_bytes),
-        .high_bytes = LOAD(timeline()->high_bytes),
+        .live_blocks = CR_LOAD(header->shared_blocks),
+        .low_bytes = CR_LOAD(timeline()->low_bytes),
+        .high_bytes = CR_LOAD(timeline()->high_bytes),
         .allocations = totals.allocations,
         .bytes_allocated = totals.bytes_allocated,
     };
@@ -93,8 +91,8 @@ static void take(bool always)
     uint64_t start = cr_os_now_ns();
     bool room = add_point(start);
     uint64_t end = cr_os_now_ns();
-    uint64_t rest = LOAD(cr_timeline_begins) ? 0 : cost(start, end, POINT_COST_NS) * COST_SHARE;
-    STORE(cr_timeline_due, room ? later(end, LOAD(timeline()->history.interval_ns), rest) : UINT64_MAX);
+    uint64_t rest = CR_LOAD(cr_timeline_begins) ? 0 : cost(start, end, POINT_COST_NS) * COST_SHARE;
+    CR_STORE(cr_timeline_due, room ? later(end, CR_LOAD(timeline()->history.interval_ns), rest) : UINT64_MAX);
     if (!always && end < state.series_due)
         return;
     room = cr_series_point(start - cr_recording->start_ns);
@@ -114,27 +112,27 @@ void cr_timeline_point(struct cr_slot *slot)
 
 void cr_timeline_look_early(struct cr_slot *slot)
 {
-    uint64_t events = LOAD(slot->allocations) + LOAD(slot->frees);
-    if (events - LOAD(state.looked_at) < EARLY_EVENTS) /* of another slot, maybe: then this one looks, too */
+    uint64_t events = CR_LOAD(slot->allocations) + CR_LOAD(slot->frees);
+    if (events - CR_LOAD(state.looked_at) < EARLY_EVENTS) /* of another slot, maybe: then this one looks, too */
         return;
-    STORE(state.looked_at, events);
+    CR_STORE(state.looked_at, events);
     uint64_t now = cr_os_now_ns();
     if (now - cr_recording->start_ns > EARLY_NS)
-        STORE(cr_timeline_begins, false);
-    else if (now >= LOAD(cr_timeline_due))
+        CR_STORE(cr_timeline_begins, false);
+    else if (now >= CR_LOAD(cr_timeline_due))
         cr_timeline_point(slot);
 }
 
 void cr_timeline_start(void)
 {
     state.resident_due = state.series_due = 0;
-    int64_t live = LOAD(cr_recording->shared_bytes);
-    STORE(timeline()->low_bytes, live);
-    STORE(timeline()->high_bytes, live);
-    STORE(timeline()->history.interval_ns, FIRST_INTERVAL_NS);
+    int64_t live = CR_LOAD(cr_recording->shared_bytes);
+    CR_STORE(timeline()->low_bytes, live);
+    CR_STORE(timeline()->high_bytes, live);
+    CR_STORE(timeline()->history.interval_ns, FIRST_INTERVAL_NS);
     cr_series_start();
-    STORE(state.looked_at, 0);
-    STORE(cr_timeline_begins, true);
+    CR_STORE(state.looked_at, 0);
+    CR_STORE(cr_timeline_begins, true);
     take(true);
     atomic_store(&state.taking, false);
 }

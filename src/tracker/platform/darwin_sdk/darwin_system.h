@@ -86,6 +86,8 @@ int munmap(void *memory, size_t bytes);
 #define MINCORE_INCORE 0x1
 int mincore(const void *memory, size_t bytes, char *resident);
 int mprotect(void *memory, size_t bytes, int protection);
+#define MADV_FREE 5
+int madvise(void *memory, size_t bytes, int advice);
 
 struct rlimit {
     uint64_t rlim_cur, rlim_max;
