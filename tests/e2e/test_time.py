@@ -34,6 +34,10 @@ def test_points_agree_with_the_totals(folder):
     assert len(points) > 20 and max(point.high_bytes for point in points) == run.count("peak_bytes")
     assert points[0].allocations == 0 and 0.3 <= points[-1].time_ns / 1e9 <= run.stats["wall_seconds"] + 0.001  # the rest is the end's work
     assert any(size > 1 << 20 for _, size in read.timeline.resident)
+    last = read.moments[-1]
+    assert last.complete and last.time_ns == points[-1].time_ns and len(read.threads) > 4
+    summed = sum(size for _, size, _ in last.top)  # each place over all threads, of which any may be in the middle of an event
+    assert abs(summed - points[-1].live_bytes) <= 5 * 5000
 
 
 def test_a_program_that_sleeps_has_resident_samples(folder):
