@@ -99,7 +99,7 @@ from report import debuginfod, findings, problem_text, reader  # noqa: E402
 from report import run as runs  # noqa: E402
 from report import snapshots, summary, suppressions  # noqa: E402
 from report.errors import EXIT_FAILED, CrunchError  # noqa: E402
-from report.words import printable  # noqa: E402
+from report.words import printable, size  # noqa: E402
 
 
 def main(arguments: List[str]) -> int:
@@ -209,10 +209,11 @@ def report(chosen: options.Options, path: Path, ended: run.Ended, entries: suppr
         crashed = [] if chosen.quiet else crashes.below(path, last.folder, not chosen.no_report)
         (lost, shown), trouble = ((losses.Told(), []), "") if chosen.quiet else call_stacks(last, chosen)
     taken, *below_it = (len(snapshots.folders(process)) for process in (path, *runs.children(path)))
-    gone = sum(map(snapshots.gone, (path, *runs.children(path))))
+    gone, dropped = (sum(map(count, (path, *runs.children(path)))) for count in (snapshots.gone, snapshots.dropped))
     kept = terminal.Kept(path, not chosen.no_report, chosen.heap_limit_text if chosen.heap_limit else "",
                          chosen.max_listed, len(runs.children(path)), shown, suppressed.lines(last), why, crashed, lost, snapshots=taken,
-                         snapshots_below=sum(below_it), snapshots_gone=gone, remaining_below=runs.remaining_below(path), errors_below=below)
+                         snapshots_below=sum(below_it), snapshots_gone=gone, snapshots_dropped=dropped, remaining_below=runs.remaining_below(path),
+                         errors_below=below)
     if not chosen.quiet:
         say(terminal.lines(started, last, kept))
     print_suppressions(chosen, last)
@@ -264,8 +265,11 @@ def compared(chosen: options.Options) -> int:
         page = Path(chosen.stdout) if chosen.stdout else folders[1] / compare_page.PAGE
         compare_page.write(found, page, ROOT / "templates", f"crunch {VERSION}", chosen.editor)
         told_of += [] if chosen.quiet else [f"comparison written to {printable(str(page))}"]
+    grown = chosen.fail_if_grown is not None and found.bytes > chosen.fail_if_grown
+    if grown and not chosen.quiet:
+        told_of.append(f"failed: it has grown by more than {size(chosen.fail_if_grown)}")
     answer(told_of)
-    return 1 if chosen.fail_if_grown is not None and found.bytes > chosen.fail_if_grown else 0
+    return int(grown)
 
 
 def asked(chosen: options.Options) -> int:

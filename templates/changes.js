@@ -78,7 +78,7 @@ function startChanges(page, name) {
     const text = (params.find || "").trim(), inside = text && below(stacks, findFrames(stacks, text)), kind = CHANGE_KINDS.indexOf(params.only || "");
     const chosen = Uint32Array.from(sites.leaf, (_, site) => site).filter((site) => (kind > 0 ? found.kind[site] === kind : found.kind[site]) && (!inside || inside[sites.leaf[site]]));
     const key = ["bytes", "blocks", "before", "after"].includes(params.sort) ? params.sort : "bytes", down = params.down !== "0";
-    grid.show(orderBy(chosen, found[key], down), { key, down });
+    grid.show(orderBy(chosen, found[key].map(Math.abs), down), { key, down }); // by how much has changed, either way, as on the terminal
     say.textContent = summary(chosen);
     flame.href = formatHash("flame", { by: to(), before: from() });
   };

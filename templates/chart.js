@@ -2,12 +2,18 @@
 
 /** Round values from `least` to at most `most`, about `count` of them, in steps of 1, 2 or 5 of `base`'s powers. */
 function ticks(most, count, base = 10, least = 0) {
-  if (!(most > least)) return [0];
+  if (!(most > least)) return [least];
   const rough = (most - least) / count, unit = base ** Math.floor(Math.log(rough) / Math.log(base));
   const steps = base === 10 ? [1, 2, 5, 10] : [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
   const step = unit * (steps.find((each) => each * unit >= rough) || base), found = [];
   for (let value = Math.max(0, Math.ceil(least / step - 0.0001)) * step; value <= most * 1.0001; value += step) found.push(value);
   return found;
+}
+
+/** A round count in few letters: 500, 20k, 1.5M. */
+function roundCount(value) {
+  const [unit, letter] = [[1e9, "G"], [1e6, "M"], [1e4, "k"]].find(([least]) => value >= least) || [1, ""];
+  return letter === "k" ? value / 1000 + "k" : value / unit + letter;
 }
 
 /** The moments of a run: [{ time, top: Map of site to bytes }]; times in microseconds. */
@@ -51,16 +57,14 @@ function at(values, value) {
   return Math.max(0, lastNotAbove(values, value));
 }
 
-/** At most `count` points in place of many: of each part the one with the largest value, and always the first and the last. */
+/** Few points in place of many: of each of `count` parts of the time the one with the largest value and the last one, and always the first. */
 function thinned(times, values, from, to, count) {
-  const first = at(times, from), last = Math.min(times.length - 1, at(times, to) + 1), found = [];
-  const step = Math.max(1, (last - first + 1) / count);
-  for (let start = first; start <= last; start += step) {
-    let best = Math.floor(start);
-    for (let i = best; i < Math.min(start + step, last + 1); i++) if (values[i] > values[best]) best = i;
-    found.push([times[best], values[best]]);
+  const first = at(times, from), last = Math.min(times.length - 1, at(times, to) + 1), span = Math.max(1, (to - from) / count), found = [];
+  for (let start = first, end; start <= last; start = end) {
+    let best = start;
+    for (end = start + 1; end <= last && times[end] < times[start] + span; end++) if (values[end] > values[best]) best = end;
+    for (const i of new Set([...(start === first ? [start] : []), best, end - 1])) found.push([times[i], values[i]]);
   }
-  if (last > first) found.push([times[last], values[last]]);
   return found;
 }
 

@@ -37,12 +37,14 @@ async function startTime(page) {
     const svg = drawn("svg", { width, height, role: "img", "aria-label": `${what.select.selectedOptions[0].text}, at most ${kind().words(most)}` });
     const inside = drawn("g", { "clip-path": "inset(0)" });
     for (const value of ticks(roof, 4, kind().base())) {
-      svg.append(drawn("line", { x1: left, x2: width - right, y1: y(value), y2: y(value), class: "grid-line" }), drawn("text", { x: left - 8, y: y(value) + 4, "text-anchor": "end" }, kind().words(value).replace(" a second", "/s").replace(/ blocks?$/, "")));
+      svg.append(drawn("line", { x1: left, x2: width - right, y1: y(value), y2: y(value), class: "grid-line" }), drawn("text", { x: left - 8, y: y(value) + 4, "text-anchor": "end" }, (kind() === kinds[""] ? kind().words(value) : roundCount(value) + (kind() === kinds.rate ? "/s" : ""))));
     }
     for (const value of ticks(to * 1000, Math.max(3, Math.floor(width / 160)), 10, from * 1000)) svg.append(drawn("text", { x: x(value / 1000), y: height - 8, "text-anchor": x(value / 1000) > width - right - 30 ? "end" : "middle" }, timeWords(value)));
     const sites = stacked() ? topSites(time.moments, from, to, TOP_SITES) : [];
-    inside.append(drawn("path", { d: linePath(curve, x, y, true), class: sites.length ? "whole" : "whole only" }));
-    if (sites.length) stackAreas(time.moments, sites, () => 0).slice(0, -1).forEach((area, i) => inside.append(drawn("path", { d: areaPath(area, x, y), class: "area area" + i })));
+    const outline = linePath(curve, x, y, true), clip = drawn("clipPath", { id: "whole-heap" }), areas = drawn("g", { "clip-path": "url(#whole-heap)" });
+    clip.append(drawn("path", { d: outline })); // there are fewer moments than points: between two of them no area is higher than the heap was
+    inside.append(clip, drawn("path", { d: outline, class: sites.length ? "whole" : "whole only" }), areas);
+    if (sites.length) stackAreas(time.moments, sites, () => 0).slice(0, -1).forEach((area, i) => areas.append(drawn("path", { d: areaPath(area, x, y), class: "area area" + i })));
     if (showResident) inside.append(drawn("path", { d: linePath(resident, x, y), class: "resident" }));
     for (const [, label, when] of page.facts.snapshots) {
       if (when < from || when > to) continue;

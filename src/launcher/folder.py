@@ -140,7 +140,7 @@ def _recorded_process(path: Path) -> str:
         recording = reader.read_recording(path)
     except CrunchError:
         return ""
-    return str(recording.pid) if recording and reader.still_running(recording) else ""
+    return str(recording.pid) if recording and reader.still_running(recording, path) else ""
 
 
 def _last_number(text: bytes) -> str:

@@ -5,6 +5,7 @@ processes have all ended is removed by whoever looks next. Without such a folder
 """
 
 import os
+import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,21 +86,35 @@ def process(folder: Path) -> Optional[Process]:
         recording = reader.read_recording(folder)
     except CrunchError:
         return None
-    return Process(folder, recording) if recording and reader.still_running(recording) else None
+    return Process(folder, recording) if recording and reader.still_running(recording, folder) else None
 
 
 def find(wanted: str) -> Process:
     """The process meant by its number or its run folder; CrunchError if there is none."""
     if wanted.isdigit() and not os.path.isdir(wanted):
-        for candidate in running():
-            if candidate.pid == int(wanted):
-                return candidate
-        raise CrunchError(f"process {wanted} does not run under crunch; 'crunch --list' shows those that do")
+        found = next((candidate for candidate in running() if candidate.pid == int(wanted)), None) or _not_listed(int(wanted))
+        if not found:
+            raise CrunchError(f"process {wanted} {_unknown(int(wanted))}")
+        return found
     folder = Path(os.path.abspath(wanted))
     processes = in_folder(folder)
     if not processes:
         raise CrunchError(f"in {printable(str(folder))} no program is recorded right now; 'crunch --list' shows those that run")
     return processes[0]
+
+
+def _not_listed(pid: int) -> Optional[Process]:
+    """One that left no link here: another user's, seen by root, or one started where no link could be left."""
+    return next(filter(None, (process(Path(path).parent) for path in reader.mapped_recordings(pid) or [])), None)
+
+
+def _unknown(pid: int) -> str:
+    """Why a process is none of those that run under crunch."""
+    if not reader.alive(pid):
+        return "does not exist; 'crunch --list' shows what runs under crunch"
+    if sys.platform != "darwin" and os.geteuid() and reader.mapped_recordings(pid) is None:
+        return "is another user's; ask as that user, or as root"
+    return "does not run under crunch; 'crunch --list' shows those that do"
 
 
 def _remove(link: Path) -> None:

@@ -226,7 +226,7 @@ def seconds(text: str, option: str) -> float:
     match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?)(ms|s|m|h)?", text, re.ASCII)
     value = float(match[1]) * SECONDS[match[2] or "s"] if match else 0.0
     if not SHORTEST_SECONDS <= value <= LONGEST_SECONDS:
-        raise CrunchError(f"{option} takes a time like 200ms, 10s, 5m or 1h, at least 10ms, not '{printable(text)}'")
+        raise CrunchError(f"{option} takes a time like 200ms, 10s, 5m or 1h, from 10ms to 3 years, not '{printable(text)}'")
     return value
 
 
@@ -259,5 +259,6 @@ def exit_status(text: str, option: str) -> int:
 def number(text: str, option: str) -> int:
     """A count."""
     if not re.fullmatch(r"\d{1,9}", text, re.ASCII):
-        raise CrunchError(f"{option} takes a number, not '{printable(text)}'")
+        limit = " below 1,000,000,000" if text.isdigit() else ""
+        raise CrunchError(f"{option} takes a number{limit}, not '{printable(text)}'")
     return int(text)

@@ -141,7 +141,8 @@ def _check_privileges(path: str, name: str, status: os.stat_result) -> None:
         return
     kind = gains_rights(status.st_mode, status.st_uid, status.st_gid, _has_capabilities(path))
     if kind:
-        way_out = f"record a copy of it: cp {name} . && crunch ./{os.path.basename(name)}"
+        copy = f"{os.path.basename(name)}.copy"
+        way_out = f"record a copy of it: cp {name} {copy} && crunch ./{copy}"
         raise CrunchError(f"{name} is {kind}, so the loader ignores preloaded libraries; {way_out}", EXIT_FAILED)
 
 

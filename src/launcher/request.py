@@ -7,7 +7,7 @@ import struct
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, List, Tuple
 
 from report import reader
 from report.errors import CrunchError
@@ -19,6 +19,7 @@ from . import live
 AGAIN_SECONDS = 0.25
 LOOK_SECONDS = 0.01
 MOST_SECONDS = 10.0
+STOPPED = frozenset("TtZ")  # states of threads: by a signal, by a debugger, ended
 NUMBER = struct.Struct("<I")
 WANTED_AT, TIMED_AT = reader.SNAPSHOTS_AT, reader.SNAPSHOTS_AT + 24  # of struct cr_snapshots
 
@@ -62,14 +63,19 @@ def poke(process: live.Process, timed: bool = False) -> None:
 def _wait_for_answer(process: live.Process, header: mmap.mmap, asked: int, seconds: float) -> None:
     end = time.monotonic() + seconds
     again = 0.0
+    stopped = False
     while (_counters(header).answered - asked) % 2**32 >= 2**31:
         now = _counters(header)
         _check(process, now.signal)
         if time.monotonic() >= end:
-            raise CrunchError(f"process {process.pid} does not answer: it is stopped, blocks SIGURG, or waits inside its allocator")
+            raise CrunchError(f"process {process.pid} does not answer: {_why_silent(process.pid, now.signal)}")
         if time.monotonic() >= again:
             again = time.monotonic() + AGAIN_SECONDS
             _send(process.pid, now.signal)
+            states = {state for state, _ in _threads(process.pid)}
+            if stopped and states and states <= STOPPED:
+                raise CrunchError(f"process {process.pid} is stopped; it takes the snapshot when it goes on ('kill -CONT {process.pid}')")
+            stopped = states <= STOPPED
         time.sleep(LOOK_SECONDS)
 
 
@@ -81,6 +87,26 @@ def _check(process: live.Process, number: int) -> None:
         raise CrunchError(f"process {process.pid} has ended")
     if seen.recording.flags & reader.STOPPED:
         raise CrunchError(f"process {process.pid} is not recorded any more: {printable(seen.recording.message)}")
+
+
+def _why_silent(pid: int, number: int) -> str:
+    """In a few words."""
+    threads = _threads(pid)
+    if threads and all(blocked >> (number - 1) & 1 for _, blocked in threads):
+        return "it blocks SIGURG in all its threads, by which crunch asks"
+    return "it waits inside its allocator" if threads else "it is stopped, blocks SIGURG, or waits inside its allocator"
+
+
+def _threads(pid: int) -> List[Tuple[str, int]]:
+    """Of each thread its state, as a letter, and the signals it blocks; nothing where that is not to be seen."""
+    found = []
+    try:
+        for entry in os.scandir(f"/proc/{pid}/task"):
+            words = dict(line.split(":", 1) for line in Path(entry.path, "status").read_text().splitlines())
+            found.append((words["State"].split()[0], int(words["SigBlk"], 16)))
+    except (OSError, ValueError, KeyError):
+        pass
+    return found
 
 
 def _reads_from_descriptor(pid: int, number: int) -> bool:
@@ -109,8 +135,10 @@ def _header(folder: Path) -> Iterator[mmap.mmap]:
     try:
         with open(folder / "recording", "r+b") as file:
             header = mmap.mmap(file.fileno(), reader.HEADER_BYTES)
+    except PermissionError:
+        raise CrunchError(f"{printable(str(folder / 'recording'))} is another user's; ask as that user, or as root") from None
     except (OSError, ValueError) as error:
-        raise CrunchError(f"{printable(str(folder / 'recording'))} cannot be written: {error}") from None
+        raise CrunchError(f"{printable(str(folder / 'recording'))} cannot be written: {getattr(error, 'strerror', None) or error}") from None
     try:
         yield header
     finally:

@@ -100,7 +100,8 @@ def _start(path: str, arguments: List[str], environment: Mapping[str, str], stre
     if failure:
         os.waitpid(child, 0)
         missing = int(failure) == errno.ENOENT
-        raise CrunchError(f"{printable(path)} cannot be started: {os.strerror(int(failure))}",
+        why = "it is neither a program nor a script" if int(failure) == errno.ENOEXEC else os.strerror(int(failure))
+        raise CrunchError(f"{printable(path)} cannot be started: {why}",
                           EXIT_NOT_FOUND if missing else EXIT_NOT_EXECUTABLE)
     return child
 
@@ -169,7 +170,8 @@ def _next_signal() -> tuple:
 
 
 def _look(child: int) -> Optional[Ended]:
-    """What the program did since the last look: None while it lives. A stopped program stops the launcher too."""
+    """What the program did since the last look: None while it lives. A program that the terminal's keys stop, or that stops where a
+    shell waits for it, stops the launcher too; one that somebody stops from elsewhere does not: whoever lets it go on knows it alone."""
     stopped = False
     while True:
         found, status, usage = os.wait4(child, os.WNOHANG | os.WUNTRACED | os.WCONTINUED)
@@ -179,14 +181,29 @@ def _look(child: int) -> Optional[Ended]:
             os.kill(child, signal.SIGCONT)
             stopped = False
         elif os.WIFSTOPPED(status):
-            _stop_too(os.WSTOPSIG(status))
-            stopped = True
+            stopped = os.WSTOPSIG(status) != signal.SIGSTOP or _is_in_foreground()
+            if stopped:
+                _stop_too(os.WSTOPSIG(status))
         elif os.WIFCONTINUED(status):
             stopped = False
         elif os.WIFSIGNALED(status):
             return Ended(End(signal=os.WTERMSIG(status)), _bytes(usage.ru_maxrss))
         else:
             return Ended(End(status=os.WEXITSTATUS(status)), _bytes(usage.ru_maxrss))
+
+
+def _is_in_foreground() -> bool:
+    """Whether this is what a terminal's shell waits for."""
+    try:
+        terminal = os.open(os.ctermid(), os.O_RDONLY | os.O_NOCTTY)
+    except OSError:
+        return False
+    try:
+        return os.tcgetpgrp(terminal) == os.getpgrp()
+    except OSError:
+        return False
+    finally:
+        os.close(terminal)
 
 
 def _stop_too(number: int) -> None:

@@ -11,6 +11,7 @@ from report.words import plural, printable, size
 from . import losses
 
 HEAP_FILES = "10,000"
+HEAP_FAILED = "heap/: "  # in the tracker's message, before the reason
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Kept:
     snapshots: int = 0
     snapshots_below: int = 0  # in the child processes together
     snapshots_gone: int = 0  # taken, and thinned since
+    snapshots_dropped: int = 0  # in all processes together
     errors_below: int = 0  # in the child processes together
     remaining_below: int = 0  # bytes, in the child processes together
 
@@ -94,7 +96,7 @@ def _remaining(run: Run, kept: Kept) -> List[str]:
     text = [f"{run.remaining_blocks} remaining heap allocations"]
     if run.blocks is None:
         if run.remaining_blocks:
-            text.append(f"  {size(run.remaining_bytes)} in all, the runtime's own included; {missing_because(run)}")
+            text.append(f"  {size(run.remaining_bytes)} in all, the runtime's own included; {run.blocks_missing}")
         return text
     listed = run.blocks.largest(kept.max_listed)
     text += [f"  0x{block.address:x} : {block.size} {'byte' if block.size == 1 else 'bytes'}" for block in listed]
@@ -107,13 +109,6 @@ def _remaining(run: Run, kept: Kept) -> List[str]:
     return text
 
 
-def missing_because(run: Run) -> str:
-    """Why there is no list of blocks and no contents."""
-    if run.signal == "SIGKILL":
-        return "SIGKILL leaves a program no time to list its blocks and keep their contents"
-    return "the program ended in a way that left no time to list its blocks and keep their contents"
-
-
 def _files(run: Run, kept: Kept) -> List[str]:
     text = []
     if run.count("heap_files"):
@@ -123,6 +118,8 @@ def _files(run: Run, kept: Kept) -> List[str]:
         amount = f"{plural(left_out, 'block')} ({size(run.count('heap_left_out_bytes'))})"
         shared = " for all processes together" if kept.children else ""
         why = f"--heap-limit {kept.heap_limit}, at most {HEAP_FILES} files{shared}" if kept.heap_limit else "--no-heap"
+        if kept.heap_limit and HEAP_FAILED in run.message:
+            why = "they could not be written"
         text.append(f"heap contents of {amount} left out: {printable(why)}")
     if kept.children:
         noun = "child process" if kept.children == 1 else "child processes"
@@ -133,6 +130,8 @@ def _files(run: Run, kept: Kept) -> List[str]:
         places = ["snapshots"] * bool(kept.snapshots) + ["children/*/snapshots"] * bool(kept.snapshots_below)
         where = " and ".join(printable(str(kept.folder / place)) for place in places)
         text.append(f"{plural(kept.snapshots + kept.snapshots_below, 'snapshot')} in {where}{gone}")
+    if kept.snapshots_dropped:
+        text.append(f"{plural(kept.snapshots_dropped, 'snapshot')} dropped: not to be taken, or not to be written whole")
     page = kept.folder / "report.html"
     if page.exists():
         text.append(f"crunch report written to {printable(str(page))}")

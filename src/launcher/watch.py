@@ -29,10 +29,23 @@ def watch(wanted: str) -> List[str]:
     locale.setlocale(locale.LC_ALL, "")
     unicode = locale.nl_langinfo(locale.CODESET).upper().replace("-", "") == "UTF8"
     os.environ.setdefault("ESCDELAY", "25")
+    _check_terminal(curses)
     try:
         return curses.wrapper(_run, curses, process, Watched(process.folder, unicode))
     except curses.error as error:
         raise CrunchError(f"the terminal cannot be used: {printable(str(error))}") from None
+
+
+def _check_terminal(curses: Any) -> None:
+    """Whether lines can be put where they belong."""
+    name = printable(os.environ.get("TERM", ""))
+    try:
+        curses.setupterm()
+        usable = curses.tigetstr("cup")
+    except curses.error:
+        raise CrunchError(f"this system knows no terminal '{name}', as TERM says; TERM=xterm or TERM=vt100 may serve") from None
+    if not usable:
+        raise CrunchError(f"--watch needs a terminal with lines that can be written anew, and '{name}' is none, as TERM says")
 
 
 def _run(window: Any, curses: Any, process: live.Process, watched: Watched) -> List[str]:
@@ -47,7 +60,7 @@ def _run(window: Any, curses: Any, process: live.Process, watched: Watched) -> L
     while True:
         if time.monotonic() >= next_look:
             if not live.process(process.folder):
-                return [f"process {process.pid} has ended"]
+                return [f"process {process.pid} has ended; its run folder is {printable(str(process.folder))}"]
             next_look = _look(watched, process)
             asked = _told_of_snapshot(watched, asked)
             _draw(window, curses, watched)
@@ -56,6 +69,9 @@ def _run(window: Any, curses: Any, process: live.Process, watched: Watched) -> L
             continue
         pressed = named.get(key) or (chr(key) if 0 <= key < 128 else "")
         if pressed == "q" or key == 3:
+            window.move(window.getmaxyx()[0] - 1, 0)  # where the prompt will be, on terminals that do not bring back what was there
+            window.clrtoeol()
+            window.refresh()
             return []
         if pressed == "s":
             asked = watched.now.recording.snapshots.requested if watched.now else 0

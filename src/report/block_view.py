@@ -61,7 +61,7 @@ def view(run: Run, page_site: Sequence[int]) -> BlockView:
         total=run.remaining_blocks, total_bytes=run.remaining_bytes,
         rows=[_row(block) for block in run.blocks.largest(FIRST_ROWS)] if run.blocks else [],
         runtime_total=run.count("runtime_blocks"), runtime_bytes=run.count("runtime_bytes"), listed=listed, notes=notes,
-        missing="" if run.blocks else "The program ended in a way that left no time to list its blocks and to keep their contents.",
+        missing="" if run.blocks else f"{run.blocks_missing[0].upper()}{run.blocks_missing[1:]}.",
         blocks=found, contents=kept, classes=classes)
 
 

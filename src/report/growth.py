@@ -17,6 +17,7 @@ GONE = 0.2  # of the largest value
 FLAT = 0.1  # growth, of what stays
 STEADY = 0.5  # growth of the last third, of the mean of the first two
 LEAST_RISES = 3  # in every third of what grows
+NEGLIGIBLE = 0.05  # of the largest value: what a place that is not among the largest may have had and is taken for nothing
 
 
 class Verdict(Enum):
@@ -48,11 +49,14 @@ class Growth:
 
 def verdicts(found: Sequence[Moment]) -> List[Growth]:
     """All places that ever were among the largest, those with most bytes at any time first."""
-    samples: Dict[int, List[Tuple[int, int]]] = {place: [] for moment in found for place, _, _ in moment.top}
+    tops: Dict[int, int] = {}
+    for moment in found:
+        tops.update((place, size) for place, size, _ in moment.top if size > tops.get(place, -1))
+    samples: Dict[int, List[Tuple[int, int]]] = {place: [] for place in tops}
     for moment in found:
         present = {place: size for place, size, _ in moment.top}
-        for place, own in samples.items():
-            if place in present or moment.complete:  # else it had something between nothing and the threshold
+        for place, own in samples.items():  # one that is not among the largest had something between nothing and the threshold
+            if place in present or moment.threshold <= NEGLIGIBLE * tops[place]:
                 own.append((moment.time_ns, present.get(place, 0)))
     grown = [Growth(place, own, verdict(own)) for place, own in samples.items()]
     return sorted(grown, key=lambda growth: -max(size for _, size in growth.samples))

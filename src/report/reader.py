@@ -221,7 +221,7 @@ def _heads(path: Path) -> Optional[List[bytes]]:
     try:
         with open(path, "rb", buffering=0) as file:
             return [os.pread(file.fileno(), HEADER_BYTES, 0) for _ in range(3)]
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise CrunchError(f"{path} cannot be read: {error.strerror}") from None
@@ -437,9 +437,37 @@ def alive(pid: int) -> bool:
     return True
 
 
-def still_running(recording: Recording) -> bool:
-    """Whether the recorded process goes on writing."""
-    return recording.state == RUNNING and 0 < recording.pid < 2**31 and alive(recording.pid)
+def still_running(recording: Recording, folder: Path) -> bool:
+    """Whether the recorded process goes on writing. One that nobody has waited for does not, nor does one that has its number since."""
+    return recording.state == RUNNING and 0 < recording.pid < 2**31 and alive(recording.pid) and \
+        mapped_recordings(recording.pid, folder) != []
+
+
+def mapped_recordings(pid: int, folder: Optional[Path] = None) -> Optional[List[str]]:
+    """The recordings that a process writes, on Linux; of `folder` alone, if given. None where nobody can tell."""
+    try:
+        maps = Path(f"/proc/{pid}/maps").read_bytes() or _maps_of_a_thread(pid)
+    except OSError:
+        return None
+    found = dict.fromkeys(line.split(None, 5)[5] for line in os.fsdecode(maps).splitlines() if line.endswith("/recording"))
+    return [path for path in found if folder is None or not _is_another(path, folder / "recording")]
+
+
+def _maps_of_a_thread(pid: int) -> bytes:
+    """Those that the first thread, which has ended, is not asked for any more; nothing if all have."""
+    for entry in os.scandir(f"/proc/{pid}/task"):
+        maps = Path(entry.path, "maps").read_bytes()
+        if maps:
+            return maps
+    return b""
+
+
+def _is_another(path: str, own: Path) -> bool:
+    """Whether both are there and are two; a process in a container of its own may know its file by another name."""
+    try:
+        return not os.path.samefile(path, own)
+    except OSError:
+        return False
 
 
 def _key_value(line: str) -> Tuple[str, str]:
@@ -454,7 +482,7 @@ def _bytes_of(path: Path) -> Optional[Bytes]:
             if os.fstat(file.fileno()).st_size < MAPPED_FROM_BYTES:
                 return file.read()
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise CrunchError(f"{path} cannot be read: {error.strerror}") from None

@@ -68,7 +68,12 @@ class Run:
     @cached_property
     def moments(self) -> List[Moment]:
         """The largest places over time."""
-        return timeline.moments(self.recording, self.folder, self.stacks.place_of) if self.recording and self.stacks else []
+        if not (self.recording and self.stacks and self.timeline):
+            return []
+        found = timeline.moments(self.recording, self.folder, self.stacks.place_of)
+        if timeline.goes_on(self.recording) and self.timeline.points:
+            found.append(timeline.moment_of(self.stacks.places, max([self.timeline.points[-1].time_ns, *(each.time_ns for each in found[-1:])])))
+        return timeline.filled_moments(found, self.timeline)
 
     @cached_property
     def growth(self) -> List[Growth]:
@@ -171,6 +176,15 @@ class Run:
     def message(self) -> str:
         """Why the tracker recorded less than it should; usually nothing."""
         return self.recording.message if self.recording else "the recording could not be kept on disk"
+
+    @property
+    def blocks_missing(self) -> str:
+        """Where a run has no list of blocks and no contents: why."""
+        if self.signal == "SIGKILL":
+            return "SIGKILL leaves a program no time to list its blocks and keep their contents"
+        if self.recording and self.recording.state == reader.RUNNING:
+            return "the program ended in a way that left no time to list its blocks and keep their contents"
+        return "the list of its blocks could not be written, and their contents are not kept"
 
     def ended_by(self) -> str:
         """'ended by SIGTERM, sent by process 12'."""

@@ -52,12 +52,22 @@ def folders(folder: Path) -> List[Path]:
 
 def gone(folder: Path) -> int:
     """How many a process has taken that are not there any more."""
+    counters = _counters(folder)
+    return max(0, counters.taken - counters.dropped - len(folders(folder))) if counters else 0
+
+
+def dropped(folder: Path) -> int:
+    """How many a process could not take or not write whole."""
+    counters = _counters(folder)
+    return counters.dropped if counters else 0
+
+
+def _counters(folder: Path) -> Optional[reader.Snapshots]:
     try:
         recording = reader.read_recording(folder)
     except CrunchError:
-        recording = None
-    counters = recording.snapshots if recording else None
-    return max(0, counters.taken - counters.dropped - len(folders(folder))) if counters else 0
+        return None
+    return recording.snapshots if recording else None
 
 
 def _read(folder: Path) -> Snapshot:

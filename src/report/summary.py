@@ -102,7 +102,7 @@ def complete(folder: Path, end: Optional[End] = None, max_rss: int = 0) -> bool:
             _tell_end(folder / "stats", end)
         return True
     recording = reader.read_recording(folder)
-    if recording is None or (end is None and reader.still_running(recording)):
+    if recording is None or (end is None and reader.still_running(recording, folder)):
         return False
     seen = end or recorded_end(recording)
     wall = _wall_seconds(recording, now=time.time() if end else None)

@@ -57,7 +57,7 @@ def _curve(timeline: Timeline, top: int) -> str:
     """A closed path."""
     start, span = timeline.points[0].time_ns, timeline.points[-1].time_ns - timeline.points[0].time_ns
     highs: Dict[int, int] = {}
-    for point in timeline.points:
+    for point in timeline.filled:
         step = (point.time_ns - start) * CURVE_STEPS // span
         highs[step] = max(highs.get(step, 0), point.high_bytes)
     parts = [f"M0,{CURVE_HEIGHT}"]
@@ -69,7 +69,7 @@ def _curve(timeline: Timeline, top: int) -> str:
 
 def _rows(timeline: Timeline) -> List[TimeRow]:
     """Some of the points, each with the extremes since the row before."""
-    points = timeline.points
+    points = timeline.filled
     count = min(TABLE_ROWS, len(points))
     edges = [round(number * len(points) / count) for number in range(count + 1)]
     found = []
@@ -82,7 +82,7 @@ def _rows(timeline: Timeline) -> List[TimeRow]:
 
 def _pack(run: Run, timeline: Timeline, page_place: Sequence[int]) -> Pack:
     """Times are microseconds; sites are numbers in the page plus 1, 0 is none of them."""
-    pack, points = Pack(), timeline.points
+    pack, points = Pack(), timeline.filled
     pack.numbers("point.time", [point.time_ns // 1000 for point in points], delta=True)
     for name, attribute in (("live", "live_bytes"), ("blocks", "live_blocks"), ("low", "low_bytes"), ("high", "high_bytes"),
                             ("allocations", "allocations"), ("allocated", "bytes_allocated")):

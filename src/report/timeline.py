@@ -4,13 +4,16 @@ Times are nanoseconds since the start of the run. docs/time.md says how exact wh
 """
 
 import struct
+from bisect import bisect_right
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, List, Optional, Sequence, Tuple
 
 from . import reader
 from .errors import CrunchError
 from .reader import Recording, Section
+from .stacks import Place
 
 TIMELINE_HALF, SERIES_HALF = 2048, 64
 SERIES_SITES = 63
@@ -59,22 +62,31 @@ class Timeline:
     resident: List[Tuple[int, int]]  # time and bytes
 
     @property
-    def filled(self) -> List[Point]:
-        """The points, and one more where the heap then stood still for long: after a point is due the next event takes it, and the
-        point says what was there before that event."""
+    def stills(self) -> List[Tuple[int, int]]:
+        """From when to when the heap stood still for long: after a point is due the next event takes it, and the point says what was there
+        before that event."""
         late = max(2 * self.interval_ns, LATE_NS)
-        found = self.points[:1]
-        for before, point in zip(self.points, self.points[1:]):
-            if point.time_ns - before.time_ns > 2 * late:
-                found.append(replace(point, time_ns=before.time_ns + late))
+        return [(before.time_ns + late, point.time_ns) for before, point in zip(self.points, self.points[1:])
+                if point.time_ns - before.time_ns > 2 * late]
+
+    @cached_property
+    def filled(self) -> List[Point]:
+        """The points, and two more at the beginning of each time in which the heap stood still: with the extremes before it, and without."""
+        begins = {end: begin for begin, end in self.stills}
+        found: List[Point] = []
+        for point in self.points:
+            begin = begins.get(point.time_ns, point.time_ns)
+            if begin < point.time_ns and (not found or found[-1].time_ns < begin):
+                found.append(replace(point, time_ns=found[-1].time_ns + (begin - found[-1].time_ns) // 2 if found else begin))
                 point = replace(point, low_bytes=point.live_bytes, high_bytes=point.live_bytes)
+                found.append(replace(point, time_ns=begin))
             found.append(point)
         return found
 
     @property
     def peak_ns(self) -> int:
         """When most was live, as nearly as the points tell: the end of the time in which it was; 0 without points."""
-        return max(self.points, key=lambda point: point.high_bytes).time_ns if self.points else 0
+        return max(self.filled, key=lambda point: point.high_bytes).time_ns if self.points else 0
 
     @property
     def rates(self) -> List[float]:
@@ -99,9 +111,21 @@ def read(recording: Recording, folder: Path, end_ns: Optional[int] = None) -> Ti
             resident.append((values[0], resident_bytes))
     _require(all(a.time_ns <= b.time_ns for a, b in zip(points, points[1:])) and
              all(point.low_bytes <= point.live_bytes <= point.high_bytes for point in points), folder)
-    if points and (recording.state == reader.RUNNING or recording.flags & reader.SNAPSHOT):
+    if points and goes_on(recording):
         points.append(_now(recording, points[-1], end_ns))
     return Timeline(points, interval, sorted(resident + _samples(folder, recording.start_ns)))
+
+
+def goes_on(recording: Recording) -> bool:
+    """Whether the tracker did not see an end: there is no last point and no last moment."""
+    return recording.state == reader.RUNNING or bool(recording.flags & reader.SNAPSHOT)
+
+
+def moment_of(places: Sequence[Place], time_ns: int) -> Moment:
+    """What the counters of the places say, as a moment."""
+    live = sorted(((number, place.live_bytes, max(0, place.live_blocks)) for number, place in enumerate(places) if place.live_bytes > 0),
+                  key=lambda entry: -entry[1])
+    return Moment(time_ns, tuple(live[:SERIES_SITES]), len(live) <= SERIES_SITES)
 
 
 def moments(recording: Recording, folder: Path, place_of: List[int]) -> List[Moment]:
@@ -122,6 +146,18 @@ def moments(recording: Recording, folder: Path, place_of: List[int]) -> List[Mom
         found.append(Moment(time_ns, tuple(ordered), count == places))
     _require(all(a.time_ns <= b.time_ns for a, b in zip(found, found[1:])), folder)
     return found
+
+
+def filled_moments(found: List[Moment], timeline: Timeline) -> List[Moment]:
+    """The moments, and one more at the beginning of each time in which the heap stood still: the one that ended it says what was there."""
+    times = [moment.time_ns for moment in found]
+    begun = {}
+    for begin, end in timeline.stills:
+        number = bisect_right(times, begin)
+        if number < len(times) and times[number] <= end:
+            begun[number] = begin
+    return [each for number, moment in enumerate(found)
+            for each in ([replace(moment, time_ns=begun[number])] if number in begun else []) + [moment]]
 
 
 def _require(whole: bool, folder: Path) -> None:

@@ -21,6 +21,7 @@ def test_status_is_the_programs(folder):
     ("./missing", None, 0, 127, "does not exist"),
     ("plain.txt", b"text", 0o644, 126, "not executable"),
     ("folder/", None, 0, 126, "is a directory"),
+    ("./bytes", b"\0\1\2", 0o755, 126, "it is neither a program nor a script"),
     ("bad_interpreter", b"#!/nonexistent/interpreter\n", 0o755, 127, "is a script, and"),
 ])
 def test_statuses_of_programs_that_cannot_be_started(name, content, mode, status, words, tmp_path):
@@ -34,7 +35,8 @@ def test_statuses_of_programs_that_cannot_be_started(name, content, mode, status
     assert not (tmp_path / "crunch_out").exists()
 
 
-@pytest.mark.parametrize("options", [["--unknown"], ["--heap-limit", "much"], ["--max-listed", "all"], ["-i", "missing"]])
+@pytest.mark.parametrize("options", [["--unknown"], ["--heap-limit", "much"], ["--max-listed", "all"], ["-i", "missing"],
+                                     ["--snapshot-every", "999999h"], ["--max-listed", "99999999999"]])
 def test_own_failures_are_125_and_one_sentence(options, tmp_path):
     result, _ = crunch(None, "true", options=options, cwd=tmp_path)
     assert result.status == 125 and result.said.count("\n") == 1 and result.said.startswith("crunch: ")
@@ -192,7 +194,7 @@ def test_help_and_version(tmp_path):
 
 
 @pytest.mark.parametrize("kind, words", [("static", "statically linked"), ("own_malloc", "defines its own malloc"),
-                                         ("setuid", "setuid to another user")])
+                                         ("setuid", "cp ./program program.copy && crunch ./program.copy")])
 def test_programs_that_cannot_be_recorded_are_explained(kind, words, tmp_path):
     program = tmp_path / "program"
     if kind == "static":

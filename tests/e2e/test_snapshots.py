@@ -5,6 +5,7 @@ import resource
 import select
 import signal
 import subprocess
+import sys
 import time
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -182,6 +183,57 @@ def test_full_disk_drops_it_whole(bytes_allowed, folder):
     Folder(folder).check()
 
 
+def test_folder_that_cannot_be_made(folder):
+    """As where the program has become another user: it says why, in words, and the latest is what is said."""
+    with running(folder, target("snapshots"), "sleep", "1") as process:
+        process.stdout.readline()
+        for number in (1, 2):
+            (folder / "snapshots").unlink(missing_ok=True)
+            (folder / "snapshots").symlink_to("nowhere")
+            with pytest.raises(CrunchError, match=f"^snapshot {number} dropped: its folder cannot be made: the folder is gone$"):
+                request.ask(asked(folder))
+        assert counters(folder).dropped == 2 and snapshots.dropped(folder) == 2
+
+
+def test_program_that_blocks_all_signals(folder):
+    """It cannot be asked; it is said why."""
+    block = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals()); print(flush=True); input()"
+    with running(folder, sys.executable, "-c", block) as process:
+        process.stdout.readline()
+        with pytest.raises(CrunchError, match="does not answer: it blocks SIGURG in all its threads, by which crunch asks"):
+            request.ask(asked(folder), seconds=0.5)
+
+
+def test_program_that_left_no_link_is_found_by_its_number(folder, tmp_path, monkeypatch):
+    """Another user's, seen by root, or one started with another HOME."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with running(folder, target("snapshots"), "sleep", "1") as process:
+        process.stdout.readline()
+        asked(folder)
+        assert live.running() == [] and live.find(str(process.pid)).folder == folder
+    with pytest.raises(CrunchError, match=f"process {process.pid} does not exist"):
+        live.find(str(process.pid))
+    with pytest.raises(CrunchError, match="does not run under crunch"):
+        live.find(str(os.getpid()))
+
+
+def test_program_that_nobody_has_waited_for_does_not_run(folder):
+    with running(folder, target("snapshots"), "sleep", "1") as process:
+        process.stdout.readline()
+        asked(folder)
+        process.send_signal(signal.SIGKILL)
+        wait_until(lambda: Path(f"/proc/{process.pid}/stat").read_text().rpartition(") ")[2][0] == "Z")
+        assert live.process(folder) is None and summary.complete(folder)
+
+
+def test_program_whose_first_thread_has_ended_runs(folder):
+    code = "import ctypes, threading; threading.Thread(target=input).start(); print(flush=True); ctypes.CDLL(None).pthread_exit(None)"
+    with running(folder, sys.executable, "-c", code) as process:
+        process.stdout.readline()
+        wait_until(lambda: Path(f"/proc/{process.pid}/stat").read_text().rpartition(") ")[2][0] == "Z")
+        assert live.process(folder)
+
+
 def frozen_copy(pid):
     """The process that writes a snapshot of another one."""
     for entry in Path("/proc").glob("[0-9]*/stat"):
@@ -265,17 +317,20 @@ def test_those_by_the_clock_are_thinned(folder):
 
 
 def test_gigabyte_pauses_shortly(folder):
-    """With 1 GB of heap a snapshot stops the program for about as long as the kernel takes to copy its page tables, which a fork of the
-    program's own in the same run says. It is processor time, which other programs nearly leave alone."""
+    """With 1 GB of heap in 1,048,576 blocks a snapshot stops the program for at most 20 ms, or where the kernel takes longer to copy the page
+    tables, for a little longer than a fork of the program's own just before. It is processor time, which other programs nearly leave alone, and
+    the best of some rounds."""
+    rounds = []
     with running(folder, target("snapshots"), "cost", "1024", CRUNCH_HEAP_LIMIT="0") as process:
-        process.stdout.readline()
-        for _ in range(5):
-            request.ask(asked(folder))
-        result = finish(process, stdin=b"")
-    assert result.status == 0 and names(folder) == ["1", "2", "3", "4", "5"]
-    taken, forked = map(float, result.stdout.split())
-    assert 0 < taken / 5 <= 1.5 * forked + 2, "ms"
-    assert counters(folder).longest_pause_ns > 0
+        for number in range(1, 6):
+            process.stdin.write(b"x")
+            process.stdin.flush()
+            taken, *times = map(float, process.stdout.readline().split())
+            rounds.append(times)
+            wait_until(lambda: (folder / "snapshots" / str(number)).exists(), 60)
+            assert taken == 1
+    assert names(folder) == ["1", "2", "3", "4", "5"] and counters(folder).longest_pause_ns > 0
+    assert any(pause <= 20 or pause <= 1.15 * forked + 2 for pause, forked in rounds), rounds
 
 
 def test_commands(folder, tmp_path):
@@ -291,7 +346,7 @@ def test_commands(folder, tmp_path):
     assert bare([*CRUNCH, "--snapshot", str(folder)], env=env).stdout.endswith(b"/snapshots/2\n")
     assert finish(process, stdin=b"").status == 0
     refused = bare([*CRUNCH, "--snapshot", str(pid)], env=env)
-    assert refused.status == 125 and refused.said.startswith(f"crunch: process {pid} does not run under crunch")
+    assert refused.status == 125 and refused.said.startswith(f"crunch: process {pid} does not exist")
     assert bare([*CRUNCH, "--list"], env=env).stdout == b"no program runs under crunch\n"
     made = bare([*CRUNCH, "--report", str(folder / "snapshots" / "1")], env=env)
     assert made.status == 0 and "Snapshot" in (folder / "snapshots" / "1" / "report.html").read_text()

@@ -7,10 +7,13 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from harness import CRUNCH, Folder, clean_environment, finish, start, target, wait_until
+from launcher import live, request
+from report.errors import CrunchError
 
 
 class Terminal:
@@ -150,6 +153,25 @@ def test_stop_and_continue_in_the_background(shell):
     shell.type("kill -TERM %1; wait %1; echo status $?\n")
     shell.read_until("1 remaining heap allocations")
     shell.read_until("status 143")
+
+
+def test_a_program_stopped_from_elsewhere_goes_on(folder):
+    """The launcher does not stop with it where no shell waits: nobody would let it go on again, and there would be no report."""
+    process = start([*CRUNCH, "-q", "--out", str(folder), target("wait_for_signal")])
+    assert process.stdout.read(6) == b"ready\n"
+    found = live.process(folder)
+    os.kill(found.pid, signal.SIGSTOP)
+    wait_until(lambda: state_of(found.pid) == "T")
+    with pytest.raises(CrunchError, match=f"process {found.pid} is stopped; it takes the snapshot when it goes on"):
+        request.ask(found)
+    os.kill(found.pid, signal.SIGCONT)
+    wait_until(lambda: (folder / "snapshots" / "1").exists())
+    os.kill(found.pid, signal.SIGTERM)
+    assert finish(process).status == 128 + signal.SIGTERM and (folder / "report.html").exists()
+
+
+def state_of(pid):
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0]
 
 
 def test_sigterm_to_the_launcher_is_passed_on(folder):

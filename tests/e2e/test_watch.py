@@ -9,16 +9,18 @@ import subprocess
 import termios
 import time
 
+import pytest
+
 from harness import CRUNCH, bare, clean_environment, finish, start, target, wait_until
 
 
 class Terminal:
     """A command on a terminal of its own."""
 
-    def __init__(self, *command, rows=20, columns=90):
+    def __init__(self, *command, rows=20, columns=90, kind="xterm"):
         self.master, slave = os.openpty()
         self.resize(rows, columns)
-        env = {**clean_environment(), "TERM": "xterm", "LC_ALL": "C.UTF-8"}
+        env = {**clean_environment(), "TERM": kind, "LC_ALL": "C.UTF-8"}
         self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=env, start_new_session=True,
                                         preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0))
         os.close(slave)
@@ -82,7 +84,7 @@ def test_watch_to_the_programs_end(folder):
     assert terminal.process.poll() is None
     result = finish(process, stdin=b"x")
     assert (result.status, result.stdout) == (0, b"0 0 0 0\n")
-    assert terminal.end() == 0 and re.search(r"process \d+ has ended", terminal.text)
+    assert terminal.end() == 0 and re.search(rf"process \d+ has ended; its run folder is {folder}", terminal.text)
 
 
 def test_leaving_disturbs_nobody(folder):
@@ -93,6 +95,15 @@ def test_leaving_disturbs_nobody(folder):
     terminal.send("q")
     assert terminal.end() == 0 and process.poll() is None
     assert finish(process, stdin=b"").stdout == b"0 0\n" and not (folder / "snapshots").exists()
+
+
+@pytest.mark.parametrize("kind, words", [("dumb", "'dumb' is none, as TERM says"), ("none-such", "knows no terminal 'none-such'")])
+def test_terminals_that_cannot_show_it(kind, words, folder):
+    process = program(folder, "sleep", "1")
+    process.stdout.readline()
+    terminal = Terminal(*CRUNCH, "--watch", str(folder), kind=kind)
+    assert terminal.end() == 125 and words in terminal.text and terminal.text.startswith("crunch: ") and terminal.text.count("\n") == 1
+    finish(process, stdin=b"")
 
 
 def test_without_a_terminal(folder):

@@ -1,5 +1,6 @@
 """Run folders made by hand: a small writer of src/tracker/base/format.h's files."""
 
+import mmap
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,12 @@ DEFAULTS = dict(
     end_ns=3 * 10**9, max_rss=1 << 20, threads=1, inherited_bytes=0, inherited_blocks=0, shared_bytes=0, shared_blocks=0,
     peak_bytes=0, peak_blocks=0, heap_bytes_left=0, heap_files_left=0, runtime_bytes=0, runtime_blocks=0, heap_files=0,
     heap_bytes=0, heap_left_out_files=0, heap_left_out_bytes=0, message=b"", peak_epoch=1, errors=0, errors_left_out=0)
+
+
+def mapped(folder: Path) -> mmap.mmap:
+    """While this is open, the process of the test is one that writes the folder's recording."""
+    with open(folder / "recording", "r+b") as file:
+        return mmap.mmap(file.fileno(), 0)
 
 
 def slot(**values: int) -> bytes:

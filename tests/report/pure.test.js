@@ -148,13 +148,17 @@ test("charts: ticks, areas, thinning keeps the extremes", () => {
   assert.deepEqual(plain(context.ticks(0, 4)), [0]);
   assert.deepEqual(plain(context.ticks(1000, 4, 10, 130)), [500, 1000]);
   assert.deepEqual(plain(context.ticks(144, 6, 10, 0.1)), [50, 100]);
+  assert.deepEqual(plain(context.ticks(7, 4, 10, 7)), [7]);
+  assert.deepEqual([0, 5000, 20000, 1500000, 3e9].map(context.roundCount), ["0", "5000", "20k", "1.5M", "3G"]);
   const moments = context.readMoments({ "moment.time": [0, 10, 20], "moment.count": [1, 2, 2], "moment.site": [1, 1, 3, 3, 0], "moment.bytes": [5, 6, 7, 9, 1] });
   assert.deepEqual(plain(context.topSites(moments, 0, 20, 5)), [2, 0]);
   assert.deepEqual(plain(context.topSites(moments, 0, 5, 5)), [0]);
   assert.deepEqual(plain(context.stackAreas(moments, [0, 2], () => 20)), [[[0, 0, 5], [10, 0, 6], [20, 0, 0]], [[0, 5, 5], [10, 6, 13], [20, 0, 9]], [[0, 5, 20], [10, 13, 20], [20, 9, 20]]]);
   const times = Array.from({ length: 1000 }, (_, i) => i), values = times.map((i) => (i === 777 ? 50 : i % 3));
   const few = context.thinned(times, values, 0, 999, 20);
-  assert.ok(few.length <= 22 && few.some(([time, value]) => time === 777 && value === 50) && few[few.length - 1][0] === 999);
+  assert.ok(few.length <= 41 && few[0][0] === 0 && few.some(([time, value]) => time === 777 && value === 50) && few[few.length - 1][0] === 999);
+  const idle = context.thinned([...times, 1e6], [...values, 0], 0, 1e6, 20); // busy for a thousandth of the time: what was left then is what stays
+  assert.deepEqual(plain(idle), [[0, 0], [777, 50], [999, 0], [1e6, 0]]);
   assert.equal(context.linePath([[0, 1], [5, 0]], (x) => x, (y) => 10 - y, true), "M0.0,9.0L5.0,10.0L5.0,10L0.0,10Z");
 });
 

@@ -55,7 +55,8 @@ def test_the_command(runs, tmp_path):
     old, new = (each.folder for each in runs)
     done = crunch("--compare", new, old, "--fail-if-grown", "443")
     assert done.returncode == 0 and "+443 bytes in +1 block" in done.stdout and (old / "compare.html").exists()
-    assert crunch("-n", "--fail-if-grown", "442", "--compare", new, old).returncode == 1
+    failed = crunch("-n", "--fail-if-grown", "442", "--compare", new, old)
+    assert failed.returncode == 1 and failed.stdout.endswith("\nfailed: it has grown by more than 442 bytes\n")
     assert crunch("--compare", old, new, "--fail-if-grown", "0", "-n").returncode == 0
     shown = crunch("--compare", old, new, "--max-listed", "1", "-o", tmp_path / "here.html").stdout.splitlines()
     assert shown[3].split()[:2] == ["shrunk", "−600"] and "and 3 more" in shown[4] and shown[5].endswith("here.html")

@@ -85,8 +85,8 @@ def test_a_program_that_outlived_its_launcher_is_not_disturbed(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / ".crunch").write_text("process 1\n")
-    (out / "recording").write_bytes(folders.recording(state=0, pid=os.getppid()))
-    with pytest.raises(CrunchError, match=f"process {os.getppid()}"):
+    (out / "recording").write_bytes(folders.recording(state=0, pid=os.getpid()))
+    with folders.mapped(out), pytest.raises(CrunchError, match=f"process {os.getpid()}"):
         folder.claim(str(out))
 
 

@@ -113,3 +113,13 @@ def test_moments_become_courses():
     found = growth.verdicts([
         Moment(1, ((5, 9000, 1), (7, 100, 1)), True), Moment(2, ((5, 9000, 1),), True), Moment(3, ((5, 9000, 1),), False)])
     assert [(one.place, one.samples) for one in found] == [(5, [(1, 9000), (2, 9000), (3, 9000)]), (7, [(1, 100), (2, 0)])]
+
+
+def test_a_place_that_falls_out_of_the_largest_is_gone():
+    """Not in a list whose last entry is small beside what it had: so it was freed, and was not there before it came."""
+    others = tuple((place, 500, 1) for place in range(100, 163))
+    found = growth.verdicts([Moment(n, (((5, 90_000 + n, 1),) if 50 < n < 70 else ()) + others, False) for n in range(100)])
+    assert (found[0].place, found[0].verdict) == (5, Verdict.BURST) and len(found[0].samples) == 100
+    others = tuple((place, 50_000, 1) for place in range(100, 163))
+    found = growth.verdicts([Moment(n, (((5, 90_000 + n, 1),) if 50 < n < 70 else ()) + others, False) for n in range(100)])
+    assert (found[0].place, len(found[0].samples)) == (5, 19), "what it had otherwise is not known"

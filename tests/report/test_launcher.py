@@ -76,6 +76,7 @@ def program(path, text):
     ([""], 127, "the program's name is empty"),
     (["-i", "/no/such/file", "true"], 125, "cannot be opened"),
     (["--report", "/"], 125, "no run folder"),
+    (["--report", __file__], 125, "is no run folder of crunch"),
     (["--suppressions", "/no/such/file", "touch", "ran"], 125, "the suppressions /no/such/file cannot be read"),
     (["--error-exitcode", "0", "true"], 125, "--error-exitcode takes an exit status from 1 to 255"),
     (["--error-exitcode", "256", "true"], 125, "--error-exitcode takes an exit status from 1 to 255"),

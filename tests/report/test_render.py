@@ -107,7 +107,7 @@ def test_a_killed_run_has_a_page_that_says_what_is_missing(tmp_path):
     out = folders.run_folder(tmp_path / "out", [(1, 2, 0)], fatal="SIGKILL\nsignal SIGKILL\n", end="signal SIGKILL")
     (out / "blocks").unlink()
     text = Elements(page_of(out)).text
-    assert "Ended by SIGKILL" in text and "left no time to list its blocks" in text
+    assert "Ended by SIGKILL" in text and "SIGKILL leaves a program no time to list its blocks" in text
 
 
 def test_a_run_without_a_recording_has_a_page(tmp_path):

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 
 import pytest
 
@@ -67,7 +68,19 @@ def test_an_end_the_tracker_could_not_know_is_the_launchers_to_tell(tmp_path):
 
 def test_a_running_process_stays_incomplete(tmp_path):
     read(tmp_path, state=reader.RUNNING, pid=os.getpid())
-    assert not summary.complete(tmp_path) and not (tmp_path / "stats").exists()
+    with folders.mapped(tmp_path):
+        assert not summary.complete(tmp_path) and not (tmp_path / "stats").exists()
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="only Linux says which files a process has mapped")
+def test_another_process_of_the_same_number_is_not_the_one(tmp_path):
+    """After a power cut, say: the numbers are given out anew."""
+    (tmp_path / "other").mkdir()
+    read(tmp_path / "other", state=reader.RUNNING, pid=os.getpid())
+    read(tmp_path, state=reader.RUNNING, pid=os.getpid())
+    with folders.mapped(tmp_path / "other"):
+        assert summary.complete(tmp_path) and not summary.complete(tmp_path / "other")
+    assert reader.read_stats(tmp_path)["end"] == "unknown"
 
 
 def test_a_dead_child_that_nobody_saw_ends_unknown(tmp_path):

@@ -73,6 +73,15 @@ def test_after_a_kill_it_says_what_is_missing_and_why(tmp_path):
     assert "left out" not in said
 
 
+def test_what_could_not_be_written_is_not_said_to_have_lacked_time(tmp_path):
+    """A disk that is full, or a program that is another user now."""
+    out = folders.run_folder(tmp_path / "out", [(0x10, 2048, 0)], heap_left_out_files=1, heap_left_out_bytes=2048,
+                             message=b"cannot write all of heap/: no space left on the disk")
+    assert "heap contents of 1 block (2.0 KiB) left out: they could not be written\n" in text(out)
+    (out / "blocks").unlink()
+    assert "own included; the list of its blocks could not be written, and their contents are not kept" in text(out)
+
+
 def test_contents_left_out_are_counted(tmp_path):
     out = folders.run_folder(tmp_path / "out", [(0x10, 8, 0)], heap_left_out_files=3, heap_left_out_bytes=4096)
     assert "heap contents of 3 blocks (4.0 KiB) left out: --heap-limit 256M, at most 10,000 files" in text(out)
@@ -91,6 +100,12 @@ def test_it_says_where_the_snapshots_are(tmp_path):
     assert f"\n2 snapshots in {out}/children/*/snapshots\n" in text(out, children=1, snapshots_below=2)
     both = text(out, children=1, snapshots=1, snapshots_below=2, snapshots_gone=1234)
     assert f"\n3 snapshots in {out}/snapshots and {out}/children/*/snapshots; 1,234 more made room for later ones, --snapshot-keep" in both
+
+
+def test_dropped_snapshots_are_counted(tmp_path):
+    out = folders.run_folder(tmp_path / "out")
+    assert "\n1 snapshot dropped: " in text(out, snapshots_dropped=1)
+    assert f"\n1 snapshot in {out}/snapshots\n2 snapshots dropped: " in text(out, snapshots=1, snapshots_dropped=2)
 
 
 def test_contents_left_out_of_several_processes_share_a_limit(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import folders
 from conftest import ROOT
 from folders import CallStacks, histogram, moment, point, site, slot, thread_info
-from report import fragmentation, histograms, reader, threads, timeline
+from report import fragmentation, histograms, reader, threads, time_view, timeline
 from report import run as runs
 from report.errors import CrunchError
 
@@ -81,7 +81,27 @@ def test_a_heap_that_stood_still_is_filled_in(tmp_path):
     """A point long after the one before tells what was there since soon after it; the extremes were there in between."""
     found = loaded(tmp_path, CallStacks(points=[point(0, 0), point(10**7, 5), point(10**10, 50, 0, 60), point(10**10 + 9, 7)])).timeline
     assert [(one.time_ns, one.live_bytes, one.low_bytes, one.high_bytes) for one in found.filled] == [
-        (0, 0, 0, 0), (10**7, 5, 5, 5), (10**7 + timeline.LATE_NS, 50, 0, 60), (10**10, 50, 50, 50), (10**10 + 9, 7, 7, 7)]
+        (0, 0, 0, 0), (10**7, 5, 5, 5), (10**7 + timeline.LATE_NS // 2, 50, 0, 60), (10**7 + timeline.LATE_NS, 50, 50, 50), (10**10, 50, 50, 50), (10**10 + 9, 7, 7, 7)]
+
+
+def test_places_stand_still_with_the_heap(tmp_path):
+    """Of a heap that stood still since 60 ms the moment at 10 s tells what was there, not what had been there before."""
+    points = [point(0, 0), point(10**7, 100), point(10**10, 400), point(10**10 + 9, 7)]
+    kept = [moment(10**7, (1, 100)), moment(10**10, (1, 400)), moment(10**10 + 9, (1, 7))]
+    found = loaded(tmp_path, CallStacks(sites=[site(0, 16)], pcs=PCS, points=points, moments=kept))
+    assert [(one.time_ns, one.top[0][1]) for one in found.moments] == [(10**7, 100), (10**7 + timeline.LATE_NS, 400), (10**10, 400), (10**10 + 9, 7)]
+    shown = time_view.view(found, [0])
+    assert [(row.time, row.live) for row in shown.rows] == [("0 s", 0), ("10.0 ms", 100), ("35.0 ms", 400), ("60.0 ms", 400), ("10.00 s", 400), ("10.00 s", 7)]
+
+
+def test_places_of_a_killed_run_go_on_to_its_end(tmp_path):
+    sites = [site(0, 16, allocations=4, live_blocks=4, live_bytes=900), site(0, 17, live_bytes=0), site(0, 16, live_blocks=1, live_bytes=8)]
+    kept = dict(sites=sites, pcs=PCS, points=[point(0, 0), point(10**7, 100)], moments=[moment(10**7, (1, 100))])
+    ended = loaded(tmp_path, CallStacks(**kept))
+    assert len(ended.moments) == 1
+    (ended.folder / "recording").write_bytes(folders.recording(call_stacks=CallStacks(**kept), state=reader.RUNNING))
+    assert [(one.time_ns, one.top) for one in runs.load(ended.folder).moments] == [
+        (10**7, ((0, 100, 1),)), (10**7 + timeline.LATE_NS, ((0, 908, 5),)), (250 * 10**6, ((0, 908, 5),))]
 
 
 def test_moments_name_places(tmp_path):

@@ -71,6 +71,8 @@ def test_each_reachable_record_tells_the_ways_to_its_roots(tour, page):
     assert len(steps) > 2 and steps[0].startswith("held by 0x") and "48 bytes" in steps[-2] and steps[-1] == "held by (anonymous namespace)::cache in tour"
     address = view.url
     view.keyboard.press("x")
+    amounts = [abs(bytes_in(amount)) for amount in view.locator("#grid-snapshots .grid-row .number:nth-child(3)").all_inner_texts()]
+    assert amounts == sorted(amounts, reverse=True) and len(amounts) > 1, "what has changed most is first, though all of it is gone"
     assert view.locator("#leaks .records > li > details[open]").count() == 0 and view.url.endswith("#leaks?open=none")
     view.go_back()
     browser.expect(record.locator("details").first).to_have_attribute("open", "")
@@ -163,6 +165,9 @@ def test_time_by_call_stack_with_cursor_and_window(tour, page):
     assert "from=" not in view.url
     in_sight(view).get_by_label("Show").select_option("rate")
     assert view.locator("section:not([hidden]) .chart .area").count() == 0 and "a second" in view.locator("section:not([hidden]) .chart svg").get_attribute("aria-label")
+    for shown in ("rate", "blocks", ""):
+        in_sight(view).get_by_label("Show").select_option(shown)
+        assert view.evaluate("Math.min(...[...document.querySelectorAll('section:not([hidden]) .chart svg > text')].map((text) => text.getBBox().x))") >= 0, shown
 
 
 def test_a_site_tells_its_histograms_and_growth(tour, page):
@@ -189,6 +194,11 @@ def test_snapshots_are_compared_in_the_flame_graph(tour, page):
     assert view.locator(".bar.change0").count() > 0 and view.locator(".bar.change2").count() == 0
 
 
+def bytes_in(amount):
+    value, unit = amount.replace("−", "-").replace("±", "").replace("+", "").replace(",", "").split()
+    return float(value) * {"KiB": 2**10, "MiB": 2**20}.get(unit, 1)
+
+
 def test_any_two_moments_are_compared_by_call_stack(tour, page):
     view = page(tour["ends"], "snapshots")
     status, rows = view.locator("#snapshots [role=status]"), view.locator("#grid-snapshots .grid-row")
@@ -203,7 +213,7 @@ def test_any_two_moments_are_compared_by_call_stack(tour, page):
     assert "from=live&to=snapshot1" in view.url and "shrunk" in rows.filter(has_text="fill_cache").first.inner_text()
     view.get_by_role("button", name="Blocks").click()
     blocks = [int(text.replace("−", "-").replace("+", "").replace("±", "").replace(",", "")) for text in view.locator("#grid-snapshots .grid-row .number:nth-child(4)").all_inner_texts()]
-    assert blocks == sorted(blocks, reverse=True) and blocks[-1] < -100
+    assert blocks == sorted(blocks, key=abs, reverse=True) and blocks[-1] < -100
     in_sight(view).get_by_label("Only what is").select_option("new")
     assert "only=new" in view.url and all("new" in text for text in rows.all_inner_texts())
     in_sight(view).get_by_label("Only what is").select_option("")

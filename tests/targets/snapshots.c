@@ -2,7 +2,8 @@
  *   storm SECONDS: four threads allocate and free all the time; then: SIGCHLDs, whether wait() knew a child, fork handlers run, errors
  *   grow MIB: allocates blocks of 64 KiB
  *   sleep MIB [own]: allocates as much in one block, then sleeps until its standard input ends; own: has a handler for SIGUSR1
- *   cost MIB: the same; then the processor time in ms that it took to sleep, and the median of what three forks of its own take
+ *   cost MIB: allocates as much in blocks of 1 KiB; for each byte it reads it says whether it got a snapshot, and the processor time in ms
+ *       that this took and that a fork of its own took, after all pages had been written
  *   pause MIB: the same; then waits for SIGUSR1 by pause(), ten times, and says so each time
  *   places: allocates at ever new call stacks, until its standard input ends
  *   call: takes three itself; the exit status is how many it got
@@ -19,6 +20,8 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+int crunch_snapshot(const char *name) __attribute__((weak));
 
 #define THREADS 4
 #define SLOTS 500
@@ -103,11 +106,23 @@ static double processor_ms(void)
            (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e3;
 }
 
-/* What the system takes to copy the process when all pages of the block have been written since the last copy. */
-static double fork_ms(char *block, size_t bytes)
+/* So many blocks of 1 KiB, each in a list; and one more write to each of their pages, so that the next copy finds all of them written. */
+static char **blocks_of_1k(size_t count)
 {
-    for (size_t i = 0; i < bytes; i += 4096)
-        block[i]++;
+    char **blocks = malloc(count * sizeof *blocks);
+    for (size_t i = 0; i < count; i++)
+        memset(blocks[i] = malloc(1024), (int)i, 1024);
+    return blocks;
+}
+
+static void write_to_all(char **blocks, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        blocks[i][0]++;
+}
+
+static double fork_ms(void)
+{
     double before = processor_ms();
     pid_t child = fork();
     if (!child)
@@ -117,26 +132,21 @@ static double fork_ms(char *block, size_t bytes)
     return took;
 }
 
-static double median_of_3(double a, double b, double c)
-{
-    double low = a < b ? a : b, high = a < b ? b : a;
-    return c < low ? low : c > high ? high : c;
-}
-
+/* A round for each byte of the standard input, so that whoever writes them can wait until the snapshot is complete. */
 static int cost(size_t mib)
 {
-    char *block = malloc(mib << 20);
-    memset(block, 7, mib << 20);
-    printf("ready\n");
-    fflush(stdout);
-    double before = processor_ms();
-    char c;
-    ssize_t n = read(0, &c, 1);
-    printf("%.3f ", processor_ms() - before);
-    fflush(stdout);
-    double first = fork_ms(block, mib << 20), second = fork_ms(block, mib << 20);
-    printf("%.3f\n", median_of_3(first, second, fork_ms(block, mib << 20)));
-    return n != 0;
+    size_t count = mib * 1024;
+    char **blocks = blocks_of_1k(count), c;
+    while (read(0, &c, 1) == 1) {
+        write_to_all(blocks, count);
+        double forked = fork_ms();
+        write_to_all(blocks, count);
+        double before = processor_ms();
+        int taken = crunch_snapshot ? crunch_snapshot("cost") : 0;
+        printf("%d %.3f %.3f\n", taken, processor_ms() - before, forked);
+        fflush(stdout);
+    }
+    return 0;
 }
 
 static int pauser(size_t mib)
@@ -178,8 +188,6 @@ static int places(void)
             free(wander(20));
     return 0;
 }
-
-int crunch_snapshot(const char *name) __attribute__((weak));
 
 static int caller(void)
 {

@@ -113,6 +113,20 @@ static bool first_message_stays(void)
     return !strcmp(cr_recording->message, "cannot write heap/: no space left on the disk");
 }
 
+static bool message_on_a_snapshot_gives_way(void)
+{
+    if (!begin())
+        return false;
+    cr_recording_say("snapshot 1 dropped: ", "its folder cannot be made", -EACCES);
+    bool words = !strcmp(cr_recording->message, "snapshot 1 dropped: its folder cannot be made: permission denied");
+    cr_recording_say("snapshot 2 dropped: ", "the program cannot be copied", -EAGAIN);
+    words =
+        words && !strcmp(cr_recording->message, "snapshot 2 dropped: the program cannot be copied: too many processes");
+    cr_recording_say("cannot write ", "blocks", -ENOSPC);
+    cr_recording_say("snapshot 3 dropped: ", "too late", 0);
+    return words && !strcmp(cr_recording->message, "cannot write blocks: no space left on the disk");
+}
+
 static bool long_message_is_cut(void)
 {
     char text[1000];
@@ -420,6 +434,7 @@ int main(void)
     ok(in_folder(leaves_no_descriptor_open), "no descriptor stays open");
     ok(in_folder(is_limited_by_the_file_size), "the file size limit is an error and no signal");
     ok(in_folder(first_message_stays), "the first message stays");
+    ok(in_folder(message_on_a_snapshot_gives_way), "a message on a snapshot gives way to later ones");
     ok(in_folder(long_message_is_cut), "a long message is cut");
     ok(in_folder(keeps_items_where_they_are), "sections grow over many chunks, and no item moves");
     ok(in_folder(holds_in_the_file_what_is_in_memory),

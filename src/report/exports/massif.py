@@ -32,7 +32,7 @@ def write(run: Run, value: str, exporter: str) -> bytes:
 def _snapshots(run: Run) -> List[Tuple[int, int, str]]:
     """Time, bytes and kind of the tree: begin, points in between, the peak, the end."""
     assert run.timeline is not None
-    points = run.timeline.points
+    points = run.timeline.filled
     peak_ns, end_ns = run.timeline.peak_ns, max([run.timeline.peak_ns] + [point.time_ns for point in points])
     every = max(1, -(-len(points) // MOST_SNAPSHOTS))
     found = [(0, 0, "empty")] + [(point.time_ns, point.live_bytes, "empty") for point in points[:-1:every]]

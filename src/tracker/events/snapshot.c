@@ -110,7 +110,7 @@ static void write_files(uint32_t number, enum trigger trigger)
 }
 
 /* Says in the process's own recording why a snapshot is missing. */
-static void say_dropped(struct cr_header *live, uint32_t number, const char *why)
+static void say_dropped(struct cr_header *live, uint32_t number, const char *why, int error)
 {
     char bytes[64];
     struct cr_text text = CR_TEXT(bytes);
@@ -119,7 +119,7 @@ static void say_dropped(struct cr_header *live, uint32_t number, const char *why
     cr_text_string(&text, " dropped: ");
     struct cr_header *own = cr_recording;
     cr_recording = live;
-    cr_recording_say(bytes, why, 0);
+    cr_recording_say(bytes, why, error);
     cr_recording = own;
     atomic_fetch_add(&live->snapshots.dropped, 1);
 }
@@ -133,7 +133,7 @@ static _Noreturn void write_frozen(int lock, uint32_t number, enum trigger trigg
     write_files(number, trigger);
     if (cr_recording->message[0]) {
         remove_part();
-        say_dropped(live, number, cr_recording->message);
+        say_dropped(live, number, cr_recording->message, 0);
     }
     atomic_store(&live->snapshots.writing, 0);
     cr_os_exit_now(0);
@@ -148,7 +148,7 @@ static bool is_free(void)
         return false;
     state.child = 0;
     if (atomic_exchange(&counters()->writing, 0))
-        say_dropped(cr_recording, atomic_load(&counters()->taken), "the process that wrote it was killed");
+        say_dropped(cr_recording, atomic_load(&counters()->taken), "the process that wrote it was killed", 0);
     return true;
 }
 
@@ -240,7 +240,7 @@ static void note_pause(uint64_t began)
         atomic_store(&counters()->longest_pause_ns, pause);
 }
 
-/* -EAGAIN: not now. Other errors are told, and the snapshot is dropped. */
+/* -EAGAIN: not now. -EIO: it is dropped, and told why. */
 static int begin(const char *folder, enum trigger trigger)
 {
     uint64_t began = cr_os_now_ns();
@@ -257,14 +257,11 @@ static int begin(const char *folder, enum trigger trigger)
         atomic_store(&counters()->requested, number);
     if (error) {
         remove_part();
-        char bytes[96];
-        struct cr_text text = CR_TEXT(bytes);
-        cr_text_string(&text, lock < 0 ? "its folder cannot be made: error " : "no memory or process for it: error ");
-        cr_text_signed(&text, -error);
-        say_dropped(cr_recording, number, bytes);
+        say_dropped(cr_recording, number, lock < 0 ? "its folder cannot be made" : "the program cannot be copied",
+                    error);
     }
     note_pause(began);
-    return error;
+    return error ? -EIO : 0; /* never what take() says of its own */
 }
 
 /* Whether one is being written, for all that is known; whoever writes it may have been killed, so that is looked at now and then. A

@@ -18,14 +18,24 @@ static const char *error_words(int error)
     case EMFILE:
     case ENFILE: return "too many open files";
     case ENOMEM: return "out of memory";
+    case EAGAIN: return "too many processes";
     default: return NULL;
     }
+}
+
+static bool is_of_a_snapshot(const char *message)
+{
+    static const char begin[] = "snapshot ";
+    for (size_t i = 0; begin[i]; i++)
+        if (message[i] != begin[i])
+            return false;
+    return true;
 }
 
 void cr_recording_say(const char *what, const char *detail, int error)
 {
     struct cr_text text = CR_TEXT(cr_recording->message);
-    if (cr_recording->message[0])
+    if (cr_recording->message[0] && !is_of_a_snapshot(cr_recording->message))
         return;
     cr_text_string(&text, what);
     cr_text_string(&text, detail);

@@ -109,7 +109,8 @@ static inline void cr_recording_fall(struct cr_slot *slot)
 /* Takes a file of this many bytes from the budget; false if it does not allow one. It may lie in another process's recording. */
 bool cr_recording_claim(struct cr_budget *budget, uint64_t bytes);
 
-/* Keeps a message for the launcher to print; the first one stays. Any part may be "". */
+/* Keeps a message for the launcher to print. The first one stays; but one on a snapshot gives way to any later one. Any part may
+ * be "". */
 void cr_recording_say(const char *what, const char *detail, int error);
 
 #endif

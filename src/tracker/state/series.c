@@ -11,6 +11,8 @@
 
 #define FIRST_INTERVAL_NS ((uint64_t)1 << 20)
 #define FIRST_ITEMS 1024u
+#define BASE_COST_NS ((uint64_t)20000)
+#define ITEM_COST_NS ((uint64_t)40)
 
 struct sum {
     int64_t bytes, blocks;
@@ -22,6 +24,7 @@ static struct {
     struct sum *sum;  /* at the first items */
     uint32_t *hashed; /* a hash table of first items, of twice as many entries */
     uint32_t room, known;
+    bool shared; /* some place has more than one item; else nothing is added up */
 } items;
 
 static void keep_last(void *entry, const void *next) { memcpy(entry, next, sizeof(struct cr_series_point)); }
@@ -54,6 +57,7 @@ static void release(void)
     items.first = items.hashed = NULL;
     items.sum = NULL;
     items.room = items.known = 0;
+    items.shared = false;
 }
 
 static bool make_room(uint32_t count)
@@ -74,20 +78,30 @@ static bool make_room(uint32_t count)
     return false;
 }
 
-/* Adds up what lives at every place; how many items there are, 0: no memory. */
+static struct sum of_item(uint32_t item)
+{
+    return (struct sum){CR_LOAD(cr_site(item)->live_bytes), CR_LOAD(cr_site(item)->live_blocks)};
+}
+
+/* Adds up what lives at every place, where that takes more than one item; how many items there are, 0: no memory. */
 static uint32_t add_up(void)
 {
     uint32_t count =
         (uint32_t)atomic_load_explicit(&cr_recording->sections[CR_SECTION_SITES].used, memory_order_acquire);
     if (!make_room(count))
         return 0;
-    for (; items.known < count; items.known++)
-        items.first[items.known] = cr_site(items.known)->pc ? first_of_place(items.known) : 0;
+    for (; items.known < count; items.known++) {
+        uint32_t first = cr_site(items.known)->pc ? first_of_place(items.known) : 0;
+        items.shared |= first && first != items.known;
+        items.first[items.known] = first;
+    }
+    if (!items.shared)
+        return count;
     memset(items.sum, 0, count * sizeof *items.sum);
     for (uint32_t i = 1; i < count; i++) {
-        struct sum *sum = &items.sum[items.first[i]];
-        sum->bytes += CR_LOAD(cr_site(i)->live_bytes);
-        sum->blocks += CR_LOAD(cr_site(i)->live_blocks);
+        struct sum *sum = &items.sum[items.first[i]], own = of_item(i);
+        sum->bytes += own.bytes;
+        sum->blocks += own.blocks;
     }
     return count;
 }
@@ -133,6 +147,8 @@ void cr_series_start(void)
     CR_STORE(cr_history(&cr_series_points)->interval_ns, FIRST_INTERVAL_NS);
 }
 
+uint64_t cr_series_cost_ns(void) { return BASE_COST_NS + (uint64_t)items.known * ITEM_COST_NS; }
+
 uint64_t cr_series_interval(void) { return CR_LOAD(cr_history(&cr_series_points)->interval_ns); }
 
 bool cr_series_point(uint64_t time_ns)
@@ -143,10 +159,10 @@ bool cr_series_point(uint64_t time_ns)
         return false;
     point = (struct cr_series_point){.time_ns = time_ns};
     for (uint32_t i = 1; i < count; i++) {
-        const struct sum *sum = &items.sum[i];
-        if (items.first[i] != i || sum->bytes <= 0)
+        struct sum sum = items.shared ? items.sum[i] : of_item(i);
+        if (items.first[i] != i || sum.bytes <= 0)
             continue;
-        struct cr_series_entry entry = {i, sum->blocks > 0 ? (uint32_t)sum->blocks : 0, (uint64_t)sum->bytes};
+        struct cr_series_entry entry = {i, sum.blocks > 0 ? (uint32_t)sum.blocks : 0, (uint64_t)sum.bytes};
         point.places++;
         keep(&point, &entry);
     }

@@ -13,6 +13,8 @@ extern const struct cr_history_kind cr_series_points;
 void cr_series_start(void);
 /* Adds a point; false: no memory, as for all others to come. */
 bool cr_series_point(uint64_t time_ns);
+/* What a point takes at most, in ns, unless something else runs meanwhile. */
+uint64_t cr_series_cost_ns(void);
 /* At least about this long between two of them, in ns. */
 uint64_t cr_series_interval(void);
 

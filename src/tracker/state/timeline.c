@@ -13,7 +13,9 @@
 #define EARLY_NS ((uint64_t)20000000) /* from then on the coarse clock serves: its ticks are 1 to 10 ms */
 #define EARLY_EVENTS 16u              /* allocations and frees between looks at the exact clock */
 #define RESIDENT_NS ((uint64_t)10000000)
-#define COST_SHARE 100u
+#define COST_SHARE 100u        /* a point may take one of so many parts of the time until the next one */
+#define SERIES_COST_SHARE 400u /* and a moment, which puts other things out of the caches, too */
+#define POINT_COST_NS ((uint64_t)100000)
 #define END_TRIES 20
 
 _Atomic uint64_t cr_timeline_due = UINT64_MAX;
@@ -74,9 +76,12 @@ static bool add_point(uint64_t now)
     return added;
 }
 
-static uint64_t later(uint64_t now, uint64_t interval, uint64_t start, bool limited)
+/* What a point has cost, but no more than what it can: a thread that was kept from its processor meanwhile would leave a hole that is
+ * hundreds of times as long. */
+static uint64_t cost(uint64_t start, uint64_t end, uint64_t most) { return end - start < most ? end - start : most; }
+
+static uint64_t later(uint64_t now, uint64_t interval, uint64_t rest)
 {
-    uint64_t rest = limited ? (now - start) * COST_SHARE : 0;
     return now + (rest > interval ? rest : interval);
 }
 
@@ -86,14 +91,14 @@ static void take(bool always)
     uint64_t start = cr_os_now_ns();
     bool room = add_point(start);
     uint64_t end = cr_os_now_ns();
-    CR_STORE(cr_timeline_due,
-             room ? later(end, CR_LOAD(timeline()->history.interval_ns), start, !CR_LOAD(cr_timeline_begins))
-                  : UINT64_MAX);
+    uint64_t rest = CR_LOAD(cr_timeline_begins) ? 0 : cost(start, end, POINT_COST_NS) * COST_SHARE;
+    CR_STORE(cr_timeline_due, room ? later(end, CR_LOAD(timeline()->history.interval_ns), rest) : UINT64_MAX);
     if (!always && end < state.series_due)
         return;
     room = cr_series_point(start - cr_recording->start_ns);
     uint64_t done = cr_os_now_ns();
-    state.series_due = room ? later(done, cr_series_interval(), end, true) : UINT64_MAX;
+    rest = cost(end, done, cr_series_cost_ns()) * SERIES_COST_SHARE;
+    state.series_due = room ? later(done, cr_series_interval(), rest) : UINT64_MAX;
 }
 
 void cr_timeline_point(struct cr_slot *slot)

@@ -3,8 +3,8 @@
  * next point is due. In the first moments of a run, which are shorter than a tick of the coarse clock, events that move the heap to a
  * new extreme look at the exact clock instead, every few.
  *
- * However long it takes to take a point, that is at most a hundredth of the time until the next one; in those first moments, which are
- * a few hundred points, it may be more.
+ * However long it takes to take a point, that is at most a hundredth of the time until the next one, and for a place's series a four-hundredth;
+ * in those first moments, which are a few hundred points, it may be more.
  *
  * CR_WITHOUT_TIMELINE: no event looks, for `make bench` alone, which says what the looking costs. */
 #ifndef CR_STATE_TIMELINE_H
