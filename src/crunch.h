@@ -29,6 +29,7 @@ extern "C" {
 int crunch_tracker_ignore(const void *block) __attribute__((weak));
 int crunch_tracker_root(const void *start, size_t bytes) __attribute__((weak));
 size_t crunch_tracker_leak_check(void) __attribute__((weak));
+size_t crunch_tracker_check(void) __attribute__((weak));
 int crunch_tracker_snapshot(const char *name) __attribute__((weak));
 int crunch_tracker_section(const char *name) __attribute__((weak));
 #define CRUNCH_CALL_(result, name, types, arguments) return name ? name arguments : (result)0
@@ -51,6 +52,10 @@ static inline int crunch_root(const void *start, size_t bytes)
 
 /* Bytes that are lost now, definitely or indirectly (docs/leaks.md). Stops all other threads meanwhile. 0 without crunch. */
 static inline size_t crunch_leak_check(void) { CRUNCH_CALL_(size_t, crunch_tracker_leak_check, (void), ()); }
+
+/* Looks at all blocks now, live and freed ones, for writes that went wrong (docs/check.md), which are reported, and returns how many errors that adds. 0 without
+ * crunch, or without --check and --guard. */
+static inline size_t crunch_check(void) { CRUNCH_CALL_(size_t, crunch_tracker_check, (void), ()); }
 
 /* A snapshot of the heap now, by a name (may be NULL): a run folder of its own (docs/snapshots.md). 1: it is being written. 0 without crunch. */
 static inline int crunch_snapshot(const char *name)

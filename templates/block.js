@@ -47,7 +47,7 @@ function blockLink(blocks, block, offset) {
 }
 
 /** `offset`: the place in the block that was asked for. closed() and viewed(reading): what was clicked. */
-function blockDetail(page, shared, block, offset, closed, viewed) {
+function blockDetail(page, shared, block, offset, openings, closed, viewed) {
   const { blocks, contents } = shared, { stacks } = page, bytes = bytesOf(contents, block), address = addressWords(blocks.address[block]), flags = blocks.flags[block];
   const title = element("h3"), made = [button("close", "Close", closed), title];
   title.append(element("code", "", address), " ", sizeWords(blocks.size[block]));
@@ -59,42 +59,35 @@ function blockDetail(page, shared, block, offset, closed, viewed) {
   if (offset) rows.push(["Asked for", `byte ${number(offset)} of it, ${addressWords(blocks.address[block] + offset)}`]);
   if (flags & BLOCK_CONTENTS) rows.push(["File", link("heap/" + address, "heap/" + address)]);
   made.push(factList(rows));
-  if (bytes && bytes.length) made.push(...byteSection(blocks, bytes, blocks.size[block], viewed));
+  if (bytes && bytes.length) made.push(...byteSection(blocks, bytes, blocks.size[block], openings, viewed));
   else if (blocks.size[block]) made.push(element("p", "quiet", "Its contents were not kept."));
-  made.push(...holderSection(page, shared, block));
-  if (contents) made.push(pointerSection(page, shared, block, bytes));
+  made.push(...holderSection(page, shared, block, openings));
+  if (contents) made.push(pointerSection(page, shared, block, bytes, openings));
   if (stacks && blocks.site[block]) {
     const site = blocks.site[block] - 1, heading = element("h4", "", "Allocated by ");
     heading.append(link(formatHash("sites", { site }), "this call stack"));
-    made.push(heading, stackList(stacks, stacks.sites.leaf[site], FIRST_LINES));
+    made.push(heading, stackList(stacks, stacks.sites.leaf[site], FIRST_LINES, openings));
   }
   return made;
 }
 
 /** viewed(reading) is told what was chosen. */
-function byteSection(blocks, bytes, size, viewed) {
+function byteSection(blocks, bytes, size, openings, viewed) {
   const box = element("div", "bytes"), heading = element("h4", "", "Bytes "), chooser = choice("as", BYTE_VIEWS, viewed);
   chooser.select.value = byteView;
-  box.append(...(byteView === "hex" ? [hexDump(bytes)] : byteView === "text" ? strings(bytes) :
-    byteView.startsWith("ptr") ? pointerTable(blocks, bytes, Number(byteView.slice(3))) : values(bytes, byteView)));
+  box.append(...(byteView === "hex" ? [hexDump(bytes, openings)] : byteView === "text" ? strings(bytes, openings) :
+    byteView.startsWith("ptr") ? pointerTable(blocks, bytes, Number(byteView.slice(3)), openings) : values(bytes, byteView, openings)));
   const part = bytes.length < size ? [element("p", "quiet", `The page holds the first ${number(bytes.length)} of ${plural(size, "byte")}; the file has the rest.`)] : [];
   heading.append(chooser);
   return [heading, ...part, box];
 }
 
 /** Shows the first of many parts, and all when asked. make(from, to) makes elements. */
-function firstOf(count, first, noun, holder, make) {
-  holder.append(...make(0, Math.min(first, count)));
-  const box = element("div");
-  box.append(holder);
-  if (count > first) {
-    const all = button("plain", `Show all ${plural(count, noun)}`, () => { holder.append(...make(first, count)); all.remove(); holder.focus(); });
-    box.append(all);
-  }
-  return box;
+function allOf(openings, key, count, first, noun, holder, make) {
+  return openings.list(key, { count, first, holder, make, words: () => `Show all ${plural(count, noun)}` });
 }
 
-function hexDump(bytes) {
+function hexDump(bytes, openings) {
   const width = window.matchMedia("(max-width: 480px)").matches ? 8 : 16, pre = element("pre");
   pre.tabIndex = 0;
   pre.setAttribute("aria-label", "Bytes as hex and text");
@@ -108,27 +101,24 @@ function hexDump(bytes) {
     }
     return parts;
   };
-  const box = firstOf(lines, FIRST_LINES, "line", pre, make);
-  const all = box.querySelector("button");
-  if (all) all.textContent = `Show all ${number(bytes.length)} bytes`;
-  return box;
+  return openings.list("bytes", { count: lines, first: FIRST_LINES, holder: pre, make, words: () => `Show all ${number(bytes.length)} bytes` });
 }
 
-function strings(bytes) {
+function strings(bytes, openings) {
   const found = findStrings(bytes), list = element("ol", "values");
   if (!found.length) return [element("p", "quiet", "No text of four characters or more.")];
-  return [firstOf(found.length, FIRST_VALUES, "string", list, (from, to) => found.slice(from, to).map(([at, text]) => valueItem(at, element("q", "", visible(text.slice(0, 2000))))))];
+  return [allOf(openings, "bytes", found.length, FIRST_VALUES, "string", list, (from, to) => found.slice(from, to).map(([at, text]) => valueItem(at, element("q", "", visible(text.slice(0, 2000))))))];
 }
 
-function values(bytes, reading) {
+function values(bytes, reading, openings) {
   const found = readValues(bytes, reading), list = element("ol", "values numbers");
   if (!found.length) return [element("p", "quiet", "The block is too small for that.")];
-  return [firstOf(found.length, FIRST_VALUES, "number", list, (from, to) => found.slice(from, to).map(([at, text]) => valueItem(at, text)))];
+  return [allOf(openings, "bytes", found.length, FIRST_VALUES, "number", list, (from, to) => found.slice(from, to).map(([at, text]) => valueItem(at, text)))];
 }
 
-function pointerTable(blocks, bytes, width) {
+function pointerTable(blocks, bytes, width, openings) {
   const found = readPointers(bytes, width), list = element("ol", "values");
-  return [firstOf(found.length, FIRST_VALUES, "pointer", list, (from, to) => found.slice(from, to).map(([at, address]) => {
+  return [allOf(openings, "bytes", found.length, FIRST_VALUES, "pointer", list, (from, to) => found.slice(from, to).map(([at, address]) => {
     const block = address > 0 ? blockAt(blocks, address) : -1;
     const target = block >= 0 ? blockLink(blocks, block, address - blocks.address[block]) : element("code", "zero", address < 0 ? "no address" : addressWords(address));
     const item = valueItem(at, target);
@@ -144,25 +134,25 @@ function valueItem(at, value) {
 }
 
 /** Where its bytes point, and whose bytes point here; as far as bytes were kept. The latter follows when all bytes have been looked at. */
-function pointerSection(page, shared, block, bytes) {
+function pointerSection(page, shared, block, bytes, openings) {
   const { blocks, contents, pointers } = shared, box = element("div"), out = [];
   for (const [at, address] of bytes ? readPointers(bytes, 8) : []) {
     const target = address > 0 ? blockAt(blocks, address) : -1;
     if (target >= 0) out.push([at, target, address - blocks.address[target]]);
   }
-  const add = (title, rows, make) => {
+  const add = (key, title, rows, make) => {
     if (!rows.length) return;
     const list = element("ol", "values");
-    box.append(element("h4", "", title), firstOf(rows.length, FIRST_LINKS, "pointer", list, (from, to) => rows.slice(from, to).map(make)));
+    box.append(element("h4", "", title), allOf(openings, key, rows.length, FIRST_LINKS, "pointer", list, (from, to) => rows.slice(from, to).map(make)));
   };
-  add(`Points to ${plural(new Set(out.map(([, target]) => target)).size, "block")}`, out, ([at, target, inside]) => {
+  add("out", `Points to ${plural(new Set(out.map(([, target]) => target)).size, "block")}`, out, ([at, target, inside]) => {
     const item = valueItem(at, blockLink(blocks, target, inside));
     item.append(" ", element("span", "where", sizeWords(blocks.size[target])), ...preview(page.facts.classes, contents, target));
     return item;
   });
   const addInto = () => {
     const into = pointers.into(block);
-    add(`Pointed to by ${plural(new Set(into.map(([from]) => from)).size, "block")}`, into, ([from, at, inside]) => {
+    add("into", `Pointed to by ${plural(new Set(into.map(([from]) => from)).size, "block")}`, into, ([from, at, inside]) => {
       const item = element("li");
       item.append(blockLink(blocks, from, 0), element("span", "where", ` at +${at.toString(16)}${inside ? `, to byte ${number(inside)}` : ""}, ${sizeWords(blocks.size[from])}`));
       return item;

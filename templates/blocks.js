@@ -1,4 +1,5 @@
 // The view of the remaining blocks. Its state: #blocks?sort=size&down=0&min=4k&max=1M&thread=2&kind=1&site=12&text=hello&runtime=1&at=0x7f…&as=f64
+// &inside=bytes.m1_held.0 (what is opened in the block's detail, see openings.js)
 const BLOCK_RUNTIME = 1, BLOCK_INHERITED = 2, BLOCK_CONTENTS = 4;
 
 /** The numbers of the blocks that a filter lets through. filter: { min, max, thread, kind, site, text, runtime }, as far as they are given. */
@@ -51,7 +52,7 @@ function blockReader(pack) {
   return () => (promised ||= (async () => {
     const blocks = await pack("blocks");
     if (!blocks) return null;
-    const shared = { blocks, contents: null, pointers: null, held: blocks.holder ? readHolders(blocks) : null };
+    const shared = { blocks, orders: keptOrders(blocks, blocks.address.length), contents: null, pointers: null, held: blocks.holder ? readHolders(blocks) : null };
     shared.whole = pack("contents").then((columns) => {
       shared.contents = readContents(columns);
       shared.pointers = pointerIndex(blocks, shared.contents);
@@ -63,14 +64,14 @@ function blockReader(pack) {
 async function startBlocks(page) {
   const shared = await page.blocks();
   if (!shared) return { show() {} };
-  const { blocks } = shared, { stacks } = page, kinds = page.facts.kinds;
+  const { blocks, orders } = shared, { stacks } = page, kinds = page.facts.kinds;
   const section = document.getElementById("blocks"), split = element("div", "split"), detail = element("aside", "beside"), chips = element("p", "chips");
   const say = element("p", "quiet"), tools = element("div", "tools");
   say.setAttribute("role", "status");
   detail.setAttribute("aria-label", "The opened block");
-  const orders = keptOrders(blocks, blocks.address.length);
   let params = {}, listed = "", filtered = "", found = null, bytes = 0;
-  const go = (change, replace) => page.go("blocks", { ...params, ...change }, replace);
+  const go = (change, replace) => page.go("blocks", { ...params, ...("at" in change ? { inside: "" } : {}), ...change }, replace);
+  const openings = makeOpenings((inside) => { params = { ...params, inside }; page.note("blocks", params); });
   const siteName = (site) => { const label = stacks.sites.label[site]; return label ? nameOf(stacks, label) : "an unknown call stack"; };
 
   const grid = makeGrid({
@@ -83,7 +84,7 @@ async function startBlocks(page) {
       } },
       { key: "size", label: "Size", width: "7rem", narrow: "6.8rem", number: true, fill: (cell, block) => cell.append(sizeWords(blocks.size[block])) },
       { key: "site", label: "Allocated by", width: "minmax(10rem, 2fr)", sort: false, fill: (cell, block) => {
-        if (stacks && blocks.site[block]) cell.append(functionName(siteName(blocks.site[block] - 1), SHORT_NAME), " ",
+        if (stacks && blocks.site[block]) cell.append(functionName(siteName(blocks.site[block] - 1), SHORT_NAME, ANONYMOUS), " ",
           element("span", "where", stacks.sites.label[blocks.site[block] - 1] ? whereOf(stacks, stacks.sites.label[blocks.site[block] - 1]) : ""));
       } },
       { key: "kind", label: "From", width: "5rem", narrow: "4.5rem", fill: (cell, block) => cell.append(kinds[blocks.kind[block]]) },
@@ -96,7 +97,7 @@ async function startBlocks(page) {
   });
 
   const inside = typed("Text inside", "Text inside, or hex: 7f 45", (text) => go({ text }, true));
-  const min = typed("Smallest size", "from", (text) => go({ min: text }, true), "text"), max = typed("Largest size", "to", (text) => go({ max: text }, true), "text");
+  const min = typed("Smallest size", "from", (text) => go({ min: sizeWithUnit(text) }, true), "text"), max = typed("Largest size", "to", (text) => go({ max: sizeWithUnit(text) }, true), "text");
   const sizes = element("span", "choice", "Size ");
   sizes.append(min, " – ", max);
   const kind = choice("From", [["", "any"], ...distinct(blocks.kind).map((each) => [String(each), kinds[each]])], (value) => go({ kind: value }));
@@ -133,10 +134,11 @@ async function startBlocks(page) {
     const address = params.at ? Number(params.at) : NaN, block = Number.isNaN(address) ? -1 : blockAt(blocks, address);
     const choosing = detail.contains(document.activeElement) && document.activeElement.tagName === "SELECT";
     byteView = BYTE_VIEWS.some(([reading]) => reading === params.as) ? params.as : "hex";
+    openings.begin(params.inside);
     split.classList.toggle("open", Boolean(params.at));
     if (block < 0) { detail.replaceChildren(...(params.at ? [element("p", "note", `No remaining block holds ${params.at}.`)] : [])); return; }
-    detail.replaceChildren(...blockDetail(page, shared, block, address - blocks.address[block], () => { go({ at: "" }); grid.grid.focus(); },
-      (reading) => go({ as: reading === "hex" ? "" : reading })));
+    detail.replaceChildren(...blockDetail(page, shared, block, address - blocks.address[block], openings, () => { go({ at: "" }); grid.grid.focus(); },
+      (reading) => go({ as: reading === "hex" ? "" : reading, inside: "" })));
     if (choosing) detail.querySelector("select")?.focus();
     grid.activate(block);
   };

@@ -29,7 +29,8 @@ function startChanges(page, name) {
   if (moments.length < 2) return { show() {} };
   const split = element("div", "split"), detail = element("aside", "beside"), tools = element("div", "tools"), say = element("p", "quiet");
   let params = {}, made = "", listed = "", found = null;
-  const go = (change, replace) => page.go(name, { ...params, ...change }, replace);
+  const go = (change, replace) => page.go(name, { ...params, ...("site" in change ? { inside: "" } : {}), ...change }, replace);
+  const openings = makeOpenings((inside) => { params = { ...params, inside }; page.note(name, params); });
   const known = (wanted, otherwise) => (moments.some(([column]) => column === wanted) ? wanted : otherwise);
   const from = () => known(params.from, moments[0][0]), to = () => known(params.to, moments[moments.length - 1][0]);
   say.setAttribute("role", "status");
@@ -83,8 +84,9 @@ function startChanges(page, name) {
   };
   const open = () => {
     const site = params.site === undefined ? -1 : Number(params.site), there = Number.isInteger(site) && site >= 0 && site < sites.leaf.length;
+    openings.begin(params.inside);
     split.classList.toggle("open", there);
-    detail.replaceChildren(...(there ? changeDetail(page, found, site, { from: from(), to: to() }, () => { go({ site: "" }); grid.grid.focus(); }) : []));
+    detail.replaceChildren(...(there ? changeDetail(page, found, site, openings, { from: from(), to: to() }, () => { go({ site: "" }); grid.grid.focus(); }) : []));
     if (there) grid.activate(site);
   };
 
@@ -111,7 +113,7 @@ function changeTag(kind) {
   return element("span", "tag " + (CHANGE_KINDS[kind] || "same"), CHANGE_KINDS[kind] || "as it was");
 }
 
-function changeDetail(page, found, site, { from, to }, closed) {
+function changeDetail(page, found, site, openings, { from, to }, closed) {
   const { stacks } = page, { sites } = stacks, label = sites.label[site], leaf = sites.leaf[site], title = element("h3"), ways = element("p", "ways");
   title.append(functionName(label ? nameOf(stacks, label) : "An unknown call stack", LONG_NAME), " ", label ? whereElement(stacks, label, true) : "");
   ways.append(link(formatHash("flame", { by: to, before: from, zoom: zoomPath(stacks, leaf) }), "Show in the flame graph"));
@@ -121,5 +123,5 @@ function changeDetail(page, found, site, { from, to }, closed) {
   change.append(changeTag(found.kind[site]));
   return [button("close", "Close", closed), title, ways,
     factList([["Before", amount(found.before[site], found.beforeBlocks[site])], ["After", amount(found.after[site], found.afterBlocks[site])], ["Change", change]]),
-    element("h4", "", `Stack, ${plural(stackOf(stacks, leaf).length, "frame")}`), stackList(stacks, leaf, FIRST_FRAMES)];
+    element("h4", "", `Stack, ${plural(stackOf(stacks, leaf).length, "frame")}`), stackList(stacks, leaf, FIRST_FRAMES, openings)];
 }

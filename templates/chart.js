@@ -1,12 +1,12 @@
 // What charts are made of: round numbers for axes, and series of values over time. Pure functions, but for the last ones, which draw.
 
-/** Round values from 0 to at most `most`, about `count` of them, in steps of 1, 2 or 5 of `base`'s powers. */
-function ticks(most, count, base = 10) {
-  if (!(most > 0)) return [0];
-  const rough = most / count, unit = base ** Math.floor(Math.log(rough) / Math.log(base));
+/** Round values from `least` to at most `most`, about `count` of them, in steps of 1, 2 or 5 of `base`'s powers. */
+function ticks(most, count, base = 10, least = 0) {
+  if (!(most > least)) return [least];
+  const rough = (most - least) / count, unit = base ** Math.floor(Math.log(rough) / Math.log(base));
   const steps = base === 10 ? [1, 2, 5, 10] : [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024];
   const step = unit * (steps.find((each) => each * unit >= rough) || base), found = [];
-  for (let value = 0; value <= most * 1.0001; value += step) found.push(value);
+  for (let value = Math.max(0, Math.ceil(least / step - 0.0001)) * step; value <= most * 1.0001; value += step) found.push(value);
   return found;
 }
 
@@ -14,13 +14,6 @@ function ticks(most, count, base = 10) {
 function roundCount(value) {
   const [unit, letter] = [[1e9, "G"], [1e6, "M"], [1e4, "k"]].find(([least]) => value >= least) || [1, ""];
   return letter === "k" ? value / 1000 + "k" : value / unit + letter;
-}
-
-/** Round values from `from` to `to`, in the steps of ticks. */
-function ticksBetween(from, to, count) {
-  const step = ticks(to - from, count)[1] || Math.max(1, to - from), found = [];
-  for (let value = Math.ceil(from / step) * step; value <= to; value += step) found.push(value);
-  return found;
 }
 
 /** The moments of a run: [{ time, top: Map of site to bytes }]; times in microseconds. */

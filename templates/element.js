@@ -20,6 +20,13 @@ function link(hash, text, className) {
   return made;
 }
 
+/** A number of bytes that is written anew when the units are switched; for what is not made anew then. */
+function sizeElement(bytes) {
+  const made = element("data", "size", sizeWords(bytes));
+  made.value = bytes;
+  return made;
+}
+
 /** A list of label and value; a value is text or an element. */
 function factList(rows) {
   const list = element("dl", "facts");

@@ -1,5 +1,5 @@
 // The flame graph. Its state: #flame?by=peak&up=1&merge=line&runtime=hide&focus=3&hide=4.5&find=text&zoom=1.2.3, where zoom is the path of
-// keys to the spot (see flame_tree.js), and focus and hide are names as numbers of texts.
+// keys to the spot (see flame_tree.js), and focus and hide are names as numbers of texts; before=snapshot1 what it is compared with, table=1 the table opened.
 const FLAME_MEASURES = {
   live: { label: "Still allocated", words: sizeWords }, leaked: { label: "Leaked", words: sizeWords },
   peak: { label: "At the peak", words: sizeWords }, total: { label: "Bytes in all", words: sizeWords },
@@ -13,7 +13,11 @@ const numbersOf = (text) => (text ? text.split(".").map(Number).filter((value) =
 function startFlame(page) {
   const { stacks } = page, section = document.getElementById("flame"), graphBox = element("div", "flame-graph");
   const say = element("p", "flame-say"), tools = element("div", "tools"), chips = element("p", "chips"), menu = element("div", "menu");
-  const table = flameTable();
+  const table = flameTable((open) => {
+    if (open === (params.table === "1")) return;
+    params = { ...params, table: open ? "1" : "" };
+    page.note("flame", params);
+  });
   let params = {}, graph = null, zoomed = null, marked = null, made = "";
 
   const measures = Object.entries(FLAME_MEASURES).filter(([name]) => stacks.sites[name]).map(([name, { label }]) => [name, label]);
@@ -126,7 +130,7 @@ function startFlame(page) {
       width = graphBox.clientWidth;
       bars.draw(graph, zoomed, marked);
       say.textContent = widthOf(graph.root) ? describeWhole(zoomed) + foundWords() : "";
-      table.update(graph, measure().words);
+      table.update(graph, measure().words, params.table === "1");
     },
     keys: {
       "/": () => find.focus(), Escape: () => { if (zoomed.outside) zoomTo(zoomed.outside); }, Backspace: () => { if (zoomed.outside) zoomTo(zoomed.outside); },
@@ -148,7 +152,7 @@ function legend() {
 }
 
 /** The graph as a table, filled when it is opened. */
-function flameTable() {
+function flameTable(toggled) {
   const box = element("details", "apart"), body = element("tbody"), more = element("p", "quiet"), table = element("table");
   const head = element("thead"), line = element("tr");
   let wanted = null;
@@ -171,6 +175,6 @@ function flameTable() {
     }));
     more.textContent = rows.length > TABLE_ROWS ? `The ${TABLE_ROWS} with most of their own, of ${number(rows.length)}.` : "";
   };
-  box.addEventListener("toggle", fill);
-  return { box, update(graph, words) { wanted = { graph, words }; fill(); } };
+  box.addEventListener("toggle", () => { fill(); toggled(box.open); });
+  return { box, update(graph, words, open) { wanted = { graph, words }; box.open = open; fill(); } };
 }

@@ -4,7 +4,7 @@ const ROW_PIXELS = 20, LEAST_PIXELS = 2, LEAST_NAMED_PIXELS = 24, MOST_NAMELESS 
 
 /** tell(spot), press(spot), ask(spot, x, y): what a pointed-at, a pressed and a right-clicked bar are for. */
 function makeBars(graphBox, { describe, tell, press, ask }) {
-  let places = [], zoomed = null, graph = null, canvas = null, painted = [], marks = null, wide = 300;
+  let places = [], zoomed = null, graph = null, canvas = null, painted = [], marks = null, wide = 300, high = 0, colours = {};
 
   const className = (spot) => {
     if (!spot.outside) return "root";
@@ -36,11 +36,11 @@ function makeBars(graphBox, { describe, tell, press, ask }) {
 
   /** Paints narrow bars. Their colours are those that elements of their classes have. */
   const paint = () => {
-    const height = canvas.parentNode.clientHeight, scale = devicePixelRatio || 1, colours = {}, sample = element("div", "bar"), brush = canvas.getContext("2d");
+    const scale = devicePixelRatio || 1, sample = element("div", "bar"), brush = canvas.getContext("2d");
     canvas.width = wide * scale;
-    canvas.height = height * scale;
+    canvas.height = high * scale;
     brush.scale(scale, scale);
-    canvas.parentNode.append(sample);
+    graphBox.append(sample);
     for (const { spot, row, left, width } of painted) {
       const name = classOf(spot) + (isFound(spot) ? " match" : "");
       if (!colours[name]) { sample.className = "bar " + name; colours[name] = getComputedStyle(sample).backgroundColor; }
@@ -49,7 +49,10 @@ function makeBars(graphBox, { describe, tell, press, ask }) {
     }
     sample.remove();
   };
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { if (painted.length && canvas.isConnected) paint(); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => {
+    colours = {};
+    if (painted.length && canvas.isConnected) paint();
+  });
 
   /** The painted bar under the pointer. */
   const paintedAt = (event) => {
@@ -112,11 +115,12 @@ function makeBars(graphBox, { describe, tell, press, ask }) {
       canvas = element("canvas");
       canvas.setAttribute("aria-hidden", "true");
       rows.setAttribute("role", "presentation");
-      rows.style.height = (places.reduce((most, place) => Math.max(most, place.row), 0) + 1) * ROW_PIXELS + "px";
+      high = (places.reduce((most, place) => Math.max(most, place.row), 0) + 1) * ROW_PIXELS;
+      rows.style.height = high + "px";
       rows.append(...(painted.length ? [canvas] : []), ...places.filter((place) => isNamed(place)).map(bar), ...nameless.slice(0, MOST_NAMELESS).map(bar));
+      if (painted.length) paint(); // before the bars are in the document, since who asks for a colour waits until all of it is looked at
       graphBox.replaceChildren(places.length ? rows : element("p", "quiet", "Nothing to show: this is 0 everywhere."));
       if (!places.length) return;
-      if (painted.length) paint();
       places[places.zoomRow].bar.tabIndex = 0;
       if (hadFocus) focusOn(places[places.zoomRow]);
     },

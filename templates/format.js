@@ -56,12 +56,21 @@ function shareWords(part, whole) {
   return share > 0 && share < 0.1 ? "under 0.1 %" : share.toFixed(share < 10 ? 1 : 0) + " %";
 }
 
-/** '4k', '1.5 MiB', '300': as bytes; NaN if it is none. */
+const SIZE = /^\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)(b?)(?:ytes?)?\s*$/i;
+
+/** '4k', '1.5 MiB', '300': as bytes; NaN if it is none. Without KiB or kB the page's units are meant. */
 function parseSize(text) {
-  const match = /^\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?(?:ytes?)?\s*$/i.exec(text);
+  const match = SIZE.exec(text);
   if (!match) return NaN;
   const power = " kmgt".indexOf(match[2].toLowerCase() || " ");
-  return Math.round(Number(match[1]) * (match[3] ? 1024 : units.base) ** power);
+  return Math.round(Number(match[1]) * (match[3] ? 1024 : match[4] && match[2] ? 1000 : units.base) ** power);
+}
+
+/** The same text, saying which units are meant: '4 KiB' of '4k', so that an address means the same to everybody. */
+function sizeWithUnit(text) {
+  const match = SIZE.exec(text);
+  if (!match || !match[2] || match[3] || match[4]) return text;
+  return `${match[1]} ${units.names[" kmgt".indexOf(match[2].toLowerCase())]}`;
 }
 
 const CLOSED_BY = { "(": ")", "<": ">" };

@@ -1,5 +1,5 @@
 // Who holds which block: the trees below lost blocks, and the way from a reachable one to its root.
-const TREE_CHILDREN = 50, LONGEST_PATH = 1000, FIRST_WAYS = 8;
+const TREE_CHILDREN = 50, LONGEST_PATH = 1000, FIRST_WAYS = 8, WARM_BLOCKS = 100_000;
 const REACHABLE = 1, POSSIBLE = 2; // classes, as in the column `leak`
 
 /** For every block the first block it holds, and the next one with the same holder (numbers plus 1; 0 ends). */
@@ -35,9 +35,9 @@ function holdersOf(blocks, block) {
 }
 
 /** A block that opens to the blocks it holds. */
-function holdingTree(page, shared, block) {
-  const { blocks, contents } = shared, children = heldBy(shared.held, block);
-  const line = [" ", sizeWords(blocks.size[block]), ...preview(page.facts.classes, contents, block)];
+function holdingTree(page, shared, block, openings, key) {
+  const { blocks, contents } = shared, children = orderBy(heldBy(shared.held, block), blocks.size, true);
+  const line = [" ", sizeElement(blocks.size[block]), ...preview(page.facts.classes, contents, block)];
   if (!children.length) {
     const item = element("p", "leaf");
     item.append(blockLink(blocks, block, 0), ...line);
@@ -47,21 +47,28 @@ function holdingTree(page, shared, block) {
   summary.append(element("code", "", address), ...line, element("span", "where", ` holds ${plural(children.length, "block")}`));
   way.append(link(formatHash("blocks", { at: address }), `Look into ${address}`));
   box.append(summary);
-  box.addEventListener("toggle", () => { if (box.open && box.children.length === 1) box.append(way, blockForest(page, shared, children)); });
+  openings.box(key, box, () => { if (box.children.length === 1) box.append(way, blockForest(page, shared, children, openings, key)); });
   return box;
 }
 
-function blockForest(page, shared, list) {
-  const { blocks } = shared, box = element("div", "forest"), sorted = orderBy(list, blocks.size, true);
-  const add = (from) => {
-    for (const block of sorted.subarray(from, from + TREE_CHILDREN)) box.append(holdingTree(page, shared, block));
-    const rest = sorted.length - from - TREE_CHILDREN;
-    if (rest <= 0) return;
-    const more = button("plain", `Show ${Math.min(rest, TREE_CHILDREN)} of ${plural(rest, "more block")}`, () => { more.remove(); add(from + TREE_CHILDREN); });
-    box.append(more);
-  };
-  add(0);
-  return box;
+/** The blocks of every site, largest first: those of site s, in the blocks' numbering, are order[starts[s]] to order[starts[s + 1] - 1]. */
+function blocksBySite({ blocks, orders }) {
+  const { site } = blocks, bySize = turned(orders.whole("size"), blocks.size), order = new Uint32Array(site.length);
+  const starts = new Uint32Array(site.reduce((most, each) => Math.max(most, each), 0) + 3);
+  for (let i = 0; i < site.length; i++) starts[site[i] + 1]++;
+  for (let i = 1; i < starts.length; i++) starts[i] += starts[i - 1];
+  const next = starts.slice();
+  for (let i = 0; i < bySize.length; i++) order[next[site[bySize[i]]]++] = bySize[i];
+  return { order, starts };
+}
+
+/** `key`: of the box around it; `sorted`: largest first. */
+function blockForest(page, shared, sorted, openings, key) {
+  return openings.list(key, {
+    count: sorted.length, first: TREE_CHILDREN, step: TREE_CHILDREN, holder: element("div", "forest"),
+    words: (rest) => `Show ${Math.min(rest, TREE_CHILDREN)} of ${plural(rest, "more block")}`,
+    make: (from, to) => Array.from(sorted.subarray(from, to), (block, i) => holdingTree(page, shared, block, openings, `${key}.${from + i}`)),
+  });
 }
 
 /** Finds the ways from blocks to their roots, each way a number. Holders from one call stack on end are one step, so that the blocks of a tree
@@ -94,6 +101,10 @@ function wayFinder(blocks) {
   return { wayOf, steps };
 }
 
+function waysOf(shared) {
+  return (shared.ways ||= wayFinder(shared.blocks));
+}
+
 /** The ways of some blocks, as [way, blocks, bytes, its largest block], most bytes first. */
 function sumWays(finder, blocks, list) {
   const sums = new Map();
@@ -108,26 +119,23 @@ function sumWays(finder, blocks, list) {
 }
 
 /** Who holds the blocks of a record: each way to a root with what it holds, and below it the whole way of one block. */
-function waysSection(page, shared, list) {
-  const { blocks } = shared, finder = (shared.ways ||= wayFinder(blocks)), box = element("div", "ways-to-roots"), found = sumWays(finder, blocks, list);
-  const item = ([way, count, bytes, largest]) => {
-    const made = element("details"), summary = element("summary");
-    summary.append(element("strong", "", `${sizeWords(bytes)} in ${plural(count, "block")}`), " ", ...wayWords(page, shared, finder, way));
+function waysSection(page, shared, list, openings, key) {
+  const { blocks } = shared, finder = waysOf(shared), found = sumWays(finder, blocks, list);
+  const item = ([way, count, bytes, largest], at) => {
+    const made = element("details"), summary = element("summary"), amount = element("strong");
+    amount.append(sizeElement(bytes), ` in ${plural(count, "block")}`);
+    summary.append(amount, " ", ...wayWords(page, shared, finder, way));
     made.append(summary);
-    made.addEventListener("toggle", () => {
-      if (made.open && made.children.length === 1) made.append(element("p", "quiet", count > 1 ? "Of the largest of them, step by step:" : "Step by step:"), pathList(page, shared, largest));
+    openings.box(`${key}.${at}`, made, () => {
+      if (made.children.length === 1) made.append(element("p", "quiet", count > 1 ? "Of the largest of them, step by step:" : "Step by step:"), pathList(page, shared, largest));
     });
     return made;
   };
-  const add = (from) => {
-    box.append(...found.slice(from, from + FIRST_WAYS).map(item));
-    const rest = found.length - from - FIRST_WAYS;
-    if (rest <= 0) return;
-    const more = button("plain", `Show ${Math.min(rest, FIRST_WAYS)} of ${plural(rest, "more way")}`, () => { more.remove(); add(from + FIRST_WAYS); });
-    box.append(more);
-  };
-  add(0);
-  return box;
+  return openings.list(key, {
+    count: found.length, first: FIRST_WAYS, step: FIRST_WAYS, holder: element("div", "ways-to-roots"),
+    words: (rest) => `Show ${Math.min(rest, FIRST_WAYS)} of ${plural(rest, "more way")}`,
+    make: (from, to) => found.slice(from, to).map((way, i) => item(way, from + i)),
+  });
 }
 
 /** '← fill_cache (cache.c:12) ← cache in server' */
@@ -145,7 +153,8 @@ function wayWords(page, shared, finder, way) {
   return made;
 }
 
-/** Adds to every record who holds its blocks, these blocks, and what they hold. Its state: #leaks?open=0.4 (numbers of records). */
+/** Adds to every record who holds its blocks, these blocks, and what they hold. Its state: #leaks?open=0.4 (numbers of records) & inside=0.3.1 (of
+ *  blocks in the tree of record 0; 0.w.2 is one of the ways to its roots; see openings.js). */
 async function startLeaks(page) {
   const shared = await page.blocks(), records = [...document.querySelectorAll("#leaks .records > li")];
   await shared?.whole;
@@ -153,20 +162,40 @@ async function startLeaks(page) {
   function opened() {
     return all.map((each, i) => (each.open ? i : -1)).filter((i) => i >= 0).join(".");
   }
-  const fill = shared && shared.held ? (item) => fillRecord(page, shared, item) : () => {};
+  const openings = makeOpenings((inside) => { params = { ...params, inside }; page.note("leaks", params); });
+  const fill = shared && shared.held ? (i) => fillRecord(page, shared, records[i], openings, String(i)) : () => {};
+  let params = {};
   all.forEach((details, i) => details.addEventListener("toggle", () => {
-    if (details.open) fill(records[i]);
+    if (details.open) fill(i);
     const now = opened();
-    if (page.view() === "leaks") page.go("leaks", { open: now === first ? "" : now || "none" });
+    if (page.view() === "leaks") page.go("leaks", { open: now === first ? "" : now || "none", inside: openings.text() });
   }));
   const closeAll = () => page.go("leaks", { open: "none" });
   return {
-    show(params) {
+    show(given) {
+      params = given;
       const wanted = new Set((params.open === undefined ? first : params.open).split("."));
       all.forEach((details, i) => {
         details.open = wanted.has(String(i));
-        if (details.open) fill(records[i]);
+        if (details.open) fill(i);
       });
+      openings.show(params.inside);
+    },
+    async warm() {
+      if (!shared || !shared.held) return;
+      const pause = () => new Promise((done) => setTimeout(done, WARM_UP_MS)), finder = waysOf(shared), { length } = shared.blocks.site;
+      shared.orders.whole("size");
+      await pause();
+      shared.bySite ||= blocksBySite(shared);
+      for (let from = 0; from < length; from += WARM_BLOCKS) {
+        await pause();
+        for (let block = from; block < Math.min(length, from + WARM_BLOCKS); block++) finder.wayOf(block);
+      }
+      for (const [i, details] of all.entries()) {
+        if (!details.open) continue;
+        await pause();
+        fill(i);
+      }
     },
     keys: { x: closeAll, j: () => stepTo(all, 1), k: () => stepTo(all, -1) },
     help: [["j k", "Next and previous record"], ["Enter", "Open or close it"], ["x", "Close all"]],
@@ -179,15 +208,21 @@ function stepTo(all, by) {
   all[Math.max(0, Math.min(all.length - 1, next))]?.querySelector("summary").focus();
 }
 
-function fillRecord(page, shared, item) {
+function fillRecord(page, shared, item, openings, key) {
   const { blocks } = shared, site = Number(item.dataset.site), leak = Number(item.dataset.leak), details = item.querySelector("details");
   if (site < 0 || item.querySelector(".forest")) return;
-  const found = [];
-  for (let block = 0; block < blocks.site.length; block++) if (blocks.site[block] === site + 1 && blocks.leak[block] === leak && !(blocks.flags[block] & BLOCK_RUNTIME)) found.push(block);
+  const { order, starts } = (shared.bySite ||= blocksBySite(shared));
+  const found = order.subarray(starts[site + 1], starts[site + 2]).filter((block) => blocks.leak[block] === leak && !(blocks.flags[block] & BLOCK_RUNTIME));
   if (!found.length) return;
   details.querySelector(".without-script")?.remove();
-  if (leak === REACHABLE || leak === POSSIBLE) details.append(element("h4", "", "Who holds them"), waysSection(page, shared, found));
-  details.append(element("h4", "", "The blocks, and what they hold"), blockForest(page, shared, found));
+  if (leak === REACHABLE || leak === POSSIBLE) details.append(element("h4", "", "Who holds them"), waysSection(page, shared, found, openings, key + ".w"));
+  details.append(element("h4", "", "The blocks, and what they hold"), blockForest(page, shared, found, openings, key));
+}
+
+function sizeOf(blocks, block) {
+  const made = element("span", "where");
+  made.append(sizeElement(blocks.size[block]));
+  return made;
 }
 
 /** The way from a block to its root: who holds it, who holds that, and so on. */
@@ -195,7 +230,7 @@ function pathList(page, shared, block) {
   const { blocks, contents } = shared, { path, root } = holdersOf(blocks, block), list = element("ol", "values holders");
   for (const each of path.slice(0, FIRST_LINKS)) {
     const item = element("li");
-    item.append("held by ", blockLink(blocks, each, 0), " ", element("span", "where", sizeWords(blocks.size[each])), ...preview(page.facts.classes, contents, each));
+    item.append("held by ", blockLink(blocks, each, 0), " ", sizeOf(blocks, each), ...preview(page.facts.classes, contents, each));
     list.append(item);
   }
   if (path.length > FIRST_LINKS) list.append(element("li", "quiet", `… ${plural(path.length - FIRST_LINKS, "more block")}`));
@@ -204,13 +239,13 @@ function pathList(page, shared, block) {
 }
 
 /** For a block's detail: whether it is lost, and who holds it, to the root. */
-function holderSection(page, shared, block) {
+function holderSection(page, shared, block, openings) {
   const { blocks, held } = shared;
   if (!held || !blocks.leak[block]) return [];
   const words = ["", "still reachable", "possibly lost", "indirectly lost", "definitely lost"][blocks.leak[block]], made = [element("h4", "", `It is ${words}`)];
   const list = pathList(page, shared, block);
   if (list.children.length) made.push(list);
-  const children = heldBy(held, block);
-  if (children.length) made.push(element("h4", "", `It holds ${plural(children.length, "block")}`), blockForest(page, shared, children));
+  const children = orderBy(heldBy(held, block), blocks.size, true);
+  if (children.length) made.push(element("h4", "", `It holds ${plural(children.length, "block")}`), blockForest(page, shared, children, openings, "held"));
   return made;
 }

@@ -1,5 +1,5 @@
 // The view of sites: every call stack that allocated, sorted and filtered, and beside it the one that was opened.
-// Its state: #sites?sort=peak&down=0&find=text&site=12
+// Its state: #sites?sort=peak&down=0&find=text&site=12&inside=stack.m1
 const FIRST_FRAMES = 40;
 const SITE_COLUMNS = ["live", "leaked", "peak", "total", "allocations", "temporary", "lifetime"];
 const SITE_LABELS = { live: "Live", leaked: "Lost", peak: "At peak", total: "In all", allocations: "Allocations", temporary: "Temporary", lifetime: "Mean life" };
@@ -20,6 +20,7 @@ function startSites(page) {
   const box = typed("Filter the call stacks", "Only stacks with this function, file or library", (text) => page.go("sites", { ...state(), find: text }, true));
   let params = {};
   const state = () => ({ ...params });
+  const openings = makeOpenings((inside) => { params = { ...params, inside }; page.note("sites", params); });
 
   const grid = makeGrid({
     id: "sites", label: "Call stacks that allocated", rowPixels: 46,
@@ -32,8 +33,8 @@ function startSites(page) {
           if (blocks) cell.append(element("span", "below", plural(blocks[site], "block")));
         } }))],
     sorted: (key) => page.go("sites", { ...state(), sort: key, down: (params.sort || "live") === key && params.down !== "0" ? "0" : "" }),
-    opened: (site) => page.go("sites", { ...state(), site }),
-    moved: (site) => { if (params.site !== undefined) page.go("sites", { ...state(), site }, true); },
+    opened: (site) => page.go("sites", { ...state(), site, inside: "" }),
+    moved: (site) => { if (params.site !== undefined) page.go("sites", { ...state(), site, inside: "" }, true); },
   });
 
   const summary = (chosen) => {
@@ -56,9 +57,10 @@ function startSites(page) {
 
   const open = () => {
     const site = params.site === undefined ? -1 : Number(params.site), there = Number.isInteger(site) && site >= 0 && site < all.length;
+    openings.begin(params.inside);
     split.classList.toggle("open", there);
     if (!there) { detail.replaceChildren(); return; }
-    detail.replaceChildren(...siteDetail(page, site, () => { page.go("sites", { ...state(), site: "" }); grid.grid.focus(); }));
+    detail.replaceChildren(...siteDetail(page, site, openings, () => { page.go("sites", { ...state(), site: "", inside: "" }); grid.grid.focus(); }));
     if (!grid.activate(site) && params.find) page.go("sites", { ...state(), find: "" }, true);
   };
 
@@ -76,13 +78,13 @@ function startSites(page) {
       open();
       grid.draw();
     },
-    keys: { "/": () => box.focus(), Escape: () => { if (params.site !== undefined) page.go("sites", { ...state(), site: "" }); } },
+    keys: { "/": () => box.focus(), Escape: () => { if (params.site !== undefined) page.go("sites", { ...state(), site: "", inside: "" }); } },
     help: [["/", "Filter"], ["↑ ↓", "Next stack"], ["Enter", "Open it"], ["Esc", "Close it"]],
   };
 }
 
 /** Everything known of one call stack. */
-function siteDetail(page, site, closed) {
+function siteDetail(page, site, openings, closed) {
   const { stacks } = page, { sites } = stacks, label = sites.label[site], leaf = sites.leaf[site];
   const title = element("h3");
   title.append(functionName(label ? nameOf(stacks, label) : "An unknown call stack", LONG_NAME), " ", label ? whereElement(stacks, label, true) : "");
@@ -94,5 +96,5 @@ function siteDetail(page, site, closed) {
   ways.append(link(formatHash("flame", { by: sites.live[site] > 0 ? "live" : "total", zoom: zoomPath(stacks, leaf) }), "Show in the flame graph"));
   if (sites.liveBlocks[site] > 0 && page.has("blocks")) ways.append(" ", link(formatHash("blocks", { site }), `Its ${plural(sites.liveBlocks[site], "block")}`));
   const close = button("close", "Close", closed), over = siteTime(page, site);
-  return [close, title, ways, factList([...rows, ...over.rows]), element("h4", "", `Stack, ${plural(stackOf(stacks, leaf).length, "frame")}`), stackList(stacks, leaf, FIRST_FRAMES), ...over.charts];
+  return [close, title, ways, factList([...rows, ...over.rows]), element("h4", "", `Stack, ${plural(stackOf(stacks, leaf).length, "frame")}`), stackList(stacks, leaf, FIRST_FRAMES, openings), ...over.charts];
 }

@@ -1,5 +1,6 @@
 // Call stacks as the views use them; pure functions but for the last ones, which make elements. Node 0 is the root, outside of all
 // stacks; a parent has a smaller number than its children. Sites are call stacks that allocated, by the node of their innermost frame.
+const ANONYMOUS = "(anonymous namespace)::"; // fills a narrow column with nothing that one looks for
 const INLINED = 1, UNNAMED = 2, OWN = 4, RUNTIME_FRAME = 8, RUNTIME = 1;
 
 /** facts: { folder, editor } of the page. */
@@ -102,9 +103,9 @@ function aroundOf(stacks, leaf, label) {
   return called + callers.map((name) => "← " + shortName(name, SHORT_NAME)).join(" ");
 }
 
-/** A function's name in at most `most` characters; the whole of it appears under the pointer. */
-function functionName(name, most) {
-  const made = element("span", "function", shortName(name, most));
+/** A function's name in at most `most` characters, in lists without what says nothing (`without`); the whole of it appears under the pointer. */
+function functionName(name, most, without) {
+  const made = element("span", "function", shortName(without ? name.replaceAll(without, "") : name, most));
   if (made.textContent !== name) made.title = name;
   return made;
 }
@@ -112,7 +113,7 @@ function functionName(name, most) {
 /** A call stack in a cell of a table: what it is named after, where that is, and what is around it. */
 function placeCell(stacks, cell, site) {
   const { sites } = stacks, label = sites.label[site], line = element("span", "line");
-  line.append(functionName(label ? nameOf(stacks, label) : "unknown", SHORT_NAME));
+  line.append(functionName(label ? nameOf(stacks, label) : "unknown", SHORT_NAME, ANONYMOUS));
   if (label) line.append(" ", element("span", "where", whereOf(stacks, label)));
   if (sites.flags && sites.flags[site] & RUNTIME) line.append(" ", element("span", "tag", "runtime"));
   cell.append(line, element("span", "callers", aroundOf(stacks, sites.leaf[site], label)));
@@ -134,23 +135,15 @@ function whereElement(stacks, node, whole) {
 }
 
 /** A stack as a list of frames, innermost first; at most `most` at once. */
-function stackList(stacks, leaf, most) {
+function stackList(stacks, leaf, most, openings) {
   const nodes = stackOf(stacks, leaf), list = element("ol", "stack");
-  const add = (from, to) => {
-    for (const node of nodes.slice(from, to)) {
-      const flags = flagsOf(stacks, node), item = element("li", flags & OWN ? "own" : "");
-      item.append(functionName(nameOf(stacks, node), LONG_NAME), " ", whereElement(stacks, node, true));
-      if (flags & INLINED) item.append(" ", element("span", "tag", "inlined"));
-      list.append(item);
-    }
-  };
-  add(0, most);
-  const box = element("div");
-  box.append(list);
-  if (nodes.length > most) {
-    const all = button("plain", `Show ${number(nodes.length - most)} more frames`, () => { add(most, nodes.length); all.remove(); });
-    box.append(all);
-  }
+  const make = (from, to) => nodes.slice(from, to).map((node) => {
+    const flags = flagsOf(stacks, node), item = element("li", flags & OWN ? "own" : "");
+    item.append(functionName(nameOf(stacks, node), LONG_NAME), " ", whereElement(stacks, node, true));
+    if (flags & INLINED) item.append(" ", element("span", "tag", "inlined"));
+    return item;
+  });
+  const box = openings.list("stack", { count: nodes.length, first: most, holder: list, make, words: (rest) => `Show ${number(rest)} more frames` });
   box.append(copyButton("Copy stack", () => stackText(stacks, leaf)));
   return box;
 }

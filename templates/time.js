@@ -1,5 +1,5 @@
-// The heap over time. Its state: #time?from=1200&to=5300 (microseconds) & show=rate
-const TOP_SITES = 8, CURVE_POINTS = 700, TIME_MARGIN = { left: 74, right: 12, top: 14, bottom: 26 };
+// The heap over time. Its state: #time?from=1200&to=5300&at=2400 (microseconds; the cursor) & show=rate & resident=1 & table=1
+const TOP_SITES = 8, CURSOR_MS = 150, CURVE_POINTS = 700, TIME_MARGIN = { left: 74, right: 12, top: 14, bottom: 26 };
 
 async function startTime(page) {
   const { time, stacks } = page, { columns } = time, section = document.getElementById("time");
@@ -39,7 +39,7 @@ async function startTime(page) {
     for (const value of ticks(roof, 4, kind().base())) {
       svg.append(drawn("line", { x1: left, x2: width - right, y1: y(value), y2: y(value), class: "grid-line" }), drawn("text", { x: left - 8, y: y(value) + 4, "text-anchor": "end" }, (kind() === kinds[""] ? kind().words(value) : roundCount(value) + (kind() === kinds.rate ? "/s" : ""))));
     }
-    for (const value of ticksBetween(from * 1000, to * 1000, Math.max(2, Math.floor(width / 160)))) svg.append(drawn("text", { x: x(value / 1000), y: height - 8, "text-anchor": "middle" }, timeWords(value)));
+    for (const value of ticks(to * 1000, Math.max(3, Math.floor(width / 160)), 10, from * 1000)) svg.append(drawn("text", { x: x(value / 1000), y: height - 8, "text-anchor": x(value / 1000) > width - right - 30 ? "end" : "middle" }, timeWords(value)));
     const sites = stacked() ? topSites(time.moments, from, to, TOP_SITES) : [];
     const outline = linePath(curve, x, y, true), clip = drawn("clipPath", { id: "whole-heap" }), areas = drawn("g", { "clip-path": "url(#whole-heap)" });
     clip.append(drawn("path", { d: outline })); // there are fewer moments than points: between two of them no area is higher than the heap was
@@ -88,9 +88,24 @@ async function startTime(page) {
 
   const zoom = (low, high) => {
     const least = Math.max(10, (last - first) / 2000), a = Math.max(first, Math.min(low, high)), b = Math.min(last, Math.max(low, high));
-    if (b - a >= least) go({ from: a <= first ? "" : Math.round(a), to: b >= last ? "" : Math.round(b) });
+    if (b - a < least) return;
+    keep();
+    go({ from: a <= first ? "" : Math.round(a), to: b >= last ? "" : Math.round(b) });
   };
-  const step = (share) => { cursor = Math.min(to, Math.max(from, cursor + share * (to - from))); tell(); };
+  let keeping = 0;
+  const move = (when) => {
+    cursor = Math.min(to, Math.max(from, when));
+    tell();
+    clearTimeout(keeping);
+    keeping = setTimeout(keep, CURSOR_MS);
+  };
+  /** Where the cursor rests is in the address. */
+  const keep = () => {
+    clearTimeout(keeping);
+    params = { ...params, at: cursor === last ? "" : Math.round(cursor) };
+    page.note("time", params, true);
+  };
+  const step = (share) => move(cursor + share * (to - from));
   const moves = {
     ArrowLeft: () => step(-0.01), ArrowRight: () => step(0.01), Home: () => step(-1), End: () => step(1),
     "+": () => zoom(cursor - (to - from) / 4, cursor + (to - from) / 4), "-": () => zoom(from - (to - from) / 2, to + (to - from) / 2),
@@ -104,8 +119,7 @@ async function startTime(page) {
   const place = (event) => Math.min(to, Math.max(from, scale.back(event.clientX - chart.getBoundingClientRect().left)));
   chart.addEventListener("pointerdown", (event) => { pressed = place(event); chart.setPointerCapture(event.pointerId); });
   chart.addEventListener("pointermove", (event) => {
-    cursor = place(event);
-    tell();
+    move(place(event));
     if (pressed === null) return;
     const brush = chart.querySelector(".brush"), [low, high] = [scale.x(pressed), scale.x(cursor)].sort((a, b) => a - b);
     brush.setAttribute("x", low);
@@ -124,6 +138,12 @@ async function startTime(page) {
     label.box = box;
     tools.append(label);
   }
+  const table = section.querySelector("details");
+  table.addEventListener("toggle", () => {
+    if (table.open === (params.table === "1")) return;
+    params = { ...params, table: table.open ? "1" : "" };
+    page.note("time", params);
+  });
   let width = 0;
   new ResizeObserver(() => { if (scale && chart.clientWidth && chart.clientWidth !== width) { width = chart.clientWidth; draw(); } }).observe(chart);
   return {
@@ -132,7 +152,9 @@ async function startTime(page) {
       const low = Number(given.from), high = Number(given.to);
       from = given.from && low >= first && low < last ? low : first;
       to = given.to && high > from && high <= last ? high : last;
-      cursor = Math.min(to, Math.max(from, cursor));
+      clearTimeout(keeping);
+      cursor = Math.min(to, Math.max(from, given.at ? Number(given.at) || 0 : last));
+      table.open = given.table === "1";
       what.select.value = kinds[given.show] ? given.show || "" : "";
       whole.hidden = from === first && to === last;
       if (tools.lastChild.box) tools.lastChild.box.checked = given.resident === "1";

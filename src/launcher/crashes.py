@@ -39,8 +39,7 @@ def below(top: Path, ended: Path, kept: bool) -> List[str]:
         except CrunchError:
             continue  # the page says so of each folder that it leaves out
         if fatal:
-            why = fatal.values.get("explanation", "")
-            text += [f"crunch: process {child.name} ({printable(loaded.name)}): {printable(fatal.line)}"] + [f"  {printable(why)}"] * bool(why)
+            text += [f"crunch: process {child.name} ({printable(loaded.name)}): {printable(fatal.line)}", *lines(loaded)]
             text += [f"  crash info written to {printable(str(child / 'fatal'))}"] * kept
     more = len(crashed) - CHILDREN
     return text + ([f"crunch: and {more:,} more of the child processes crashed"] if more > 0 else [])

@@ -16,6 +16,9 @@ LIBRARY = "libcrunch.dylib" if MACOS else "libcrunch.so"
 CHECK_LIBRARY = "libcrunch-check.dylib" if MACOS else "libcrunch-check.so"
 VARIABLE = "DYLD_INSERT_LIBRARIES" if MACOS else "LD_PRELOAD"
 SEPARATORS = ":" if MACOS else " :"
+# macOS's malloc keeps small blocks in regions of 512 MiB of which every page can be written to: an access far beside a block would not be
+# noticed, as it is in the other zones. A value of the user's own stays.
+NANO = "MallocNanoZone"
 UNSAFE = SEPARATORS if MACOS else SEPARATORS + "$"  # ld.so expands $ORIGIN and its like
 
 
@@ -54,6 +57,8 @@ def environment(old: Mapping[str, str], names: List[str], run_folder: Path, heap
     `typed`: the options as they were typed, which the report shows."""
     new = dict(old)
     new[VARIABLE] = ":".join(names + _others(old.get(VARIABLE, ""), names[0]))
+    if MACOS:
+        new.setdefault(NANO, "0")
     new["CRUNCH_OUT"] = str(run_folder)
     new["CRUNCH_HEAP_LIMIT"] = str(heap_limit)
     for variable in ("CRUNCH_CHILDREN", "CRUNCH_SNAPSHOT_AT_PEAK", "CRUNCH_SNAPSHOT_ON", "CRUNCH_ABORT_ON_ERROR"):

@@ -12,7 +12,7 @@ from .errors import CrunchError
 from .pack import Pack
 from .reader import Block, Blocks
 from .run import Run
-from .words import plural, seconds, size
+from .words import plural, seconds, sized
 
 PAGE_BLOCKS = 1_000_000
 FIRST_ROWS = 20
@@ -131,7 +131,7 @@ def _contents(run: Run, blocks: Blocks, chosen: List[int]) -> Tuple[Optional[Pac
     pack.bytes("bytes", kept.parts)
     notes = []
     if kept.cut:
-        notes.append(f"Of {plural(kept.cut, 'larger block')} the page holds the first {size(kept.limit)}; the files under "
+        notes.append(f"Of {plural(kept.cut, 'larger block')} the page holds the first {sized(kept.limit)}; the files under "
                      f"'heap' hold all bytes that were kept.")
     first = (int.from_bytes(data[:8], "little") for data in kept.parts if len(data) >= 8)
     return pack, notes, {f"0x{word:x}": name for word, name in vtables.names(run, first).items()}
@@ -144,13 +144,13 @@ def _left_out(run: Run, shown: int) -> List[str]:
         found.append(f"The page lists the {shown:,} largest of {total:,} blocks; the file 'blocks' in the run folder holds every one.")
     left_out = run.count("heap_left_out_files")
     if left_out:
-        found.append(f"The contents of {plural(left_out, 'block')} ({size(run.count('heap_left_out_bytes'))}) were not kept: "
+        found.append(f"The contents of {plural(left_out, 'block')} ({sized(run.count('heap_left_out_bytes'))}) were not kept: "
                      f"see --no-heap, --heap-limit and its limit of 10,000 files.")
     return found
 
 
 def _row(block: Block) -> Row:
     return Row(
-        address=f"0x{block.address:x}", size_words=size(block.size), time_words=seconds(block.time_ns / 1e9), thread=block.thread,
+        address=f"0x{block.address:x}", size_words=sized(block.size), time_words=seconds(block.time_ns / 1e9), thread=block.thread,
         kind=reader.KINDS[block.kind], inherited=bool(block.flags & reader.BLOCK_INHERITED),
         has_file=bool(block.flags & reader.BLOCK_CONTENTS))

@@ -5,7 +5,7 @@ Addresses mean nothing, since every run has others. What belongs to the runtimes
 """
 
 from dataclasses import dataclass
-from typing import Dict, List, Tuple
+from typing import Callable, Dict, List, Tuple
 
 from . import frames
 from .errors import CrunchError
@@ -88,10 +88,10 @@ def compare(old: Run, new: Run) -> Comparison:
     return Comparison(old, new, sorted(changes, key=lambda change: (-change.bytes, -change.blocks)), [change for change in found.values() if not change.kind])
 
 
-def sentence(comparison: Comparison) -> str:
-    """'+2.0 KiB in +2 blocks: 1 call stack new, 2 grown, 0 shrunk, 0 gone'."""
+def sentence(comparison: Comparison, change: Callable[[int], str] = signed) -> str:
+    """'+2.0 KiB in +2 blocks: 1 call stack new, 2 grown, 0 shrunk, 0 gone'; `change` says how a change of bytes is written."""
     counts = {kind: comparison.count(kind) for kind in KINDS}
-    return (f"{signed(comparison.bytes)} in {signed_count(comparison.blocks)} {'block' if abs(comparison.blocks) == 1 else 'blocks'}: "
+    return (f"{change(comparison.bytes)} in {signed_count(comparison.blocks)} {'block' if abs(comparison.blocks) == 1 else 'blocks'}: "
             f"{plural(counts['new'], 'call stack')} new, " + ", ".join(f"{counts[kind]:,} {kind}" for kind in KINDS[1:]))
 
 

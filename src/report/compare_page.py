@@ -11,7 +11,7 @@ from .pack import Pack
 from .run import Run
 from .stack_view import LINES_IN_PAGE, pack_tree
 from .tree import Builder
-from .words import plural, printable, seconds, signed_count
+from .words import plural, printable, seconds, signed_count, signed_sized
 
 FIRST_ROWS = 100  # in the HTML itself
 MOST_STACKS = 100_000
@@ -71,7 +71,7 @@ def write(comparison: Comparison, path: Path, folder: Path, version: str, editor
 def _page(comparison: Comparison, version: str, left_out: int) -> ComparePage:
     notes = [f"The page holds the {MOST_STACKS:,} largest call stacks; {left_out:,} more are left out."] if left_out else []
     return ComparePage(
-        title=f"{printable(comparison.new.name)}, compared", tone="warn" if comparison.bytes > 0 else "good", sentence=compare.sentence(comparison), version=version,
+        title=f"{printable(comparison.new.name)}, compared", tone="warn" if comparison.bytes > 0 else "good", sentence=compare.sentence(comparison, signed_sized), version=version,
         views=[View("changes", "Changes", f"{len(comparison.changes):,}"), View("flame", "Flame graph", script=True)],
         sides=[_side("Old", comparison.old), _side("New", comparison.new)],
         rows=[_row(comparison, change) for change in sorted(comparison.changes, key=lambda change: -abs(change.bytes))[:FIRST_ROWS]],

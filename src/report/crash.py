@@ -15,7 +15,7 @@ from . import frames, reader
 from .errors import CrunchError
 from .stacks import MARKERS, Module, Stacks
 from .symbols import Frame, Symbols
-from .words import printable
+from .words import printable, unescaped
 
 if TYPE_CHECKING:
     from .run import Run
@@ -178,7 +178,7 @@ class _Reader:
         found = [Module(0, 0, 0, 0, 0, "", "")]
         for match in self._matches("module", MODULE):
             start, end, bias = (int(match[number], 16) for number in (1, 2, 3))
-            found.append(Module(start, end, bias, 0, 0, _path(match[5]), "" if match[4] == "-" else match[4]))
+            found.append(Module(start, end, bias, 0, 0, unescaped(match[5]), "" if match[4] == "-" else match[4]))
         return found
 
     @cached_property
@@ -225,7 +225,7 @@ class _Reader:
             match = self._match("thread_stack", self._fatal.details[start][1], THREAD)
             details = self._fatal.details[start + 1:end]
             note = next((printable(value) for key, value in details if key == "note"), "")
-            found.append(Thread(int(match[1]), printable(_path(match[2] or "")), self._stack(details), note))
+            found.append(Thread(int(match[1]), printable(unescaped(match[2] or "")), self._stack(details), note))
         return found
 
     def _neighbours(self) -> List[Neighbour]:
@@ -287,11 +287,6 @@ def _number(text: str) -> int:
     return int(text) if re.fullmatch("[0-9]{1,20}", text) else 0
 
 
-def _path(escaped: str) -> str:
-    """A path with \\ooo for bytes that would end it."""
-    return os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda match: bytes([int(match[1], 8) & 255]), os.fsencode(escaped)))
-
-
 def _mappings(folder: Path) -> List[Mapping]:
     try:
         text = os.fsdecode((folder / "maps").read_bytes())
@@ -299,5 +294,5 @@ def _mappings(folder: Path) -> List[Mapping]:
         return []
     found = []
     for match in filter(None, map(MAPPING.fullmatch, text.splitlines()[:MOST_MAPPINGS])):
-        found.append(Mapping(int(match[1], 16), int(match[2], 16), match[3], int(match[4], 16), printable(match[5])))
+        found.append(Mapping(int(match[1], 16), int(match[2], 16), match[3], int(match[4], 16), printable(unescaped(match[5]))))
     return found

@@ -7,7 +7,7 @@ from . import stack_rows
 from .crash import Crash, Mapping, Neighbour
 from .run import Run
 from .stack_rows import StackRows
-from .words import plural, size
+from .words import plural, sized, with_sized
 
 PAGE_MAPPINGS = 400
 PAGE_THREADS = 200
@@ -96,7 +96,7 @@ def view(run: Run, editor: str) -> Optional[CrashView]:
     if len(mappings) < len(crash.mappings):
         notes.append(f"The page shows the {len(mappings):,} mappings around the address of {len(crash.mappings):,}; the file 'maps' has them all.")
     return CrashView(
-        line=crash.line, sentence=crash.sentence[:1].upper() + crash.sentence[1:], stack=stack_rows.view(run, "Where it crashed", crash.stack, editor),
+        line=crash.line, sentence=with_sized(crash.sentence[:1].upper() + crash.sentence[1:]), stack=stack_rows.view(run, "Where it crashed", crash.stack, editor),
         drawing=drawing(crash), neighbours=[_neighbour(run, block, editor) for block in crash.neighbours],
         registers=[(name, f"0x{value:016x}") for name, value in crash.registers], instruction=crash.instruction.hex(" "), threads=threads,
         mappings=mappings, notes=notes)
@@ -120,10 +120,10 @@ def drawing(crash: Crash) -> Optional[Drawing]:
     bars = []
     for row, block in enumerate(near):
         left, width = place(block.address), max(LEAST_PERCENT, room * max(1, block.size) / (high - low))
-        label = f"{block.state} block of {size(block.size)}{_where(block, address)}"
+        label = f"{block.state} block of {sized(block.size)}{_where(block, address)}"
         middle = left + width / 2
         bars.append(Bar(min(left, 100 - width), round(width, 3), block.state, block.explains, label, round(middle, 3), _anchor(middle), row))
-    far = [f"{block.state.capitalize()} block 0x{block.address:x} of {size(block.size)}{_where(block, address)}, not drawn" for block in crash.neighbours if block not in near]
+    far = [f"{block.state.capitalize()} block 0x{block.address:x} of {sized(block.size)}{_where(block, address)}, not drawn" for block in crash.neighbours if block not in near]
     at = place(address)
     words = f"The address 0x{address:x} among " + "; ".join(bar.label for bar in bars) if bars else f"The address 0x{address:x}"
     return Drawing(f"0x{address:x}", at, _anchor(at), bars, far, words)
@@ -137,8 +137,8 @@ def _distance(block: Neighbour, address: int) -> int:
 
 def _where(block: Neighbour, address: int) -> str:
     if block.address <= address < block.address + block.size:
-        return f", {size(address - block.address)} into it"
-    distance = size(_distance(block, address))
+        return f", {sized(address - block.address)} into it"
+    distance = sized(_distance(block, address))
     return f", {distance} further on" if block.address > address else f", {distance} before"
 
 
@@ -163,5 +163,5 @@ def _mappings(crash: Crash) -> List[MappingRow]:
 
 
 def _mapping(mapping: Mapping, address: int) -> MappingRow:
-    return MappingRow(f"{mapping.start:x}", f"{mapping.end:x}", size(mapping.end - mapping.start), mapping.access, mapping.path,
+    return MappingRow(f"{mapping.start:x}", f"{mapping.end:x}", sized(mapping.end - mapping.start), mapping.access, mapping.path,
                       mapping.start <= address < mapping.end)

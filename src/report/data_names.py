@@ -1,4 +1,4 @@
-"""Names of variables: which symbol of an ELF file an address of data belongs to. Other files have none here."""
+"""Names of variables: which symbol of an ELF or Mach-O file an address of data belongs to."""
 
 import os
 import re
@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
+from . import macho_names
 from .words import printable
 
 HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
@@ -56,14 +57,17 @@ def _table(path: str) -> Optional[Table]:
     try:
         if not os.path.isfile(path) or os.path.getsize(path) > LARGEST_BYTES:
             return None
-        return _parse(Path(path).read_bytes())
+        with open(path, "rb") as file:  # macOS's shared cache is large, and neither
+            known = file.read(4) in (b"\x7fELF", macho_names.MAGIC, macho_names.FAT_MAGIC)
+        return _parse(Path(path).read_bytes()) if known else None
     except (OSError, ValueError, OverflowError, struct.error):
         return None
 
 
 def _parse(data: bytes) -> Optional[Table]:
     if data[:6] != b"\x7fELF\x02\x01":
-        return None
+        other = macho_names.variables(data)
+        return (other[0], sorted(other[1]), [other[1][start] for start in sorted(other[1])]) if other else None
     *_, segments_at, sections_at, _, _, segment_bytes, segments, section_bytes, sections, _ = HEADER.unpack_from(data)
     loaded = [SEGMENT.unpack_from(data, segments_at + number * segment_bytes) for number in range(segments)]
     first = min((address for kind, _, _, address, *_ in loaded if kind == LOAD), default=0) & ~0xfff

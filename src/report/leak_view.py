@@ -9,7 +9,7 @@ from .run import Run
 from .stack_rows import StackRows
 from .stack_view import StackView
 from .suppressions import DEFINITE, INDIRECT, POSSIBLE, REACHABLE
-from .words import plural, size
+from .words import plural, sized
 
 PAGE_RECORDS = {DEFINITE: 100, POSSIBLE: 50, REACHABLE: 30}
 MOST_STEPS = 30  # of a way to a root, in the HTML
@@ -69,7 +69,7 @@ def view(run: Run, stacks: Optional[StackView], editor: str) -> Optional[LeakVie
             groups.append((TITLES[kind], [_row(run, found, record, numbers, editor, largest.get((record.site, kind), -1)) for record in records[:most]]))
         if len(records) > most:
             left_out = sum(record.bytes for record in records[most:])
-            notes.append(f"{WORDS[kind].capitalize()}: the {most} largest of {plural(len(records), 'record')} are here; the others have {size(left_out)}. "
+            notes.append(f"{WORDS[kind].capitalize()}: the {most} largest of {plural(len(records), 'record')} are here; the others have {sized(left_out)}. "
                          f"The sites have them all.")
     kinds = [KindRow(WORDS[kind], MEANINGS[kind], found.totals[kind].bytes, f"{found.totals[kind].blocks:,}") for kind in (DEFINITE, INDIRECT, POSSIBLE, REACHABLE)]
     return LeakView(len(found.of(DEFINITE)), kinds, groups, notes)

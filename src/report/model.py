@@ -20,7 +20,7 @@ from .suppression_view import SuppressionView
 from .suppressions import DEFINITE
 from .thread_view import ThreadView
 from .time_view import VERDICTS, TimeView
-from .words import plural, printable, seconds, size
+from .words import plural, printable, seconds, sized, with_sized
 
 COMMAND_COLUMNS, COMMAND_MOST = 36, 400  # of a process, as shown and as a tooltip
 DEEPEST_BRANCH = 12  # of the tree of processes; what is deeper stands no further in
@@ -46,7 +46,6 @@ class Card:
     label: str
     value: str
     note: str = ""
-    bytes: Optional[int] = None  # where it is a size, so that the page can write it in other units
 
 
 @dataclass(frozen=True)
@@ -187,7 +186,7 @@ def verdict(run: Run) -> Verdict:
     errors = run.findings.problems
     if run.crashed:
         line = printable(run.fatal.line) if run.fatal else str(run.signal)
-        why = f"{_upper(run.crash.sentence)}." if run.crash and run.crash.sentence else ""
+        why = f"{with_sized(_upper(run.crash.sentence))}." if run.crash and run.crash.sentence else ""
         return Verdict("bad", f"Crashed: {line}", " ".join(filter(None, [why, _errors(run), _lost(run), f"At that moment, {left}"])))
     if errors:
         return Verdict("bad", f"{plural(len(errors), 'error')}: {errors[0].headline}", " ".join(filter(None, [how, _lost(run), _upper(left)])))
@@ -210,8 +209,8 @@ def _remaining(run: Run) -> str:
     if not run.remaining_blocks:
         return "no heap block was still allocated."
     if run.remaining_blocks == 1:
-        return f"1 heap block of {size(run.remaining_bytes)} was still allocated."
-    return f"{plural(run.remaining_blocks, 'heap block')} of {size(run.remaining_bytes)} in all were still allocated."
+        return f"1 heap block of {sized(run.remaining_bytes)} was still allocated."
+    return f"{plural(run.remaining_blocks, 'heap block')} of {sized(run.remaining_bytes)} in all were still allocated."
 
 
 def _ending(run: Run) -> str:
@@ -226,7 +225,7 @@ def _lost(run: Run) -> str:
     """'3 definite leaks, 1.2 MiB.'; empty where there are none, or nobody looked."""
     records = run.leaks.of(DEFINITE) if run.leaks else []
     lost = sum(record.all_bytes for record in records)
-    return f"{plural(len(records), 'definite leak')}, {size(lost)}." if records else ""
+    return f"{plural(len(records), 'definite leak')}, {sized(lost)}." if records else ""
 
 
 def _errors(run: Run) -> str:
@@ -243,12 +242,12 @@ def cards(run: Run) -> List[Card]:
     """The totals."""
     wall = run.stats["wall_seconds"]
     return [
-        Card("Remaining", size(run.remaining_bytes), plural(run.remaining_blocks, "block"), run.remaining_bytes),
-        Card("Peak", size(run.count("peak_bytes")), plural(run.count("peak_blocks"), "block") + " at that moment", run.count("peak_bytes")),
-        Card("Allocated in all", size(run.count("bytes_allocated")), plural(run.count("allocations"), "allocation"), run.count("bytes_allocated")),
-        Card("Freed", size(run.count("bytes_freed")), plural(run.count("frees"), "free"), run.count("bytes_freed")),
+        Card("Remaining", sized(run.remaining_bytes), plural(run.remaining_blocks, "block")),
+        Card("Peak", sized(run.count("peak_bytes")), plural(run.count("peak_blocks"), "block") + " at that moment"),
+        Card("Allocated in all", sized(run.count("bytes_allocated")), plural(run.count("allocations"), "allocation")),
+        Card("Freed", sized(run.count("bytes_freed")), plural(run.count("frees"), "free")),
         Card("Reallocations", f"{run.count('reallocations'):,}", "blocks changed in size"),
-        Card("Resident at most", "unknown", "memory of the whole process", run.count("max_rss") or None),
+        Card("Resident at most", sized(run.count("max_rss")) if run.count("max_rss") else "unknown", "memory of the whole process"),
         Card("Threads", f"{run.count('threads'):,}", "that used the heap"),
         Card("Duration", seconds(wall) if isinstance(wall, float) else "unknown", "wall clock"),
     ]
@@ -261,7 +260,7 @@ def notes(run: Run) -> List[str]:
         found.append("The tracker turned itself off before the end: the totals stand still since that moment.")
     if run.count("inherited_blocks"):
         found.append(f"This process began by fork, with {plural(run.count('inherited_blocks'), 'block')} "
-                     f"({size(run.count('inherited_bytes'))}) of its parent's.")
+                     f"({sized(run.count('inherited_bytes'))}) of its parent's.")
     if run.count("untracked_frees"):
         found.append(f"{plural(run.count('untracked_frees'), 'free')} of addresses that crunch never saw allocated: usually "
                      f"blocks from before the tracker's start.")
@@ -273,7 +272,7 @@ def fatal(run: Run) -> Optional[FatalView]:
     if run.fatal is None:
         return None
     return FatalView(printable(run.fatal.line), [
-        (printable(FATAL_NAMES.get(key, key)), printable(value)) for key, value in run.fatal.values.items()
+        (printable(FATAL_NAMES.get(key, key)), with_sized(printable(value))) for key, value in run.fatal.values.items()
         if key != "explained_by"])
 
 

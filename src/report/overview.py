@@ -8,7 +8,7 @@ from . import frames, groups, sources, stack_rows
 from .run import Run
 from .sources import Line
 from .stack_view import StackView
-from .words import plural, size
+from .words import plural, sized
 
 WORST = 3
 CALLERS = 3  # frames by which places are told apart
@@ -87,10 +87,10 @@ def steps(run: Run, view: Optional[StackView]) -> List[Step]:
     if view is None or run.stacks is None:
         return found
     if run.remaining_blocks > 0:
-        found.append(Step(f"{plural(run.remaining_blocks, 'block')} of {size(run.remaining_bytes)} remained.", "#flame?by=live",
+        found.append(Step(f"{plural(run.remaining_blocks, 'block')} of {sized(run.remaining_bytes)} remained.", "#flame?by=live",
                           "See by which calls they were allocated"))
     if run.count("peak_bytes") > 2 * max(1, run.remaining_bytes):
-        found.append(Step(f"At the peak {size(run.count('peak_bytes'))} were in use.", "#flame?by=peak", "See what they were for"))
+        found.append(Step(f"At the peak {sized(run.count('peak_bytes'))} were in use.", "#flame?by=peak", "See what they were for"))
     temporary, made = sum(place.temporary for place in run.stacks.places), max(1, run.count("allocations"))
     if temporary >= max(TEMPORARY_LEAST, TEMPORARY_SHARE * made):
         found.append(Step(f"{100 * temporary / made:.0f} % of all allocations were freed before their thread made another one.",

@@ -8,6 +8,7 @@ import heapq
 import mmap
 import os
 import struct
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple, Union
@@ -353,6 +354,7 @@ class Blocks:
 
 
 Bytes = Union[bytes, mmap.mmap]
+MAPPED_FROM_BYTES = 256 << 20 if sys.platform == "darwin" else 65536  # there Python has the disk write all it holds back, before each mapping
 
 
 def read_blocks(folder: Path) -> Optional[Blocks]:
@@ -477,7 +479,7 @@ def _bytes_of(path: Path) -> Optional[Bytes]:
     """A file's bytes, mapped where that pays; None if there is no such file."""
     try:
         with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size < 65536:
+            if os.fstat(file.fileno()).st_size < MAPPED_FROM_BYTES:
                 return file.read()
             return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except (FileNotFoundError, NotADirectoryError):

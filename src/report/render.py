@@ -15,9 +15,9 @@ from .model import Page
 from .pack import Pack
 
 STYLES = ("base.css", "frame.css", "overview.css", "table.css", "flame.css", "sites.css", "errors.css", "crash.css", "time.css", "blocks.css", "changes.css", "print.css")
-SCRIPTS = ("element.js", "format.js", "data.js", "order.js", "chart.js", "stacks.js", "flame_tree.js", "bytes.js", "hash.js", "grid.js", "histograms.js", "sites.js",
+SCRIPTS = ("element.js", "format.js", "data.js", "order.js", "chart.js", "stacks.js", "flame_tree.js", "bytes.js", "hash.js", "openings.js", "grid.js", "histograms.js", "sites.js",
            "changes.js", "time.js",
-           "flame.js", "flame_bars.js", "blocks.js", "block.js", "leaks.js", "help.js", "report.js")  # the last one starts them all
+           "flame.js", "flame_bars.js", "blocks.js", "block.js", "leaks.js", "errors.js", "help.js", "report.js")  # the last one starts them all
 
 
 def html(page: Page, folder: Path) -> str:

@@ -15,6 +15,7 @@ from . import reader
 from .errors import CrunchError
 from .run import Run
 from .run import load as load_run
+from .words import unescaped
 
 LOOK_SECONDS = 0.01
 
@@ -73,7 +74,7 @@ def _read(folder: Path) -> Snapshot:
     run = load_run(folder)
     about = reader.read_pairs(folder / "snapshot") or {}
     wall = run.stats["wall_seconds"]
-    return Snapshot(folder, int(folder.name), about.get("trigger", ""), about.get("name", ""),
+    return Snapshot(folder, int(folder.name), about.get("trigger", ""), unescaped(about.get("name", "")),
                     wall if isinstance(wall, float) else None, run.count("live_bytes"), run.count("live_blocks"),
                     run.count("peak_bytes"))
 

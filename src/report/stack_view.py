@@ -9,7 +9,7 @@ from .run import Run
 from .stacks import REASONS, Place, Stacks
 from .symbols import Frame
 from .tree import Tree
-from .words import plural, seconds, size
+from .words import plural, seconds, sized
 
 PAGE_SITES = 100_000
 FIRST_SITES = 20
@@ -75,7 +75,7 @@ def _notes(run: Run, stacks: Stacks, used: List[int]) -> List[str]:
         left_out = [stacks.places[number] for number in used[PAGE_SITES:]]
         found.append(f"The page holds the {PAGE_SITES:,} largest of {len(used):,} call stacks. Left out: "
                      f"{plural(sum(place.allocations for place in left_out), 'allocation')} of "
-                     f"{size(sum(place.bytes for place in left_out))} in all. 'crunch --export folded' gives every one.")
+                     f"{sized(sum(place.bytes for place in left_out))} in all. 'crunch --export folded' gives every one.")
     return [note[:1].upper() + note[1:] for note in found]
 
 
@@ -84,8 +84,8 @@ def _row(run: Run, tree: Tree, place: Place, leaf: int) -> SiteRow:
     return SiteRow(
         name=frames.shortened(label.name, NAME_COLUMNS) if label else "", where=frames.where(label, run.cwd) if label else "",
         runtime=place.is_runtime,
-        live=size(place.own_bytes), live_note=plural(place.own_blocks, "block"), peak=size(place.peak_bytes),
-        total=size(place.bytes), allocations=f"{place.allocations:,}", temporary=f"{place.temporary:,}",
+        live=sized(place.own_bytes), live_note=plural(place.own_blocks, "block"), peak=sized(place.peak_bytes),
+        total=sized(place.bytes), allocations=f"{place.allocations:,}", temporary=f"{place.temporary:,}",
         lifetime=seconds(place.mean_lifetime_ns / 1e9) if place.mean_lifetime_ns else "–", stack=_lines(run, tree.stack(leaf)))
 
 

@@ -132,10 +132,12 @@ class Atos:
     def ask(self, path: str, module: Module, addresses: Sequence[int]) -> Iterator[Answer]:
         """As LlvmSymbolizer.ask."""
         architecture = architecture_of(Path(path), module.build_id) or os.uname().machine  # another one's under Rosetta
-        command = [self.name, "-o", path, "-arch", architecture, "-l", f"0x{module.start:x}", "-i", "-fullPath"]
-        text = _run(command, (f"0x{address + module.bias:x}" for address in addresses))
-        answers = atos_answers(text)
-        yield from answers if len(answers) == len(addresses) else ()
+        command = [self.name, "-o", path, "-arch", architecture, "-l", f"0x{module.start:x}", "-fullPath"]
+        asked = [f"0x{address + module.bias:x}" for address in addresses]
+        answers = atos_answers(_run([*command, "-i"], iter(asked)))
+        if len(answers) != len(asked):  # which line belongs to which address cannot be told: without inlined functions each has one
+            answers = [[_atos_line(line)] for line in _run(command, iter(asked)).splitlines() if line.strip()]
+        yield from answers if len(answers) == len(asked) else ()
 
 
 def atos_answers(text: str) -> List[Answer]:

@@ -7,24 +7,42 @@ is the user's own and nobody else can write to it. Whatever is wrong with a file
 import hashlib
 import marshal
 import os
+import re
 import stat
 import sys
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import jinja2
 from jinja2.bccache import Bucket
+from markupsafe import Markup, escape
 
 from . import symbol_cache
-from .words import signed, size
+from .words import FIRST, SIZED, signed_sized, sized
 
 
 def environment(folder: Path) -> jinja2.Environment:
     """The templates of a folder; what they are given is escaped, and what they are not given is an error."""
     made = jinja2.Environment(loader=jinja2.FileSystemLoader(str(folder)), autoescape=True, undefined=jinja2.StrictUndefined,
-                              trim_blocks=True, lstrip_blocks=True, bytecode_cache=Compiled(kept()))
-    made.filters.update(size_words=size, change_words=signed)
+                              trim_blocks=True, lstrip_blocks=True, bytecode_cache=Compiled(kept()), finalize=with_sizes)
+    made.filters.update(sized=sized, signed_sized=signed_sized, in_drawing=in_drawing)
     return made
+
+
+def with_sizes(value: Any) -> Any:
+    """For jinja: what is put in as a text has its sizes as elements, which the page writes in other units when it is told to. In an attribute
+    none may stand: an element beside it has to say the words."""
+    return Markup(SIZED.sub(_size_element, str(escape(value)))) if isinstance(value, str) and FIRST in value else value
+
+
+def in_drawing(text: str) -> Markup:
+    """The same for the text of an SVG drawing."""
+    return Markup(SIZED.sub(r'<tspan class="size" data-value="\2">\3</tspan>', str(escape(text))))
+
+
+def _size_element(found: "re.Match[str]") -> str:
+    sign, count, text = found.groups()
+    return f'<data class="size{" signed" if sign else ""}" value="{"-" if sign == "−" else ""}{count}">{text}</data>'
 
 
 def kept() -> Optional[Path]:

@@ -7,7 +7,7 @@ from .growth import Growth, Verdict
 from .pack import Pack
 from .run import Run
 from .timeline import Timeline
-from .words import seconds, size
+from .words import seconds, sized
 
 VERDICTS = list(Verdict)
 CURVE_STEPS = 240
@@ -49,7 +49,7 @@ def view(run: Run, page_place: Sequence[int]) -> Optional[TimeView]:
     notes = ["The recording keeps the largest 63 places of each moment; what is smaller then is among the others."] if run.moments else []
     return TimeView(
         curve=_curve(timeline, top), most=top, end=seconds(last.time_ns / 1e9), rows=_rows(timeline),
-        words=f"Live bytes over {seconds(last.time_ns / 1e9)}: at most {size(top)}, {size(last.live_bytes)} at the end",
+        words=f"Live bytes over {seconds(last.time_ns / 1e9)}: at most {sized(top)}, {sized(last.live_bytes)} at the end",
         notes=notes, pack=_pack(run, timeline, page_place))
 
 

@@ -1,10 +1,14 @@
 """Numbers, times and hostile text, as people read them; pure functions."""
 
+import os
+import re
 import unicodedata
 
 KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
+FIRST, MIDDLE, LAST = "\ue000\ue001\ue002"  # around a size in a sentence of the page; printable() lets none of them through
+SIZED = re.compile(f"{FIRST}([+−±]?)(-?\\d+){MIDDLE}(.*?){LAST}")
 
 
 def size(count: int) -> str:
@@ -16,6 +20,21 @@ def size(count: int) -> str:
             value = count / unit
             return f"{value:.0f} {name}" if abs(value) >= 100 else f"{value:.1f} {name}"
     raise AssertionError("unreachable")
+
+
+def sized(count: int) -> str:
+    """A size in a sentence of the page, whose units the reader may switch: SIZED. templates.py makes an element of it."""
+    return f"{FIRST}{count}{MIDDLE}{size(count)}{LAST}"
+
+
+def with_sized(sentence: str) -> str:
+    """A sentence of the tracker's, in which the size of a stack is marked."""
+    return re.sub(r"\b(\d+\.\d) MiB\b", lambda found: f"{FIRST}{round(float(found[1]) * MIB)}{MIDDLE}{found[0]}{LAST}", sentence)
+
+
+def signed_sized(count: int) -> str:
+    """A change, for the same."""
+    return f"{FIRST}{_sign(count)}{abs(count)}{MIDDLE}{signed(count)}{LAST}"
 
 
 def signed(count: int) -> str:
@@ -68,3 +87,8 @@ def _visible(char: str) -> str:
     if code < 0x100:
         return f"\\x{code:02x}"
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def unescaped(text: str) -> str:
+    """A name from a file in which bytes that are not fit to be shown are written \\ooo."""
+    return os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda match: bytes([int(match[1], 8) & 255]), os.fsencode(text)))

@@ -4,10 +4,11 @@ usage: ensure.py demo | check      install what the goal needs; status 1 when so
        ensure.py --python          print the python that can run crunch and its tests
 
 Programs, headers and Python modules come from the system's packages (apt-get as root or by a sudo that asks nothing;
-brew). Python modules that are not there come from PyPI into .venv at the repository's root, which sees the system's
+brew, and on a Mac without it the one header from its authors). Python modules that are not there come from PyPI into .venv at the repository's root, which sees the system's
 modules too. A run that finds everything present installs nothing and asks no network.
 """
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -17,8 +18,10 @@ from typing import List, Tuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 import needs as wanted  # noqa: E402
-from needs import GOALS, MAC, ROOT, RUN, VENV_PYTHON, Need  # noqa: E402
+from needs import FETCHED, GOALS, MAC, ROOT, RUN, VENV_PYTHON, Need  # noqa: E402
 
+UTHASH = "https://raw.githubusercontent.com/troydhanson/uthash/v2.3.0/src/uthash.h"
+UTHASH_SHA256 = "344175d0ae3d0d7651887f932fc224f6d133559f0fc83ee73fe641697d77211a"
 
 def say(text: str) -> None:
     print(f"setup: {text}", flush=True)
@@ -26,7 +29,7 @@ def say(text: str) -> None:
 
 def run(command: List[str], quiet: bool = False) -> bool:
     """Whether it succeeded; of what it says, the last line is shown when it fails."""
-    environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive", PIP_DISABLE_PIP_VERSION_CHECK="1")
+    environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive", PIP_DISABLE_PIP_VERSION_CHECK="1", HOMEBREW_NO_AUTO_UPDATE="1")
     try:
         done = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                               stderr=subprocess.STDOUT, universal_newlines=True, errors="replace", check=False)
@@ -48,7 +51,7 @@ def package(need: Need) -> str:
 def installer() -> List[str]:
     """The command that installs packages without asking, as far as this user may; empty when not."""
     if MAC:
-        return ["brew", "install", "--quiet"] if shutil.which("brew") else []
+        return [wanted.brew(), "install", "--quiet"] if wanted.brew() else []
     if not shutil.which("apt-get"):
         return []
     apt = ["apt-get", "install", "--yes", "--quiet", "--no-install-recommends"]
@@ -83,12 +86,30 @@ def install_packages(packages: List[str]) -> None:
         run([*command, name])
 
 
+def fetch_uthash() -> None:
+    """The header from its authors, by the curl that every Mac has; not kept if it is another one than is known."""
+    FETCHED.mkdir(parents=True, exist_ok=True)
+    fresh = FETCHED / "uthash.h.new"
+    say(f"fetching {UTHASH}")
+    if run(fetching(fresh)) and hashlib.sha256(fresh.read_bytes()).hexdigest() == UTHASH_SHA256:
+        fresh.replace(FETCHED / "uthash.h")
+    fresh.unlink(missing_ok=True)
+
+
+def fetching(target: Path) -> List[str]:
+    return ["curl", "-fsSL", "--max-time", "60", UTHASH, "-o", str(target)]
+
+
 def command_for(needs: List[Need]) -> str:
     """What a person types to install them."""
     packages = " ".join(sorted({package(need) for need in needs if package(need)}))
     if MAC:
         tools = any(need.header == "stdlib.h" or "cc" in need.commands or "make" in need.commands for need in needs)
-        steps = (["xcode-select --install"] if tools else []) + ([f"brew install {packages}"] if packages else [])
+        steps = ["xcode-select --install"] if tools else []
+        if packages and wanted.brew():
+            steps.append(f"brew install {packages}")
+        elif any(need.header == "uthash.h" for need in needs):
+            steps.append(f"mkdir -p {FETCHED} && {' '.join(fetching(FETCHED / 'uthash.h'))}")
         return " && ".join(steps)
     return f"sudo apt-get install {packages}" if packages else ""
 
@@ -156,6 +177,8 @@ def ensure(goal: str) -> int:
     absent = wanted.missing(needs)
     if absent:
         install_packages([package(need) for need in wants_packages(needs, absent)])
+    if MAC and any(need.header == "uthash.h" for need in absent) and any(need.header == "uthash.h" for need in wanted.missing(needs)):
+        fetch_uthash()
     ensure_modules(needs)
     absent = wanted.missing(needs) if absent else []
     required = [need.name for need in absent if need.required]

@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 VENV_PYTHON = ROOT / ".venv/bin/python3"
 SYSTEM_PYTHON = "/usr/bin/python3"  # the one that the system's packages are for
 MAC = sys.platform == "darwin"
+FETCHED = ROOT / "build/uthash"  # a header that no package manager is there to bring
 
 
 @dataclass(frozen=True)
@@ -73,10 +74,16 @@ def header_folders() -> List[Path]:
     folders = [Path(os.environ[name]) for name in ("UTHASH_DIR",) if os.environ.get(name)]
     folders += [Path("/usr/include"), Path("/usr/local/include"), *Path("/usr/include").glob("*-linux-gnu*")]
     if MAC:
-        for command in (["xcrun", "--show-sdk-path"], ["brew", "--prefix"]):
-            said = output(command)
+        folders += [Path("/opt/homebrew/include"), Path("/opt/local/include"), FETCHED]  # of Homebrew, of MacPorts
+        for command in (["xcrun", "--show-sdk-path"], [brew(), "--prefix"]):
+            said = output(command) if command[0] else ""
             folders += [Path(said, "usr/include"), Path(said, "include")] if said else []
     return folders
+
+
+def brew() -> str:
+    """Homebrew's command, which shells that are no login shells may not have in their PATH; empty: it is not here."""
+    return next(filter(None, map(shutil.which, ("brew", "/opt/homebrew/bin/brew", "/usr/local/bin/brew"))), "")
 
 
 def output(command: List[str]) -> str:

@@ -3,8 +3,8 @@
     report.py [--sites N] [--blocks N] [--keep FOLDER]
 
 Makes a run folder, renders it in a process of its own (CPU time and largest resident size), opens the page in headless Chromium and
-measures how long it takes until the view is drawn, and until a click is answered: from the event to the end of the next frame, the
-least of five times. Each line
+measures how long it takes until the view is drawn, and until a click is answered: from the event to the end of the second frame after it, the
+least of five times; and of each view the first click that opens it, once the page has made its views ready, the least of three pages. Each line
 ends with its limit; the status is 1 if one is exceeded.
 """
 
@@ -31,7 +31,8 @@ from report import leaks, perf_map, reader, run, stacks  # noqa: E402
 
 FUNCTIONS = 20_000
 CONTENTS = 10_000
-OPENS, CLICKS = 5, 5
+OPENS, CLICKS, FRESH_PAGES = 5, 5, 3
+FIRST_VIEWS = ("leaks", "flame", "sites", "time", "blocks", "snapshots", "flame?by=total&up=1", "blocks?at=0x7f0000000010")
 POINTS, MOMENTS = 2000, 100
 FLAGS_AT = 36  # in a recording's header
 
@@ -138,6 +139,20 @@ ACTIONS = {
 }
 
 
+def first_clicks(started, page_path: Path) -> list[tuple[str, float, float]]:
+    """Milliseconds of the first look at each view, in pages that have just been opened."""
+    times: dict = {view: [] for view in FIRST_VIEWS}
+    for _ in range(FRESH_PAGES):
+        page = started.new_page(viewport={"width": 1366, "height": 850})
+        page.goto(page_path.as_uri())
+        page.wait_for_selector("body[data-warm]", timeout=120_000)
+        for view in FIRST_VIEWS:
+            times[view].append(page.evaluate(AFTER_FRAME, f"location.hash = '#{view}'"))
+            page.wait_for_selector(f"body[data-ready='{view.split('?')[0]}']")
+        page.close()
+    return [(f"first look: {view}", min(found), 100) for view, found in times.items()]
+
+
 def browse(page_path: Path) -> list[tuple[str, float, float]]:
     """Milliseconds and limit of each thing a reader does."""
     import browser
@@ -153,6 +168,7 @@ def browse(page_path: Path) -> list[tuple[str, float, float]]:
             opened.append(page.evaluate("performance.now()"))
             page.close()
         found.append(("open the page at its blocks", min(opened), 2000))
+        found += first_clicks(started, page_path)
         page = started.new_page(viewport={"width": 1366, "height": 850})
         page.goto(page_path.as_uri())
         for name, (hash_, act) in ACTIONS.items():

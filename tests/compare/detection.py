@@ -76,7 +76,7 @@ TARGETS_COMPARED = (
     Target("check.cpp", "Writes and reads that go wrong", modes=((), ("--check",), ("--guard",), ("--guard", "--guard-below")),
            harmless=("usable", "glibc", "resize")),
     Target("leaks.c", "Leaks", leaks=True, other=("end",), words=("gone", "kept")),  # the twin of "end" is possibly lost
-    Target("crashes.c", "Crashes", crashes=True, other=("ruined_tables", "library", "others")),
+    Target("crashes.c", "Crashes", crashes=True, other=("before_mapped", "on_and_on", "ruined_tables", "library", "others")),
 )
 SYMBOLS = threading.Lock()  # the tool for names is one process, which answers one question at a time
 Tool = Callable[[Target, Path, List[str]], List[str]]  # what it finds in a case

@@ -23,7 +23,7 @@ def test_programs_look_the_functions_up(architecture, language, tmp_path):
     names = re.findall(r"CRUNCH_CALL_\(\w+, (crunch_tracker_\w+),", HEADER.read_text())
     assert len(names) > 4
     (tmp_path / "prog").write_text('#include "crunch.h"\n#include <stddef.h>\nint main(void) { return crunch_ignore(NULL) + crunch_root(NULL, 0) + '
-                                   '(int)crunch_leak_check() + crunch_snapshot("a") + crunch_section(NULL); }\n')
+                                   '(int)crunch_leak_check() + (int)crunch_check() + crunch_snapshot("a") + crunch_section(NULL); }\n')
     done = subprocess.run([sys.executable, "-m", "ziglang", "cc", "-target", TARGETS[architecture], "-x", language, "-O1", "-Wall", "-Wextra",
                            "-Wshadow", "-Werror", f"-I{HEADER.parent}", "prog", "-o", "a.out"], cwd=tmp_path, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, universal_newlines=True, check=False)

@@ -128,6 +128,21 @@ def test_only_libsystem_is_linked(image):
     assert image.install_name == "@rpath/libcrunch.dylib"
 
 
+def test_code_and_data_lie_one_behind_the_other(image):
+    """By that the tracker knows its own data (platform/modules_darwin.c)."""
+    *mapped, tables = image.segments
+    assert [mapped[0].name, mapped[-1].name, tables.name] == ["__TEXT", "__DATA", "__LINKEDIT"]
+    gaps = [after.address - (before.address + before.size) for before, after in zip(mapped, mapped[1:])]
+    assert gaps and all(0 <= gap < 0x4000 for gap in gaps)
+
+
+def test_no_typed_allocation_is_interposed(image):
+    """libmalloc sends typed allocations, which system libraries make, through malloc and its like where these are interposed and the typed
+    ones are not."""
+    assert [name for name in hooks() if name.startswith("malloc_type_")] == []
+    assert [old for _, old in pairs(image) if "malloc_type" in old] == []
+
+
 def test_minimum_os(image):
     assert image.minimum_os == {"x86_64": (10, 13), "arm64": (11, 0)}[image.architecture]
 

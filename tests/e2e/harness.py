@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,12 +18,13 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 
 import pytest
 
+from launcher import inject
 from report import reader, summary
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
-LIBRARY = BUILD / "libcrunch.so"
-UBSAN_LIBRARY = BUILD / "ubsan" / "libcrunch.so"
+LIBRARY = BUILD / inject.LIBRARY
+UBSAN_LIBRARY = BUILD / "ubsan" / inject.LIBRARY
 TARGETS = ROOT / "tests" / "targets"
 BUILT = BUILD / "targets"
 CRUNCH = [sys.executable, str(ROOT / "crunch.py")]
@@ -40,11 +42,15 @@ def target(name: str, *options: str, compiler: str = "") -> str:
     program = BUILT / (name + suffix + (".so" if shared else ""))
     if not program.exists() or program.stat().st_mtime <= source.stat().st_mtime:
         BUILT.mkdir(parents=True, exist_ok=True)
-        fresh = program.with_name(f"{program.name}.{os.getpid()}")
         pic = ["-fPIC"] if shared else []
         usual, *standard = FLAGS[source.suffix]
-        subprocess.run([compiler or usual, *standard, *C_OPTIONS, *pic, str(source), *options, "-o", str(fresh), "-ldl"], check=True)
-        fresh.replace(program)
+        with tempfile.TemporaryDirectory(dir=BUILT) as folder:
+            fresh = Path(folder, program.name)
+            subprocess.run([compiler or usual, *standard, *C_OPTIONS, *pic, str(source), *options, "-o", str(fresh), "-ldl"], check=True)
+            symbols = program.with_name(f"{program.name}.dSYM")  # on a Mac, what is known of lines
+            shutil.rmtree(symbols, ignore_errors=True)
+            for made in sorted(Path(folder).iterdir(), reverse=True):
+                made.replace(program.with_name(made.name))
     return str(program)
 
 
@@ -157,7 +163,7 @@ class Result:
 
 
 def clean_environment() -> Dict[str, str]:
-    return {key: value for key, value in os.environ.items() if not key.startswith("CRUNCH_") and key != "LD_PRELOAD"}
+    return {key: value for key, value in os.environ.items() if not key.startswith("CRUNCH_") and key != inject.VARIABLE}
 
 
 def start(command: Sequence[str], env: Optional[Mapping[str, str]] = None, **options) -> subprocess.Popen:
@@ -187,7 +193,7 @@ def bare(command: Sequence[str], seconds: float = SECONDS, stdin: Optional[bytes
 def preload_environment(out: Path, library: Path = LIBRARY, before: Sequence[str] = (), after: Sequence[str] = (),
                         **settings) -> Dict[str, str]:
     """What the launcher would set."""
-    return {"LD_PRELOAD": ":".join([*before, str(library), *after]), "CRUNCH_OUT": str(out),
+    return {inject.VARIABLE: ":".join([*before, str(library), *after]), "CRUNCH_OUT": str(out), **({inject.NANO: "0"} if inject.MACOS else {}),
             **{key: str(value) for key, value in settings.items()}}
 
 

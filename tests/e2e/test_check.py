@@ -139,7 +139,7 @@ def test_distribution_programs_have_no_errors(command, options, folder):
 
 def test_program_asks(folder):
     result, run_folder = crunch(folder, target("check"), "asked", options=["--check"])
-    assert result.status == 0 and [problem.kind for problem in found(run_folder)] == ["overrun", "overrun"]
+    assert result.status == 0 and result.stdout == b"added: 1\n" and [problem.kind for problem in found(run_folder)] == ["overrun", "overrun"]
 
 
 def test_usable_size_is_the_requested_one(folder):

@@ -1,5 +1,6 @@
 """Why it crashed: every verdict, in words, on a target that crashes so; and its twin, which does the same rightly."""
 
+import platform
 import re
 
 import pytest
@@ -15,30 +16,38 @@ VERDICTS = {
     "after": ("SIGSEGV", "write", r"a write to an address 16777216 bytes after a live block of 100 bytes, where nothing is mapped"),
     "far_after": ("SIGSEGV", "write", r"a write to 0x[0-9a-f]+, where nothing is mapped"),
     "before": ("SIGSEGV", "read", r"a read from an address 16777216 bytes before a live block of 100 bytes, where nothing is mapped"),
+    "before_mapped": ("SIGSEGV", "write", r"a write to an address 24 bytes before a live block of 1048576 bytes, where nothing is mapped"),
+    "on_and_on": ("SIGSEGV", "write", r"a write to an address \d+ bytes after a live block of 1048576 bytes, (where nothing is mapped|in memory "
+                                      r"that allows no such access)"),
     "inside": ("SIGSEGV", "write", r"a write to an address 20 bytes inside a live block of 8192 bytes, in memory that allows no such access"),
     "use_after_free": ("SIGSEGV", "read", r"a read from an address 5000 bytes inside a freed block of 1048576 bytes, where nothing is mapped"),
     "read_only_block": ("SIGSEGV", "write", r"a write to read-only memory, 20 bytes inside a live block of 8192 bytes"),
     "null_field": ("SIGSEGV", "read", r"a read of the field at offset 24 of a null pointer"),
     "null": ("SIGSEGV", "write", r"a write through a null pointer"),
     "null_far": ("SIGSEGV", "write", r"a write to what lies at offset 60000 from a null pointer"),
+    "null_very_far": ("SIGSEGV", "write", r"a write to 0xc3500, where nothing is mapped: maybe a null pointer with an offset of 800000 bytes"),
     "null_negative": ("SIGSEGV", "read", r"a read of what lies at offset -16 from a null pointer"),
     "null_call": ("SIGSEGV", "execute", r"a call through a null function pointer"),
     "wild_call": ("SIGSEGV", "execute", r"a jump to 0x123456789000, where nothing is mapped"),
     "call_data": ("SIGSEGV", "execute", r"a jump to memory that is not executable, 0 bytes inside a live block of 64 bytes"),
-    "overflow": ("SIGSEGV", "write", r"stack overflow, \d+\.\d MB used in the main thread"),
-    "unlimited_overflow": ("SIGSEGV", "write", r"stack overflow, 24\.0 MB used in the main thread"),
+    "overflow": ("SIGSEGV", "write", r"stack overflow, \d+\.\d MiB used in the main thread"),
+    "unlimited_overflow": ("SIGSEGV", "write", r"stack overflow, 24\.0 MiB used in the main thread"),
     "string": ("SIGSEGV", "write", r"a write to a read-only mapping of \S*/crashes, where string constants and other constants lie"),
+    "large_frame": ("SIGSEGV", "write", r"stack overflow, \d\.\d MB used in the main thread, and a large array or alloca wanted (39|40)\.\d MB more"),
+    "read_only_file": ("SIGSEGV", "write", r"a write to a read-only mapping of /etc/passwd"),
     "code": ("SIGSEGV", "write", r"a write to the code of \S*/crashes"),
     "beyond_file": ("SIGBUS", "read", r"a read from the mapped file \S+ \(deleted\) where it has no bytes: it has become shorter"),
     "beyond_named_file": ("SIGBUS", "read", r"a read from the mapped file \S*/mapped file, 4900 bytes beyond its end"),
     "unmapped": ("SIGSEGV", "write", r"a write to 0x[0-9a-f]+, where nothing is mapped"),
     "forbidden": ("SIGSEGV", "read", r"a read from 0x[0-9a-f]+, in memory that allows no such access"),
     "noncanonical": ("SIGSEGV", None, r"an access through 0x8000000000001234, which is no address: its upper bits are not all alike"),
+    "text_pointer": ("SIGSEGV", None, r'an access through 0x64726f7773736170, the text "password", which is no address: its upper bits are not all alike'),
+    "text_address": ("SIGSEGV", "write", r'a write to 0x747865742061, the text "a text", where nothing is mapped'),
     "poison": ("SIGSEGV", None, r"an access through 0xdddddddddddddddd in r\w+, which fills freed blocks: a pointer was read from a freed "
                                 r"block's content \(crunch --check and debugging allocators\)"),
     "poison_fresh": ("SIGSEGV", None, r"an access through 0xcdcdcdcdcdcdcdcd in r\w+, which fills new blocks: a pointer was read that had "
                                       r"never been set \(crunch --check and debugging allocators\)"),
-    "bad_return": ("SIGSEGV", None, r"a return to 0x4141414141414141, which is no address: the return address on the stack has been overwritten"),
+    "bad_return": ("SIGSEGV", None, r'a return to 0x4141414141414141, the text "AAAAAAAA", which is no address: the return address on the stack has been overwritten'),
     "smashing": ("SIGABRT", None, r"a function found its stack frame overwritten when it returned: .*\(stack smashing\)"),
     "assertion": ("SIGABRT", None, r"a failed assertion: crashes: .*crashes\.c:\d+: assertion: Assertion `twin \|\| zero == 1' failed\."),
     "corrupt_heap": ("SIGABRT", None, r"the allocator found its heap damaged and gave up: malloc\(\): corrupted top size"),
@@ -48,14 +57,24 @@ VERDICTS = {
     "divide": ("SIGFPE", None, r"integer division by zero"),
     "raises": ("SIGSEGV", None, r"the program sent the signal to itself"),
     "refused_call": ("SIGSYS", None, r"a system call that is not allowed, number \d+"),
-    "in_malloc": ("SIGSEGV", None, r"an access through 0x41414141414141\w\w, which is no address: .*"),
+    "in_malloc": ("SIGSEGV", None, r"an access through 0x41414141414141\w\w(, the text \S+)?, which is no address: .*"),
     "in_handler": ("SIGSEGV", "write", r"a write to an address 16777216 bytes after a live block of 100 bytes, where nothing is mapped"),
     "corrupt_stack": ("SIGSEGV", "write", r"a write through a null pointer"),
     "wild_stack_pointer": ("SIGSEGV", "write", r"a write to the field at offset 8 of a null pointer"),
     "lose_altstack": ("SIGSEGV", "write", r"a write through a null pointer"),
 }
+HANDLED = "in its handler of SIGSEGV at 0x18: a read of the field at offset 24 of a null pointer"
+if platform.machine() == "x86_64":
+    VERDICTS.update({
+        "misaligned": ("SIGSEGV", None, r"an access to an address 1 byte inside a live block of 64 bytes, which is not aligned as the instruction demands"),
+        "system_instruction": ("SIGSEGV", None, r"an instruction that only the operating system may use"),
+        "handled_raises": ("SIGSEGV", None, rf"the program sent the signal to itself, {HANDLED}"),
+        "handled_returns": ("SIGSEGV", None, rf"the program sent the signal to itself, {HANDLED}"),
+        "handled_aborts": ("SIGABRT", None, rf"abort was called, {HANDLED.replace('its', 'the program.s')}"),
+        "divide_large": ("SIGFPE", None, r"an integer division whose result is too large, as of the smallest number by -1"),
+    })
 STACKLESS = ("corrupt_stack", "wild_stack_pointer", "smashing")  # whose main is not found again
-ON_STACK = {"in_handler": "after", "bad_return": "smash"}  # others have a function of their own name there
+ON_STACK = {"handled_raises": "follow", "handled_returns": "follow", "handled_aborts": "follow", "in_handler": "after", "bad_return": "smash"}  # others have a function of their own name there
 IN_THREAD = ["after", "use_after_free", "null_field", "null_call", "overflow", "poison", "assertion", "divide", "corrupt_heap"]
 
 
@@ -162,7 +181,7 @@ def test_the_launcher_says_it_and_puts_names_into_fatal(tmp_path):
     result, run = crunch(tmp_path / "out", target("crashes"), "overflow")
     assert result.status == 139
     said = result.said.split("\n\n")[0].splitlines()
-    assert re.fullmatch(r"  stack overflow, \d+\.\d MB used in the main thread", said[1]) and said[2] == "  in"
+    assert re.fullmatch(r"  stack overflow, \d+\.\d MiB used in the main thread", said[1]) and said[2] == "  in"
     assert re.fullmatch(r"    dig \(\S*crashes\.c:\d+\), [\d,]{5,} times", said[4]), said
     frames = [value for key, value in run.fatal.details if key == "frame"]
     assert re.search(r" at \S+/crashes\+0x[0-9a-f]+ dig \(\S*crashes.c:\d+\)$", frames[0])
@@ -222,7 +241,7 @@ def test_a_second_crash_while_explaining_ends_nothing(folder):
 def test_stack_overflow_of_a_thread_that_never_used_the_heap(way, folder):
     result, run = preloaded(folder, [target("crashes"), way])
     assert result.status == -NUMBERS["SIGSEGV"]
-    assert re.fullmatch(r"stack overflow, [78]\.\d MB used in a thread other than the main one", run.fatal.values["explanation"])
+    assert re.fullmatch(r"stack overflow, [78]\.\d MiB used in a thread other than the main one", run.fatal.values["explanation"])
     found = names(explained(folder).stack)
     assert "dig_in_thread" in found and not any("crunch" in name for name in found)
 

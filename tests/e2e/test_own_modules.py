@@ -49,6 +49,14 @@ def test_modules_come_and_go(library, folder):
     assert [os.path.basename(module.path) for module in closed] == ["plugin_leak.so"] and run.stacks.cut_short() == {}
 
 
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the code it makes is of x86-64")
+def test_code_without_tables_does_not_ask_for_modules_each_time(library, folder):
+    """And yet a module that comes later is known."""
+    result, _ = preloaded(folder, [target("no_tables", "-rdynamic"), target("plugin_leak", "-shared")], library=library)
+    assert result.status == 0 and 0 < int(result.stdout) < 1000
+    assert any(stack[:2] == ("plugin_leak", "main") and place.live_bytes == 77 for stack, place in named(runs.load(folder)).items())
+
+
 def test_stacks_are_those_of_backtrace(library, tmp_path):
     """All that mixed_stacks does, modules that take each other's addresses, and threads."""
     needs("g++")

@@ -151,7 +151,7 @@ def test_program_asks_itself(folder):
     assert result.status == 3
     taken = snapshots.list(runs.load(folder))
     assert [(found.number, found.trigger, found.name) for found in taken] == [
-        (1, "program", "first"), (2, "program", "second of three"), (3, "program", "")]
+        (1, "program", "first"), (2, "program", "second\nof three"), (3, "program", "")]
     assert [sorted(size for kind, size in Folder(found.folder).kinds()) for found in taken] == [[1000], [1000, 1001], [1000, 1001, 1002]]
     last = runs.load(taken[-1].folder)
     assert reader.read_pairs(last.folder / "stats")["definitely_lost_blocks"] == "2", "classified in the copy: the last is in a variable"

@@ -7,12 +7,12 @@ const path = require("node:path");
 const vm = require("node:vm");
 
 const context = vm.createContext({ TextDecoder, TextEncoder, URLSearchParams, Intl });
-for (const name of ["format", "data", "order", "stacks", "flame_tree", "bytes", "hash", "blocks", "chart", "histograms", "leaks", "changes"]) {
+for (const name of ["format", "data", "order", "stacks", "flame_tree", "bytes", "hash", "openings", "blocks", "chart", "histograms", "leaks", "changes"]) {
   vm.runInContext(fs.readFileSync(path.join(__dirname, "../../templates", name + ".js"), "utf8"), context);
 }
 const { sizeWords, timeWords, shareWords, parseSize, shortName, editorLink, readColumns, orderBy, lastNotAbove, holdsBytes, wantedBytes, readStacks, stackText,
   makeGraph, spotsInside, spotAt, pathOf, layOut, functionTable, ownValue, dumpLine, readValues, readPointers, findStrings, visible, blockAt, filterBlocks,
-  parseHash, formatHash, useUnits } = context;
+  parseHash, formatHash, useUnits, sizeWithUnit, keysOf, keysText } = context;
 const bytes = (text) => new TextEncoder().encode(text);
 const plain = (value) => JSON.parse(JSON.stringify(value)); // arrays of the other context are arrays of its own
 
@@ -24,8 +24,10 @@ test("sizes and times are as the rest of crunch writes them", () => {
   useUnits("decimal");
   assert.equal(sizeWords(1500000), "1.5 MB");
   assert.equal(parseSize("2k"), 2000);
+  assert.equal(sizeWithUnit("2k"), "2 kB");
   useUnits("binary");
-  assert.deepEqual(["2k", "1.5 MiB", "300", "7 bytes", "1 GB"].map(parseSize), [2048, 1572864, 300, 7, 2 ** 30]);
+  assert.deepEqual(["2k", "1.5 MiB", "300", "7 bytes", "1 GB"].map(parseSize), [2048, 1572864, 300, 7, 1e9]);
+  assert.deepEqual(["2k", "1.5 M", "3 kB", "4 KiB", "300", "x"].map(sizeWithUnit), ["2 KiB", "1.5 MiB", "3 kB", "4 KiB", "300", "x"]);
   assert.ok(["", "x", "-1", "1 kk"].every((text) => Number.isNaN(parseSize(text))));
 });
 
@@ -144,8 +146,9 @@ test("charts: ticks, areas, thinning keeps the extremes", () => {
   assert.deepEqual(plain(context.ticks(1000, 4)), [0, 500, 1000]);
   assert.deepEqual(plain(context.ticks(500 * 1024, 4, 1024)), [0, 128, 256, 384].map((n) => n * 1024));
   assert.deepEqual(plain(context.ticks(0, 4)), [0]);
-  assert.deepEqual(plain(context.ticksBetween(31, 1040, 4)), [500, 1000]);
-  assert.deepEqual(plain(context.ticksBetween(7, 7, 4)), [7]);
+  assert.deepEqual(plain(context.ticks(1000, 4, 10, 130)), [500, 1000]);
+  assert.deepEqual(plain(context.ticks(144, 6, 10, 0.1)), [50, 100]);
+  assert.deepEqual(plain(context.ticks(7, 4, 10, 7)), [7]);
   assert.deepEqual([0, 5000, 20000, 1500000, 3e9].map(context.roundCount), ["0", "5000", "20k", "1.5M", "3G"]);
   const moments = context.readMoments({ "moment.time": [0, 10, 20], "moment.count": [1, 2, 2], "moment.site": [1, 1, 3, 3, 0], "moment.bytes": [5, 6, 7, 9, 1] });
   assert.deepEqual(plain(context.topSites(moments, 0, 20, 5)), [2, 0]);
@@ -205,4 +208,10 @@ test("kept orders sort parts of a table as the whole is sorted, equal ones in th
   assert.deepEqual(of(true, [1, 2, 4, 5]), [2, 5, 1, 4]);
   assert.deepEqual(of(false, [2]), [2]);
   assert.deepEqual(of(true, []), []);
+});
+
+test("what is opened is a text of the address", () => {
+  assert.deepEqual([...keysOf("0.3.1_0.m2")], ["0.3.1", "0.3", "0", "0.m2"]);
+  assert.deepEqual([...keysOf(undefined)], []);
+  assert.equal(keysText(["0", "0.3", "0.3.1", "1", "0.m2"]), "0.3.1_1_0.m2");
 });

@@ -130,9 +130,29 @@ def test_the_terminal_is_told_escapes(hostile, which, places):
     assert not places or SHOWN in said
 
 
-def test_files_that_one_prints_hold_no_control_bytes(hostile):
-    for path in (hostile[0]["crash"] / "fatal", hostile[0]["errors"] / "errors", hostile[0]["ends"] / "stats"):
-        assert not [char for char in path.read_text("utf-8") if unicodedata.category(char) == "Cc" and char != "\n"]
+def test_files_that_one_prints_hold_no_wild_characters(hostile):
+    seen = set()
+    for folder in hostile[0].values():
+        for path in (path for path in folder.rglob("*") if path.is_file() and path.parent.name != "heap" and path.name not in ("recording", "blocks")):
+            assert not wild(path.read_text("utf-8")), path.name
+            seen.add(path.name)
+    assert {"fatal", "maps", "errors", "stats", "snapshot", "report.html"} <= seen
+    fatal = (hostile[0]["crash"] / "fatal").read_text("utf-8")
+    assert ALERT.format("program").replace(" ", "\\040") + "\\342\\200\\256\\033[2J" in fatal and ALERT.format("source") + SHOWN in fatal
+    assert "name " + ALERT.format("snapshot") + "\\342\\200\\256\\033[2J\\377" in (hostile[0]["ends"] / "snapshots" / "1" / "snapshot").read_text("utf-8")
+
+
+def test_messages_about_such_a_folder_are_told_in_escapes(hostile, tmp_path):
+    folder = tmp_path / TURNED
+    shutil.copytree(hostile[0]["ends"], folder)
+    for name, data in (("recording", b"CRUNCH"), ("blocks", b"?" * 100), ("stats", b"nothing")):
+        kept = (folder / name).read_bytes()
+        (folder / name).write_bytes(data)
+        for options in (("--report",), ("--export", "json")):
+            done = subprocess.run([*harness.CRUNCH, *options, folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False)
+            said = done.stderr.decode("utf-8")
+            assert SHOWN in said and not wild(said) and "Traceback" not in said, (name, said)
+        (folder / name).write_bytes(kept)
 
 
 def test_exports_hold_such_names_in_their_own_quoting(hostile):

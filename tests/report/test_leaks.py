@@ -4,12 +4,14 @@ import os
 import random
 import shutil
 import subprocess
+import sys
 
 import pytest
 
 import folders
+import programs
 from folders import CallStacks, site
-from report import data_names, holders, leaks, reader, run
+from report import data_names, holders, leaks, macho_names, reader, run
 from report.errors import CrunchError
 
 ROOT = reader.HOLDER_ROOT
@@ -157,7 +159,9 @@ def test_random_damage_of_blocks_and_leaks_is_a_sentence_or_a_run(loaded):
 
 @pytest.fixture
 def library(tmp_path):
-    compiler = shutil.which("cc") or pytest.skip("no C compiler")
+    compiler = shutil.which("cc") if sys.platform != "darwin" else None
+    if not compiler:
+        pytest.skip("no C compiler that makes ELF files")
     (tmp_path / "data.c").write_text("long cache[8] = {1}; static long hidden[2] = {2}; void *use(void) { return hidden; }\n")
     subprocess.run([compiler, "-shared", "-fPIC", str(tmp_path / "data.c"), "-o", str(tmp_path / "data.so")], check=True)
     return tmp_path / "data.so"
@@ -196,6 +200,49 @@ def test_names_of_data(library, tmp_path):
     assert data_names.name(str(library), 0, address_of(library, "hidden")) == "hidden"
     assert data_names.name(str(library), 0, 1) == "" and data_names.name(str(library), 1 << 64, 0) == ""
     assert name_in(tmp_path / "made", elf(symbol(), b"\0table\0"), 0x104) == "table+0x4"
+
+
+@pytest.fixture(scope="module")
+def mac_libraries(tmp_path_factory):
+    """The same for macOS: of two architectures, and of both."""
+    pytest.importorskip("ziglang", reason="zig is not installed")
+    folder = tmp_path_factory.mktemp("mac")
+    (folder / "data.c").write_text("long cache[8] = {1}; static long hidden[2] = {2}, zeros[5]; const long fixed = 3;\n"
+                                   "void *use(int n) { return n ? hidden : zeros; }\n")
+    for name, target in (("x86_64", "x86_64-macos"), ("arm64", "aarch64-macos")):
+        subprocess.run([sys.executable, "-m", "ziglang", "cc", "-target", target, "-shared", "data.c", "-o", name], cwd=folder, check=True, capture_output=True)
+    (folder / "fat").write_bytes(programs.make_fat(*((folder / name).read_bytes() for name in ("x86_64", "arm64"))))
+    return folder
+
+
+@pytest.mark.parametrize("name", ["x86_64", "arm64", "fat"])
+def test_names_of_data_in_a_mac_library(mac_libraries, name, monkeypatch):
+    nm = shutil.which("llvm-nm") or shutil.which("llvm-nm-14") or pytest.skip("llvm-nm is not installed")
+    monkeypatch.setattr(macho_names.platform, "machine", lambda: "arm64")
+    thin = mac_libraries / ("arm64" if name == "fat" else name)
+    table = subprocess.run([nm, str(thin)], stdout=subprocess.PIPE, universal_newlines=True, check=True).stdout.splitlines()
+    where = {line.split()[-1]: int(line.split()[0], 16) for line in table if len(line.split()) == 3}
+    data_names._table.cache_clear()
+
+    def named(address):
+        return data_names.name(str(mac_libraries / name), 0x7000, 0x7000 + address)
+
+    assert [named(where["_cache"]), named(where["_cache"] + 8)] == ["cache", "cache+0x8"]
+    assert [named(where["_hidden"]), named(where["_zeros"] + 32)] == ["hidden", "zeros+0x20"]
+    assert named(where["_use"]) == "", "code is no data"
+
+
+def test_a_damaged_mac_library_has_at_most_other_names(mac_libraries, tmp_path):
+    chance = random.Random(7)
+    whole = (mac_libraries / "fat").read_bytes()
+    for _ in range(300):
+        damaged = bytearray(whole[:chance.choice((len(whole), chance.randrange(len(whole))))])
+        for _ in range(8):
+            at = chance.choice((0, 4096, 20480, chance.randrange(len(whole)))) + chance.randrange(600)
+            if at < len(damaged):
+                damaged[at] = chance.randrange(256)
+        found = name_in(tmp_path / "made", bytes(damaged), 0x4008)
+        assert found.isprintable() or not found
 
 
 HUGE, TOP = 1 << 40, (1 << 64) - 1

@@ -121,6 +121,7 @@ def test_elf_programs_that_can(values):
     ("#include <stddef.h>\nchar b[9];void *malloc(size_t n){return n?b:0;}int main(void){return 0;}",
      ["-fno-builtin", "-rdynamic", "-Wl,--hash-style=sysv"], True),
 ])
+@linux_only
 def test_a_compilers_programs(tmp_path, source, options, defines):
     compiler = shutil.which("cc") or shutil.which("gcc")
     if not compiler:

@@ -4,7 +4,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,46 +11,9 @@ import pytest
 import browser
 from browser import in_sight, ready
 from conftest import ROOT
+from tour import harness, needed, page, text, tour  # noqa: F401 (two are fixtures)
 
-sys.path.append(str(ROOT / "tests" / "e2e"))
-import harness  # noqa: E402 (found through the line above)
-
-pytestmark = [browser.needed, pytest.mark.skipif(not harness.LIBRARY.exists(), reason="the library is not built: run 'make'")]
-
-
-@pytest.fixture(scope="module")
-def tour(tmp_path_factory):
-    """The tour's run folders: as it ends, with wrong frees, and as it crashes."""
-    folder = tmp_path_factory.mktemp("tour")
-    found = {}
-    for end, options in (("ends", ("--snapshot-every", "1h")), ("errors", ()), ("crash", ())):
-        result, run = harness.crunch(folder / end, harness.target("tour"), end, options=options)
-        assert run.path.joinpath("report.html").exists(), result.said
-        found[end] = run.path
-    subprocess.run([*harness.CRUNCH, "-q", "--compare", found["ends"] / "snapshots" / "1", found["ends"]], check=True)
-    return found
-
-
-@pytest.fixture
-def page(chromium):
-    """Opens a finished page; afterwards it must have said nothing and asked for nothing."""
-    contexts, troubles = [], []
-
-    def start(folder: Path, view: str, name: str = "report.html", **options):
-        context = chromium.new_context(**options)
-        contexts.append(context)
-        opened = browser.new_page(context, troubles)
-        opened.goto((folder / name).as_uri() + "#" + view)
-        return ready(opened, view.split("?")[0])
-
-    yield start
-    for context in contexts:
-        context.close()
-    assert troubles == []
-
-
-def text(page, view):
-    return page.locator("#" + view).inner_text()
+pytestmark = needed
 
 
 def test_the_overview_says_what_went_wrong(tour, page):
@@ -309,19 +271,6 @@ def test_source_lines_open_the_editor_in_every_view(tour, page, tmp_path):
         links = [each.get_attribute("href") for each in in_sight(view).locator("a.where").all()]
         opened = [each for each in links if each.startswith("vscode:")]
         assert opened and any(re.fullmatch(r"vscode://file/.*/tests/targets/tour.cpp:\d+", each) for each in opened), (view_name, links)
-
-
-def test_units_are_switched_in_every_view(tour, page):
-    view = page(tour["ends"], "overview")
-    view.keyboard.press("m")
-    for name in ("overview", "leaks", "sites?site=0", "time", "blocks", "snapshots?site=0", "threads", "flame"):
-        view.evaluate(f"location.hash = '#{name}'")
-        ready(view, name.split("?")[0])
-        for box in view.locator("section:not([hidden]) > details").all():
-            box.evaluate("box => { box.open = true; }")
-        said = text(view, name.split("?")[0]).replace("\n", " ")
-        binary = re.findall(r"[^.]{0,40} [KMG]iB\b", said.split("Where to look next")[0].partition("Remaining")[2] if name == "overview" else said)
-        assert "kB" in said and not [each for each in binary], (name, binary)
 
 
 def test_threads_have_names_and_lead_to_their_blocks(tour, page):

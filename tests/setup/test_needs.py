@@ -1,5 +1,6 @@
 """What a machine lacks is found, and said with the command that brings it."""
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -42,6 +43,53 @@ def test_the_exact_command_is_said(nothing_installs, monkeypatch, capsys):
     monkeypatch.setattr(ensure, "ensure_modules", lambda _: None)
     assert ensure.ensure("demo") == 1
     assert "sudo apt-get install python3-docopt uthash-dev" in capsys.readouterr().out
+
+
+@pytest.fixture
+def bare_mac(nothing_installs, monkeypatch, tmp_path):
+    """A Mac with Apple's command line tools and nothing else; the folder for what is fetched."""
+    monkeypatch.setattr(needs, "MAC", True)
+    monkeypatch.setattr(ensure, "MAC", True)
+    monkeypatch.setattr(needs, "brew", lambda: "")
+    monkeypatch.setattr(ensure, "FETCHED", tmp_path)
+    monkeypatch.setitem(ensure.GOALS, "demo", (Need("uthash", header="uthash.h", brew="uthash"),))
+    monkeypatch.setattr(ensure, "ensure_modules", lambda _: None)
+    monkeypatch.setattr(needs, "header_folders", lambda: [tmp_path])
+    return tmp_path
+
+
+def brings(content: bytes):
+    def run(command, quiet=False):
+        Path(command[-1]).write_bytes(content)
+        return True
+    return run
+
+
+def test_a_mac_without_homebrew_fetches_the_header_from_its_authors(bare_mac, monkeypatch):
+    real = b"#define UTHASH_VERSION 2.3.0\n"
+    monkeypatch.setattr(ensure, "UTHASH_SHA256", hashlib.sha256(real).hexdigest())
+    monkeypatch.setattr(ensure, "run", brings(real))
+    assert ensure.ensure("demo") == 0
+    assert [path.name for path in bare_mac.iterdir()] == ["uthash.h"]
+
+
+def test_another_header_than_the_known_one_is_not_kept(bare_mac, monkeypatch, capsys):
+    monkeypatch.setattr(ensure, "run", brings(b"<html>not found</html>"))
+    assert ensure.ensure("demo") == 1
+    assert list(bare_mac.iterdir()) == []
+    assert f"curl -fsSL --max-time 60 {ensure.UTHASH} -o {bare_mac / 'uthash.h'}" in capsys.readouterr().out
+
+
+def test_the_known_header_is_the_one_that_distributions_have():
+    here = [folder / "uthash.h" for folder in needs.header_folders() if (folder / "uthash.h").exists()]
+    if not here or b"UTHASH_VERSION 2.3.0" not in here[0].read_bytes():
+        pytest.skip("no uthash 2.3.0 is here")
+    assert hashlib.sha256(here[0].read_bytes()).hexdigest() == ensure.UTHASH_SHA256
+
+
+def test_homebrew_is_found_where_the_shell_does_not_look(monkeypatch):
+    monkeypatch.setattr(needs.shutil, "which", lambda name: name if name == "/opt/homebrew/bin/brew" else None)
+    assert needs.brew() == "/opt/homebrew/bin/brew"
 
 
 def test_a_missing_tool_of_the_tests_is_no_failure_and_seen(nothing_installs, monkeypatch, capsys):

@@ -53,7 +53,7 @@ static struct {
     _Atomic uint64_t memo_wrong;      /* a frame said to be the previous stack's is not */
     _Atomic uint64_t wrong;           /* a frame differs */
     _Atomic uint64_t shorter, longer; /* none does, but one of the two goes on; not for crunch's limit of depth */
-    _Atomic uint64_t given_up;        /* longer or wrong, where the other finds no way out of what a signal interrupted */
+    _Atomic uint64_t given_up; /* longer or wrong, where the other finds no way out of what a signal interrupted */
     _Atomic uint64_t ends[CR_UNWIND_ENDS];
 } counts;
 

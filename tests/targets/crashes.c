@@ -23,9 +23,13 @@
 #if defined(__x86_64__)
 #define BREAKPOINT "int3"
 #define BAD_PUSH "mov $0x10, %%rsp\n\tpush %%rax"
+#define ALIGNED_STORE(at) __asm__ volatile("movaps %%xmm0, (%0)" ::"r"(at) : "memory")
+#define SYSTEM_INSTRUCTION "hlt"
 #else
 #define BREAKPOINT "brk #0xf000"
 #define BAD_PUSH "mov x9, #0x10\n\tmov sp, x9\n\tstr x9, [sp, #-8]!"
+#define ALIGNED_STORE(at) ((void)(at)) /* has no fault */
+#define SYSTEM_INSTRUCTION "wfi"
 #endif
 
 static bool twin;
@@ -66,6 +70,25 @@ static void before(void)
 {
     char *at = make_block(100);
     sink = (void *)(long)at[twin ? 0 : -0x1000000];
+}
+
+/* Where the next mapping would go, so that crunch's own may lie there when the crash has been explained. */
+static void before_mapped(void)
+{
+    unsigned char present;
+    char *at = make_block(1 << 20);
+    while (!mincore((void *)(((unsigned long)at & ~4095ul) - 4096), 4096, &present))
+        at = make_block(1 << 20);
+    at[twin ? 0 : -24] = 1;
+    at[twin ? 0 : -100] = 1;
+}
+
+/* Behind the block lies what crunch maps, sooner or later. */
+static void on_and_on(void)
+{
+    volatile char *at = make_block(1 << 20);
+    for (size_t i = 0; i < (twin ? 1 << 20 : (size_t)1 << 46); i++)
+        at[i] = 1;
 }
 
 static void inside(void)
@@ -113,6 +136,12 @@ static void null_far(void)
     static struct node real;
     struct node *volatile node = twin ? &real : NULL;
     node->far[60000 - offsetof(struct node, far)] = 1;
+}
+
+static void null_very_far(void)
+{
+    static char real;
+    *(char *volatile)(twin ? &real : (char *)800000) = 1;
 }
 
 static void null_negative(void)
@@ -170,6 +199,22 @@ static void string(void)
     at[0] = 'A'; /* crash: string */
 }
 
+static void large_frame_of(size_t bytes)
+{
+    volatile char *here = __builtin_alloca(bytes);
+    here[0] = 1;
+}
+
+static void large_frame(void) { large_frame_of(twin ? 100 : 40 << 20); }
+
+static void read_only_file(void)
+{
+    static char own[4096];
+    int file = open("/etc/passwd", O_RDONLY);
+    char *page = mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, file, 0);
+    (twin ? own : page)[10] = 1;
+}
+
 static void code(void)
 {
     static char own;
@@ -214,6 +259,36 @@ static void noncanonical(void)
 {
     static int real;
     *(int *volatile)(twin ? &real : (int *)0x8000000000001234) = 1;
+}
+
+static void text_pointer(void)
+{
+    static char real;
+    char *pointer = &real;
+    if (!twin)
+        memcpy(&pointer, "password", sizeof pointer);
+    *(char *volatile)pointer = 1;
+}
+
+static void text_address(void)
+{
+    static char real;
+    char *pointer = &real;
+    if (!twin)
+        memcpy(&pointer, "a text", sizeof pointer - 1);
+    *(char *volatile)pointer = 1;
+}
+
+static void misaligned(void)
+{
+    char *at = make_block(64);
+    ALIGNED_STORE(twin ? at : at + 1);
+}
+
+static void system_instruction(void)
+{
+    if (!twin)
+        __asm__ volatile(SYSTEM_INSTRUCTION);
 }
 
 static void poison(void)
@@ -285,6 +360,12 @@ static void breakpoint(void)
 
 static void divide(void) { sink = (void *)(long)(1000 / (zero + twin)); }
 
+static void divide_large(void)
+{
+    volatile int smallest = -__INT_MAX__ - 1, by = twin ? 1 : -1;
+    sink = (void *)(long)(smallest / by);
+}
+
 static void raises(void)
 {
     if (!twin)
@@ -328,6 +409,32 @@ static void in_handler(void)
     signal(SIGUSR1, handler);
     raise(SIGUSR1);
 }
+
+/* The program's last words, after which it ends itself: at once, when the handler has returned, or by another signal. */
+static void last_words(int number)
+{
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static void last_words_by_abort(int number)
+{
+    (void)number;
+    abort();
+}
+
+static void handled_fault(void (*handler)(int), int flags)
+{
+    static struct node real;
+    struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
+    sigaction(SIGSEGV, &action, NULL);
+    follow(twin ? &real : NULL);
+    signal(SIGSEGV, SIG_DFL);
+}
+
+static void handled_raises(void) { handled_fault(last_words, SA_NODEFER); }
+static void handled_returns(void) { handled_fault(last_words, SA_SIGINFO); }
+static void handled_aborts(void) { handled_fault(last_words_by_abort, SA_SIGINFO); }
 
 static void corrupt_stack(void)
 {
@@ -474,12 +581,15 @@ static const struct {
     {"after", after},
     {"far_after", far_after},
     {"before", before},
+    {"before_mapped", before_mapped},
+    {"on_and_on", on_and_on},
     {"inside", inside},
     {"use_after_free", use_after_free},
     {"read_only_block", read_only_block},
     {"null_field", null_field},
     {"null", null},
     {"null_far", null_far},
+    {"null_very_far", null_very_far},
     {"null_negative", null_negative},
     {"null_call", null_call},
     {"wild_call", wild_call},
@@ -487,12 +597,18 @@ static const struct {
     {"overflow", overflow},
     {"unlimited_overflow", unlimited_overflow},
     {"string", string},
+    {"large_frame", large_frame},
+    {"read_only_file", read_only_file},
     {"code", code},
     {"beyond_file", beyond_file},
     {"beyond_named_file", beyond_named_file},
     {"unmapped", unmapped},
     {"forbidden", forbidden},
     {"noncanonical", noncanonical},
+    {"text_pointer", text_pointer},
+    {"text_address", text_address},
+    {"misaligned", misaligned},
+    {"system_instruction", system_instruction},
     {"poison", poison},
     {"poison_fresh", poison_fresh},
     {"bad_return", bad_return},
@@ -503,10 +619,14 @@ static const struct {
     {"trap", trap},
     {"breakpoint", breakpoint},
     {"divide", divide},
+    {"divide_large", divide_large},
     {"raises", raises},
     {"refused_call", refused_call},
     {"in_malloc", in_malloc},
     {"in_handler", in_handler},
+    {"handled_raises", handled_raises},
+    {"handled_returns", handled_returns},
+    {"handled_aborts", handled_aborts},
     {"corrupt_stack", corrupt_stack},
     {"wild_stack_pointer", wild_stack_pointer},
     {"lose_altstack", lose_altstack},

@@ -75,7 +75,10 @@ static void test_null(void)
     ok(says(segv(0, CR_ACCESS_READ), "a read through a null pointer"), "null");
     ok(says(segv(24, CR_ACCESS_WRITE), "a write to the field at offset 24 of a null pointer"), "a field");
     ok(says(segv(65535, CR_ACCESS_READ), "a read of what lies at offset 65535 from a null pointer"), "the last of it");
-    ok(says(segv(65536, CR_ACCESS_READ), "a read from 0x10000, where nothing is mapped"), "and no more");
+    ok(says(segv(65536, CR_ACCESS_READ), "a read from 0x10000, where nothing is mapped: maybe a null pointer with an "
+                                         "offset of 65536 bytes"),
+       "beyond that it is not sure");
+    ok(says(segv(0x400000, CR_ACCESS_READ), "a read from 0x400000, where nothing is mapped"), "and no more");
     ok(says(segv(0 - UINT64_C(8), CR_ACCESS_UNKNOWN), "an access to what lies at offset -8 from a null pointer"),
        "before null");
     ok(says(segv(0, CR_ACCESS_EXECUTE), "a call through a null function pointer"), "a function");
@@ -89,17 +92,18 @@ static void test_stack(void)
     fault.stack.low = 0x700000000000;
     fault.stack.high = fault.stack.low + (8u << 20);
     fault.registers.sp = fault.stack.low;
-    ok(says(fault, "stack overflow, 8.0 MB used in the main thread"), "just below the stack");
+    ok(says(fault, "stack overflow, 8.0 MiB used in the main thread"), "just below the stack");
     fault.registers.sp = fault.stack.low - 500000;
     fault.address = fault.registers.sp + 100;
-    ok(says(fault, "stack overflow, 8.0 MB used in the main thread"), "a large frame");
+    ok(says(fault, "stack overflow, 8.0 MiB used in the main thread, and a large array or alloca wanted 0.5 MiB more"),
+       "a large frame");
     fault.registers.sp = fault.stack.low + (4u << 20);
     ok(cr_fault_judge(&fault) == CR_FAULT_UNMAPPED, "half of the stack is free: something else");
     fault.stack.is_main = false;
     fault.stack.high = fault.stack.low + (300u << 10);
     fault.registers.sp = fault.stack.low + 64;
     fault.address = fault.stack.low - 4096;
-    ok(says(fault, "stack overflow, 0.3 MB used in a thread other than the main one"), "of a thread");
+    ok(says(fault, "stack overflow, 0.3 MiB used in a thread other than the main one"), "of a thread");
     fault.stack.known = false;
     ok(cr_fault_judge(&fault) == CR_FAULT_UNMAPPED, "bounds unknown");
 }
@@ -113,8 +117,10 @@ static void test_mappings(void)
     fault.mapping.flags = CR_OS_READ;
     ok(says(fault, "a write to read-only memory"), "read-only");
     strcpy(fault.mapping.path, "/lib/libx.so");
+    ok(says(fault, "a write to a read-only mapping of /lib/libx.so"), "of a file");
+    fault.mapping.has_code = true;
     ok(says(fault, "a write to a read-only mapping of /lib/libx.so, where string constants and other constants lie"),
-       "of a file");
+       "of a module");
     fault.mapping.flags = CR_OS_READ | CR_OS_EXECUTE;
     ok(says(fault, "a write to the code of /lib/libx.so"), "code");
     fault.mapping.flags = 0;
@@ -145,12 +151,19 @@ static void test_no_address(void)
     fault.has_target = true;
     fault.target = 0x4141414141414141;
     fault.operand.kind = CR_OPERAND_RETURN;
-    ok(says(fault, "a return to 0x4141414141414141, which is no address: the return address on the stack has been "
-                   "overwritten"),
+    ok(says(fault, "a return to 0x4141414141414141, the text \"AAAAAAAA\", which is no address: the return address on "
+                   "the stack has been overwritten"),
        "a return");
     fault.operand.kind = CR_OPERAND_TARGET;
-    ok(says(fault, "a call through 0x4141414141414141, which is no address: its upper bits are not all alike"),
+    fault.target = 0xc141414141414141;
+    ok(says(fault, "a call through 0xc141414141414141, which is no address: its upper bits are not all alike"),
        "a call");
+    fault = segv(0x20000001, CR_ACCESS_UNKNOWN);
+    fault.code = CR_OS_NO_ADDRESS;
+    ok(says(fault, "an access to 0x20000001, which is not aligned as the instruction demands"), "misaligned");
+    fault.has_address = false;
+    fault.operand.kind = CR_OPERAND_SYSTEM;
+    ok(says(fault, "an instruction that only the operating system may use"), "the system's");
 }
 
 static void test_poison(void)
@@ -242,11 +255,40 @@ static void test_operand(void)
     ok(decode("\x64\x8b\x04\x25\x28\x00\x00\x00", 8).kind == CR_OPERAND_NONE, "fs: is not known");
     ok(decode("\x48\x8b\x05\x10\x00\x00\x00", 7).kind == CR_OPERAND_NONE, "beside the code");
     ok(decode("\x0f\x05", 2).kind == CR_OPERAND_NONE, "syscall");
+    ok(decode("\xf4", 1).kind == CR_OPERAND_SYSTEM, "hlt");
+    ok(decode("\x0f\x30", 2).kind == CR_OPERAND_SYSTEM, "wrmsr");
     for (unsigned i = 0; i < 65536; i++) {
         const char code[2] = {(char)(i >> 8), (char)i};
         decode(code, 2);
     }
     ok(true, "every beginning can be read");
+}
+
+static uint64_t divisor;
+
+static bool divides(const char *code, size_t bytes)
+{
+    static const uint64_t at_rbx[] = {0x1122334455667788, 99};
+    struct cr_os_registers registers = {.pc = (uintptr_t)at_rbx};
+    for (unsigned i = 0; i < 16; i++)
+        registers.word[i] = UINT64_C(0xf00000000) + 0x1234 * (i + 1);
+    registers.word[3] = (uintptr_t)at_rbx;
+    return cr_os_divisor(&registers, (const uint8_t *)code, bytes, &divisor);
+}
+
+#define DIVIDES(code, by) (divides(code, sizeof code - 1) && divisor == UINT64_C(by))
+
+static void test_divisor(void)
+{
+    ok(DIVIDES("\xf7\xf9", 0x369c), "idiv ecx");
+    ok(DIVIDES("\x48\xf7\xf9", 0xf0000369c), "idiv rcx");
+    ok(DIVIDES("\x66\xf7\xf1", 0x369c), "div cx");
+    ok(DIVIDES("\xf6\xf1", 0x9c) && DIVIDES("\xf6\xf5", 0x36), "div cl, div ch");
+    ok(DIVIDES("\x49\xf7\xf8", 0xf0000a3d4), "idiv r8");
+    ok(DIVIDES("\xf7\x3b", 0x55667788) && DIVIDES("\x48\xf7\x7b\x08", 99), "idivl (rbx), idivq 8(rbx)");
+    ok(DIVIDES("\x48\xf7\x3d\x01\x00\x00\x00", 99), "idivq beside the code");
+    ok(!divides("\xf7\xe1", 2) && !divides("\xf7\xd9", 2) && !divides("\x48\x01\xc8", 3) && !divides("\xf7", 1),
+       "mul, neg, add and half of one do not divide");
 }
 
 #else
@@ -259,6 +301,8 @@ static void test_operand(void)
     ok(operand.kind == CR_OPERAND_MEMORY && operand.base == 1, "ldr x0, [x1, #24]");
     ok(cr_os_operand(&registers, (const uint8_t *)"\x20\x00\x02\x8b", 4).kind == CR_OPERAND_NONE, "add x0, x1, x2");
 }
+
+static void test_divisor(void) {}
 
 #endif
 
@@ -295,6 +339,7 @@ int main(void)
     test_poison();
     test_other_signals();
     test_operand();
+    test_divisor();
     test_guarded_call();
     return tap_done();
 }

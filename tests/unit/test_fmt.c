@@ -88,11 +88,44 @@ static void test_parsing(void)
        "so is what is no number");
 }
 
+static bool shows(const char *string, const char *expected)
+{
+    char bytes[256];
+    struct cr_text text = CR_TEXT(bytes);
+    bytes[0] = '\0';
+    cr_text_shown(&text, string, " \\");
+    if (strcmp(bytes, expected) != 0)
+        printf("# %s\n", bytes);
+    return !strcmp(bytes, expected);
+}
+
+static void test_shown(void)
+{
+    ok(shows("/usr/lib/a+b.so", "/usr/lib/a+b.so") && shows("", ""), "a plain path is itself");
+    ok(shows("/h\xc3\xa4user/\xe6\x97\xa5\xe6\x9c\xac/\xf0\x9f\x98\x80",
+             "/h\xc3\xa4user/\xe6\x97\xa5\xe6\x9c\xac/\xf0\x9f\x98\x80"),
+       "so is one in other scripts");
+    ok(shows("a b\\c", "a\\040b\\134c") && shows("\x1b[2J\n\x7f", "\\033[2J\\012\\177"), "blanks and controls");
+    ok(shows("\xe2\x80\xaex\xd8\x9c\xc2\x9b", "\\342\\200\\256x\\330\\234\\302\\233"),
+       "marks of direction, and controls of eight bits");
+    ok(shows("\xe2\x81\xa6\xef\xbb\xbf\xee\x80\x80\xf3\xa0\x80\xa1",
+             "\\342\\201\\246\\357\\273\\277\\356\\200\\200\\363\\240\\200\\241"),
+       "what has no shape, private and tag characters");
+    ok(shows("\xff\xe2\x80", "\\377\\342\\200") && shows("\xc0\xaf", "\\300\\257") &&
+           shows("\xed\xa0\x80", "\\355\\240\\200") && shows("\xf4\x90\x80\x80", "\\364\\220\\200\\200"),
+       "what is not UTF-8: stray and missing bytes, overlong ones, surrogates, beyond the last");
+    char bytes[8];
+    struct cr_text text = CR_TEXT(bytes);
+    cr_text_shown(&text, "abc\x01\x01", "");
+    ok(text.cut && !strcmp(bytes, "abc\\001"), "what does not fit is cut off");
+}
+
 int main(void)
 {
     test_numbers();
     test_cutting();
     test_seconds();
     test_parsing();
+    test_shown();
     return tap_done();
 }

@@ -55,7 +55,7 @@ static __attribute__((noinline)) char *make(size_t size, size_t align, bool zero
     char *block = --thread->until_placed ? NULL : cr_place(thread, size, align, zeroed, &tag);
     if (block) {
         cr_on_alloc(thread, block, size, tag, &here);
-        block = cr_placed_is_known(block, size, tag) ? block : NULL;
+        block = cr_placed_is_known(thread, block, size, tag) ? block : NULL;
     }
     cr_leave(thread);
     return block;
@@ -257,6 +257,49 @@ static bool unseen(void)
     return tracker_end() && right;
 }
 
+static char *spoilt[2];
+
+static void heal_and_tell(struct cr_thread *thread, const struct cr_freed *freed, const struct cr_freed_damage *damage)
+{
+    for (int i = 0; i < 2; i++)
+        memset(spoilt[i], CR_FILL_FREED, 100);
+    cr_placed_tell_freed(thread, freed, damage);
+}
+
+/* What a look at the quarantine has found is told although the memory is another's by then. */
+static bool told_from_a_copy(void)
+{
+    bool right = start(true, 1 << 20, 0);
+    cr_quarantine_start(1 << 20, (struct cr_quarantine_ways){release, heal_and_tell});
+    for (int i = 0; i < 2; i++)
+        right = right && give(spoilt[i] = make(100, 16, false));
+    for (int i = 0; i < 2; i++)
+        spoilt[i][50 + i] = 1;
+    cr_quarantine_check(cr_tls_get());
+    right = right && atomic_load(&cr_recording->errors) == 2;
+    return tracker_end() && right;
+}
+
+/* A signal handler that interrupts the block table while it has its lock, and another region has this one's place in the front. */
+static bool unseen_locked(void)
+{
+    bool right = start(true, 1 << 20, 0);
+    char *block = make(100, 16, false);
+    uint64_t number = (uintptr_t)block >> CR_REGION_SHIFT;
+    struct cr_region *_Atomic *front = &cr_region_front[number & (CR_FRONT_ENTRIES - 1)];
+    struct cr_region *region = *front, other = {.number = number + CR_FRONT_ENTRIES};
+    alarm(20);
+    cr_lock(&cr_regions_lock);
+    *front = &other;
+    right = right && !cr_placed_may_ask(block) && cr_placed_free_unseen(block) && outstanding;
+    *front = region;
+    right = right && cr_placed_may_ask(block);
+    *front = &other;
+    cr_unlock(&cr_regions_lock);
+    right = right && cr_placed_may_ask(block) && cr_placed_free_unseen(block) && !outstanding;
+    return tracker_end() && right;
+}
+
 /* ---- which block an address is in ---- */
 
 static bool addresses(void)
@@ -377,6 +420,8 @@ int main(void)
     ok(in_child(each_its_own), "a thread's own blocks leave first, unless others are much older");
     ok(in_child(used_again), "a block that has left is the next of its size, whole and filled");
     ok(in_child(without_quarantine), "no quarantine keeps nothing");
+    ok(in_child(told_from_a_copy), "what was written to freed blocks is told as it was found");
+    ok(in_child(unseen_locked), "and waits for no lock that it may hold itself");
     ok(in_child(unseen), "what a thread frees that cannot enter goes back at once, once");
     ok(in_child(addresses), "every address of a block and its zones leads to it, live or freed");
     ok(in_child(one_in_n), "one block in n is guarded");

@@ -23,6 +23,9 @@ void cr_text_string(struct cr_text *text, const char *string);
 void cr_text_decimal(struct cr_text *text, uint64_t value);
 void cr_text_signed(struct cr_text *text, int64_t value);
 void cr_text_hex(struct cr_text *text, uint64_t value); /* with 0x */
+/* A text that anybody may have chosen, fit for a terminal: each byte of what moves the cursor, turns the direction of
+ * writing, has no shape or is not UTF-8 is written \ooo, as are the characters in `also`. */
+void cr_text_shown(struct cr_text *text, const char *string, const char *also);
 /* ns as seconds with three places, "1.042". */
 void cr_text_seconds(struct cr_text *text, uint64_t ns);
 

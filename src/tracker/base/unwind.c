@@ -342,7 +342,7 @@ struct cr_unwind_stack cr_unwind_capture_at(struct cr_unwind_state *state, uintp
     struct cr_unwind_walk walk;
     start_walk(&walk, state, pc, sp, fp);
     struct cr_unwind_stack stack = capture(state, &walk);
-    if (__builtin_expect(stack.end == CR_UNWIND_NO_RULE, 0) && cr_unwind_modules_refresh())
+    if (__builtin_expect(stack.end == CR_UNWIND_NO_RULE, 0) && cr_unwind_modules_retry())
         stack = capture_anew(state, pc, sp, fp);
     atomic_signal_fence(memory_order_seq_cst);
     state->busy = false;

@@ -110,6 +110,11 @@ void cr_unwind_flush(void);
  * A capture asks for that itself where a stack ends for want of a table. Takes the loader's lock on its list, which holds while a program's
  * callback of dl_iterate_phdr runs: to be called with none of crunch's locks held, and with no thread stopped. */
 bool cr_unwind_modules_refresh(void);
+/* The same for a capture whose stack ended so. Code that never has a table (made at run time) asks again and again, which is refused after a
+ * few times in vain, most times, until the loader stirs. */
+bool cr_unwind_modules_retry(void);
+/* The loader has allocated memory: it may be about to load something. Cheap. */
+void cr_unwind_modules_stir(void);
 /* In a forked child: another thread may have been reading the list anew. */
 void cr_unwind_modules_forked(void);
 

@@ -46,15 +46,14 @@ static void handle(int number, siginfo_t *info, void *context)
         return;
     }
     siginfo_t read = *info;
-    bool comes_again = cr_os_read_signal(&read, context);
+    cr_os_read_signal(&read, context);
     tell_guarded(&read, context);
     struct cr_end end = {CR_RUN_SIGNALLED, number, &read, context, NULL};
     cr_run_folder_write(&end);
 
     struct sigaction standard = {.sa_handler = SIG_DFL};
     CR_REAL(sigaction)(number, &standard, NULL);
-    if (!comes_again)
-        raise(number);
+    cr_os_signal_again(info);
     errno = saved;
 }
 

@@ -25,6 +25,7 @@ void cr_hooks_started(void)
 
 bool cr_hooks_is_runtime(const void *return_address)
 {
+    cr_unwind_modules_stir();
     return started ? cr_os_in_loader(return_address) : cr_os_is_runtime(return_address);
 }
 

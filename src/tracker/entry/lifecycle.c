@@ -101,7 +101,7 @@ static void complain(int error)
     char bytes[CR_PATH_BYTES + 128];
     struct cr_text text = CR_TEXT(bytes);
     cr_text_string(&text, "crunch: cannot record into ");
-    cr_text_string(&text, cr_options.out);
+    cr_text_shown(&text, cr_options.out, "");
     cr_text_string(&text, " (error ");
     cr_text_signed(&text, -error);
     cr_text_string(&text, "): this process runs unrecorded\n");

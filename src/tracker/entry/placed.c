@@ -21,7 +21,7 @@ void *cr_hooks_place(struct cr_thread *thread, size_t size, size_t align, unsign
     if (block) {
         unsigned tag = cr_hooks_tag(thread, kind, start) | mark;
         cr_on_alloc(thread, block, size, tag, start);
-        if (cr_placed_is_known(block, size, tag))
+        if (cr_placed_is_known(thread, block, size, tag))
             cr_leave(thread);
         else
             block = NULL;
@@ -85,6 +85,11 @@ bool cr_hooks_resize_placed(struct cr_thread *thread, void *block, size_t size, 
 bool cr_hooks_resize_unseen(void *block, size_t size, void **result)
 {
     struct cr_placed_block placed;
+    if (!cr_placed_may_ask(block)) {
+        *result = NULL;
+        errno = ENOMEM;
+        return true;
+    }
     if (!cr_placed_find(block, &placed))
         return false;
     bool frees = !size && cr_os_realloc_to_0_frees;

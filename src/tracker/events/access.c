@@ -60,13 +60,26 @@ static bool is_within(const struct cr_extent *extent, uintptr_t address, size_t 
            address - extent->block <= extent->size - bytes;
 }
 
+/* Whether it is within the block that the thread placed last, as it is more often than not. A record that is no block's any more has no
+ * address; one that another block has been given describes that one. */
+CR_HOT bool is_newest(const struct cr_thread *thread, uintptr_t address, size_t bytes)
+{
+    if (!thread->last_record)
+        return false;
+    const struct cr_record *record = cr_record(thread->last_record);
+    uint64_t offset = address - atomic_load_explicit(&record->address, memory_order_relaxed);
+    uint64_t size = cr_record_size(record);
+    return offset <= size && bytes <= size - offset;
+}
+
 CR_HOT void look(struct cr_thread *thread, const char *function, const void *at, size_t bytes, unsigned flag,
                  const struct cr_unwind_start *start)
 {
     uintptr_t address = (uintptr_t)at;
     struct cr_extent extent;
     bool own_stack = address - thread->unwind->stack_low < thread->unwind->stack_high - thread->unwind->stack_low;
-    if (!address || own_stack || !cr_extent_find(address, &extent) || CR_LIKELY(is_within(&extent, address, bytes)))
+    if (!address || own_stack || is_newest(thread, address, bytes) || !cr_extent_find(address, &extent) ||
+        CR_LIKELY(is_within(&extent, address, bytes)))
         return;
     struct cr_error error = {.flags = flag, .address = address, .detail = {bytes}};
     tell(thread, &extent, &error, function, start);

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/unwind_trace.h"
 #include "events/guard.h"
 #include "events/signal_words.h"
 #include "platform/platform.h"
@@ -46,6 +47,8 @@ static void read_operand(void *argument)
 {
     struct cr_fault *fault = argument;
     fault->operand = (struct cr_os_operand){CR_OPERAND_NONE, -1, -1, 0};
+    if (fault->signal == SIGFPE && !fault->sent)
+        fault->divisor_known = cr_os_divisor(&fault->registers, fault->code_bytes, fault->code_length, &fault->divisor);
     if (!is_access(fault) || fault->access == CR_ACCESS_EXECUTE)
         return;
     fault->operand = cr_os_operand(&fault->registers, fault->code_bytes, fault->code_length);
@@ -56,8 +59,9 @@ static void read_operand(void *argument)
         fault->target = *(const uint64_t *)(uintptr_t)fault->operand.address;
         fault->has_target = true;
     }
+    bool is_address = cr_fault_is_address(fault->operand.address);
     if (fault->operand.kind == CR_OPERAND_MEMORY && !fault->has_address &&
-        !cr_fault_is_address(fault->operand.address)) {
+        (!is_address || fault->operand.address % CR_FAULT_ALIGNED_BYTES)) {
         fault->address = fault->operand.address; /* which the processor does not tell */
         fault->has_address = true;
     }
@@ -103,6 +107,13 @@ static bool look_at_mapping(void *context, const struct cr_os_mapping *mapping)
     return true;
 }
 
+static bool look_for_code(void *context, const struct cr_os_mapping *mapping)
+{
+    struct cr_fault *fault = context;
+    fault->mapping.has_code = mapping->flags & CR_OS_EXECUTE && !strcmp(mapping->name, fault->mapping.path);
+    return !fault->mapping.has_code;
+}
+
 static void find_mapping(void *argument)
 {
     struct cr_fault *fault = argument;
@@ -113,6 +124,7 @@ static void find_mapping(void *argument)
     if (fault->mapping.path[0] == '/' && !stat(fault->mapping.path, &status)) {
         fault->mapping.file_known = true;
         fault->mapping.file_bytes = (uint64_t)status.st_size;
+        cr_os_each_mapping(look_for_code, fault);
     }
 }
 
@@ -201,6 +213,15 @@ static void find_guarded(void *argument)
     *(fault->address < guarded.block ? &fault->above : &fault->below) = block;
 }
 
+/* Crunch itself has mapped memory since, for writing what it writes, maybe just there. */
+static void leave_out_own(void *argument)
+{
+    struct cr_fault *fault = argument;
+    bool was_nothing = fault->signal == SIGSEGV && fault->code == SEGV_MAPERR && !fault->guarded;
+    if (was_nothing && fault->has_address && fault->mapping.known && cr_os_is_own((uintptr_t)fault->address))
+        fault->mapping.known = false;
+}
+
 /* ---- last words ---- */
 
 static void copy_text(struct cr_text *text, const char *from)
@@ -243,14 +264,84 @@ static void read_perturb(void *argument)
         }
 }
 
-void cr_fault_gather(const siginfo_t *info, const void *context, struct cr_fault *fault)
+static void gather(const siginfo_t *info, const void *context, struct cr_fault *fault)
 {
-    static void (*const steps[])(void *) = {read_operand, find_mapping, find_blocks,    find_freed,
-                                            find_guarded, read_message, read_exception, read_perturb};
+    static void (*const steps[])(void *) = {read_operand,  find_mapping, find_blocks,    find_freed,  find_guarded,
+                                            leave_out_own, read_message, read_exception, read_perturb};
     memset(fault, 0, sizeof *fault);
     read_signal(fault, info, context);
     for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
         if (!cr_os_guarded_call(steps[i], fault))
             fault->incomplete = true;
     fault->kind = cr_fault_judge(fault);
+}
+
+/* ---- faults that the program has handled ---- */
+
+static struct {
+    struct cr_unwind_trace trace;
+    siginfo_t info;
+    const void *sent; /* the context of the signal that the program sent */
+    const void *context;
+    struct cr_fault fault;
+} handled;
+
+/* Whether the instruction that a context stands at is one that makes this page fault. */
+static bool makes_fault(const void *context, uint64_t address)
+{
+    enum { WIDEST = 64 }; /* bytes that an instruction touches, on either side: a push is below its register */
+    struct cr_os_registers registers;
+    uint8_t code[CR_OS_CODE_BYTES];
+    cr_os_read_context(context, &registers);
+    if (registers.pc == address)
+        return true;
+    size_t count = cr_os_read_memory(registers.pc, code, sizeof code);
+    struct cr_os_operand operand = cr_os_operand(&registers, code, count);
+    return operand.kind == CR_OPERAND_MEMORY && address - operand.address + WIDEST < 2 * WIDEST;
+}
+
+/* Whether a context is of a fault; info is made to tell of it. */
+static bool is_of_fault(siginfo_t *info, const void *context)
+{
+    return cr_os_is_last_fault(info, context) ||
+           (cr_os_last_page_fault(context, info) && makes_fault(context, (uintptr_t)info->si_addr));
+}
+
+/* The fault that the context itself is at, when a handler has returned and the signal that it sent came after that; else the innermost one that a
+ * handler on the stack was called for. */
+static void find_handled(void *argument)
+{
+    const struct cr_fault *fault = argument;
+    const struct cr_unwind_trace *trace = &handled.trace;
+    memset(&handled.info, 0, sizeof handled.info);
+    if (is_of_fault(&handled.info, handled.sent)) {
+        handled.context = handled.sent;
+        return;
+    }
+    cr_unwind_trace(&fault->registers, fault->stack.low, fault->stack.high, &handled.trace);
+    for (uint32_t i = 1; i < trace->frames && !handled.context; i++) {
+        if (!trace->frame[i].exact)
+            continue;
+        handled.context = cr_os_handled(trace->frame[i - 1].sp, &handled.info);
+        if (handled.context && !is_of_fault(&handled.info, handled.context))
+            handled.context = NULL;
+    }
+}
+
+/* A program that says its own last words and then ends itself by the same signal, or another: why it crashed is the first one's affair. */
+static void explain_handled(struct cr_fault *fault, const void *context)
+{
+    handled.sent = context;
+    handled.context = NULL;
+    if (!fault->sent || !fault->by_itself || !cr_os_guarded_call(find_handled, fault) || !handled.context)
+        return;
+    cr_os_read_signal(&handled.info, handled.context);
+    gather(&handled.info, handled.context, &handled.fault);
+    fault->handled = &handled.fault;
+}
+
+void cr_fault_gather(const siginfo_t *info, const void *context, struct cr_fault *fault)
+{
+    gather(info, context, fault);
+    explain_handled(fault, context);
 }

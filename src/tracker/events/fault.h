@@ -14,6 +14,7 @@
 /* Blocks farther from an address than this have nothing to do with it, unless a register says so. */
 #define CR_FAULT_NEAR_BYTES ((uint64_t)64 << 20)
 #define CR_FAULT_NULL_BYTES ((uint64_t)64 << 10) /* no system maps anything below this */
+#define CR_FAULT_ALIGNED_BYTES 64u               /* no instruction demands more */
 #define CR_FAULT_FIELD_BYTES ((uint64_t)4 << 10) /* members lie within this of a pointer, as a rule */
 
 /* A block that may have to do with the fault. */
@@ -43,6 +44,7 @@ enum cr_fault_kind {
     CR_FAULT_FORBIDDEN, /* mapped, but for no such access */
     CR_FAULT_GUARDED,   /* the mapping allows it: a guard page or a protection key does not */
     CR_FAULT_MISALIGNED,
+    CR_FAULT_SYSTEM, /* an instruction that is not the program's to use */
     CR_FAULT_UNMAPPED,
     CR_FAULT_TRAP,
     CR_FAULT_ARITHMETIC,
@@ -72,6 +74,8 @@ struct cr_fault {
     struct cr_os_operand operand;
     uint64_t target; /* where a return or an indirect call was going to, when the operand says that it was one */
     bool has_target;
+    bool divisor_known;
+    uint64_t divisor; /* of SIGFPE */
 
     struct { /* that the address lies in */
         bool known;
@@ -79,6 +83,7 @@ struct cr_fault {
         uint64_t offset;
         unsigned flags;
         char path[CR_FAULT_PATH_BYTES];
+        bool has_code; /* the file is also mapped as code */
         bool file_known;
         uint64_t file_bytes;
     } mapping;
@@ -97,7 +102,8 @@ struct cr_fault {
     char message[512];   /* of the C library's abort; empty: none */
     char exception[256]; /* mangled name of its type; empty: none */
     int system_call;
-    bool incomplete; /* something of this could not be read */
+    const struct cr_fault *handled; /* the fault in whose handler the program sent the signal to itself; NULL: none */
+    bool incomplete;                /* something of this could not be read */
 };
 
 /* Collects the facts; kind is set. In the crash handler, by the thread that crashed. */

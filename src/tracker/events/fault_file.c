@@ -15,12 +15,13 @@
 
 void cr_fault_write_sentence(struct cr_writer *writer, const struct cr_fault *fault)
 {
-    char bytes[CR_FAULT_PATH_BYTES + 1024];
-    struct cr_text text = CR_TEXT(bytes);
+    char bytes[CR_FAULT_PATH_BYTES + 1024], shown[sizeof bytes * 2];
+    struct cr_text text = CR_TEXT(bytes), line = CR_TEXT(shown);
     bytes[0] = '\0';
     cr_fault_sentence(fault, &text);
+    cr_text_shown(&line, bytes, ""); /* paths and messages are the program's */
     if (bytes[0])
-        cr_writer_line(writer, "explanation", bytes);
+        cr_writer_line(writer, "explanation", shown);
     if (fault->incomplete)
         cr_writer_line(writer, "note", "not everything could be read while the crash was explained");
 }
@@ -103,7 +104,7 @@ void cr_fault_write(struct cr_writer *writer, const struct cr_fault *fault, cons
 {
     write_access(writer, fault->access);
     write_code(writer, fault);
-    write_blocks(writer, fault);
+    write_blocks(writer, fault->handled ? fault->handled : fault);
     write_registers(writer, context);
     cr_fault_write_stacks(writer, fault, others);
 }
@@ -137,7 +138,7 @@ static bool write_mapping(void *context, const struct cr_os_mapping *mapping)
     cr_text_string(&text, mapping->flags & CR_OS_SHARED ? "s " : "p ");
     cr_text_hex(&text, mapping->offset);
     cr_text_char(&text, ' ');
-    cr_text_string(&text, mapping->name);
+    cr_text_shown(&text, mapping->name, "\\");
     cr_text_char(&text, '\n');
     cr_writer_string(&maps->writer, bytes);
     return true;

@@ -125,6 +125,8 @@ static enum cr_fault_kind judge_access(const struct cr_fault *fault)
         return is_poisoned(fault)                         ? CR_FAULT_POISON
                : fault->operand.kind == CR_OPERAND_RETURN ? CR_FAULT_BAD_RETURN
                                                           : CR_FAULT_NO_ADDRESS;
+    if (!fault->has_address && fault->operand.kind == CR_OPERAND_SYSTEM)
+        return CR_FAULT_SYSTEM;
     if (!fault->has_address)
         return is_poisoned(fault) ? CR_FAULT_POISON : CR_FAULT_NO_ADDRESS;
     if (fault->access == CR_ACCESS_EXECUTE)
@@ -137,8 +139,9 @@ static enum cr_fault_kind judge_access(const struct cr_fault *fault)
         return CR_FAULT_POISON;
     if (!cr_fault_is_address(fault->address))
         return CR_FAULT_NO_ADDRESS;
-    if (fault->signal == SIGBUS && fault->code == BUS_ADRALN)
-        return CR_FAULT_MISALIGNED;
+    if ((fault->signal == SIGBUS && fault->code == BUS_ADRALN) ||
+        (fault->signal == SIGSEGV && fault->code == CR_OS_NO_ADDRESS))
+        return CR_FAULT_MISALIGNED; /* the processor does not tell of it but by refusing a good address */
     bool is_file = fault->mapping.known && fault->mapping.path[0] == '/';
     if (fault->signal == SIGBUS && is_file &&
         (fault->code == BUS_ADRERR ||

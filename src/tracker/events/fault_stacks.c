@@ -43,19 +43,7 @@ static void find_modules(void *unused)
         module_of(walk.trace.frame[i].pc - !walk.trace.frame[i].exact);
 }
 
-static void put_path(struct cr_text *text, const char *path)
-{
-    for (; *path; path++) {
-        unsigned char c = (unsigned char)*path;
-        if (c > ' ' && c != '\\' && c != 127) {
-            cr_text_char(text, *path);
-            continue;
-        }
-        cr_text_char(text, '\\'); /* as /proc/self/maps has it */
-        for (int shift = 6; shift >= 0; shift -= 3)
-            cr_text_char(text, (char)('0' + (c >> shift & 7)));
-    }
-}
+static void put_path(struct cr_text *text, const char *path) { cr_text_shown(text, path, " \\"); }
 
 /* frame 0x401139 exact /path/a.out+0x1139 */
 static void write_frame(struct cr_writer *writer, const char *key, const struct cr_trace_frame *frame)
@@ -150,8 +138,9 @@ static void write_other(struct cr_writer *writer, const struct cr_os_stopped *th
 void cr_fault_write_stacks(struct cr_writer *writer, const struct cr_fault *fault, const struct cr_os_stop *others)
 {
     walk.modules = 0;
-    if (fault->below.freed_by)
-        write_freed(writer, &fault->below);
+    const struct cr_fault_block *below = &(fault->handled ? fault->handled : fault)->below;
+    if (below->freed_by)
+        write_freed(writer, below);
     write_stack(writer, &fault->registers, fault->stack.known ? fault->stack.low : 0,
                 fault->stack.known ? fault->stack.high : 0);
     if (!others)

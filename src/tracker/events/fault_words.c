@@ -17,13 +17,13 @@ static void put_count(struct cr_text *text, uint64_t count, const char *noun)
         cr_text_char(text, 's');
 }
 
-static void put_megabytes(struct cr_text *text, uint64_t bytes)
+static void put_mebibytes(struct cr_text *text, uint64_t bytes)
 {
     uint64_t tenths = (bytes * 10 + (1u << 19)) >> 20;
     cr_text_decimal(text, tenths / 10);
     cr_text_char(text, '.');
     cr_text_decimal(text, tenths % 10);
-    put(text, " MB");
+    put(text, " MiB");
 }
 
 /* "20 bytes inside a live block of 100 bytes" */
@@ -78,12 +78,22 @@ static void put_null_jump(struct cr_text *text, const struct cr_fault *fault)
     cr_text_hex(text, fault->address);
 }
 
+/* Frames are larger than this for a large array only. */
+#define MANY_PAGES_BYTES 65536u
+
 static void put_overflow(struct cr_text *text, const struct cr_fault *fault)
 {
     uint64_t end = fault->address < fault->registers.sp ? fault->address : fault->registers.sp;
+    uint64_t low = fault->stack.low;
+    bool frame = end < low && low - end > MANY_PAGES_BYTES;
     put(text, "stack overflow, ");
-    put_megabytes(text, fault->stack.high - (end < fault->stack.low ? fault->stack.low : end));
+    put_mebibytes(text, fault->stack.high - (end < low ? low : end));
     put(text, fault->stack.is_main ? " used in the main thread" : " used in a thread other than the main one");
+    if (!frame)
+        return;
+    put(text, ", and a large array or alloca wanted ");
+    put_mebibytes(text, low - end);
+    put(text, " more");
 }
 
 static void put_poison(struct cr_text *text, const struct cr_fault *fault)
@@ -106,6 +116,24 @@ static void put_poison(struct cr_text *text, const struct cr_fault *fault)
     cr_text_char(text, ')');
 }
 
+/* A pointer whose bytes are letters was overwritten by text. */
+static void put_letters(struct cr_text *text, uint64_t value)
+{
+    enum { LEAST = 6 };
+    char letters[sizeof value + 1] = "";
+    size_t n = 0;
+    for (; n < sizeof value && value >> 8 * n & 0xff; n++)
+        letters[n] = (char)(value >> 8 * n & 0xff);
+    if (n < LEAST || (n < sizeof value && value >> 8 * n))
+        return;
+    for (size_t i = 0; i < n; i++)
+        if (letters[i] < ' ' || letters[i] > '~')
+            return;
+    put(text, ", the text \"");
+    put(text, letters);
+    put(text, "\"");
+}
+
 static void put_no_address(struct cr_text *text, const struct cr_fault *fault)
 {
     uint64_t value = fault->has_target ? fault->target : fault->has_address ? fault->address : fault->operand.address;
@@ -114,6 +142,7 @@ static void put_no_address(struct cr_text *text, const struct cr_fault *fault)
     put(text, " through ");
     if (known && !cr_fault_is_address(value)) {
         cr_text_hex(text, value);
+        put_letters(text, value);
         put(text, ", which is no address: its upper bits are not all alike");
     } else
         put(text, "a pointer that is no address: its upper bits are not all alike");
@@ -157,7 +186,7 @@ static void put_read_only(struct cr_text *text, const struct cr_fault *fault)
         put(text,
             fault->mapping.flags & CR_OS_EXECUTE ? "a write to the code of " : "a write to a read-only mapping of ");
         put(text, fault->mapping.path);
-        if (!(fault->mapping.flags & CR_OS_EXECUTE))
+        if (!(fault->mapping.flags & CR_OS_EXECUTE) && fault->mapping.has_code)
             put(text, ", where string constants and other constants lie");
         return;
     }
@@ -168,6 +197,9 @@ static void put_read_only(struct cr_text *text, const struct cr_fault *fault)
     }
 }
 
+/* Programs and what they map lie above this, as a rule. */
+#define LOWEST_BYTES ((uint64_t)4 << 20)
+
 /* What is near, and then why that does not help. */
 static void put_near(struct cr_text *text, const struct cr_fault *fault, const char *why)
 {
@@ -176,9 +208,15 @@ static void put_near(struct cr_text *text, const struct cr_fault *fault, const c
     if (block) {
         put(text, "an address ");
         put_place(text, block, fault->address);
-    } else
+    } else {
         cr_text_hex(text, fault->address);
+        put_letters(text, fault->address);
+    }
     put(text, why);
+    if (!block && fault->kind == CR_FAULT_UNMAPPED && fault->address < LOWEST_BYTES) {
+        put(text, ": maybe a null pointer with an offset of ");
+        put_count(text, fault->address, "byte");
+    }
 }
 
 static void put_message(struct cr_text *text, const char *words, const char *message)
@@ -270,6 +308,16 @@ static void put_trap(struct cr_text *text, const struct cr_fault *fault)
         put(text, "an instruction that the processor does not have or does not allow");
 }
 
+/* The processor has one fault for both. */
+static void put_arithmetic(struct cr_text *text, const struct cr_fault *fault)
+{
+    const siginfo_t info = {.si_signo = fault->signal, .si_code = fault->code};
+    if (fault->divisor_known && fault->divisor)
+        put(text, "an integer division whose result is too large, as of the smallest number by -1");
+    else
+        put(text, cr_signal_cause(&info));
+}
+
 static void put_sent(struct cr_text *text, const struct cr_fault *fault)
 {
     if (fault->by_itself)
@@ -280,7 +328,7 @@ static void put_sent(struct cr_text *text, const struct cr_fault *fault)
     }
 }
 
-void cr_fault_sentence(const struct cr_fault *fault, struct cr_text *text)
+static void put_verdict(const struct cr_fault *fault, struct cr_text *text)
 {
     switch (fault->kind) {
     case CR_FAULT_UNEXPLAINED: break;
@@ -290,6 +338,7 @@ void cr_fault_sentence(const struct cr_fault *fault, struct cr_text *text)
     case CR_FAULT_BAD_RETURN:
         put(text, "a return to ");
         cr_text_hex(text, fault->target);
+        put_letters(text, fault->target);
         put(text, ", which is no address: the return address on the stack has been overwritten");
         break;
     case CR_FAULT_NULL: put_null(text, fault); break;
@@ -310,11 +359,8 @@ void cr_fault_sentence(const struct cr_fault *fault, struct cr_text *text)
     case CR_FAULT_MISALIGNED: put_near(text, fault, ", which is not aligned as the instruction demands"); break;
     case CR_FAULT_UNMAPPED: put_near(text, fault, ", where nothing is mapped"); break;
     case CR_FAULT_TRAP: put_trap(text, fault); break;
-    case CR_FAULT_ARITHMETIC: {
-        const siginfo_t info = {.si_signo = fault->signal, .si_code = fault->code};
-        put(text, cr_signal_cause(&info));
-        break;
-    }
+    case CR_FAULT_SYSTEM: put(text, "an instruction that only the operating system may use"); break;
+    case CR_FAULT_ARITHMETIC: put_arithmetic(text, fault); break;
     case CR_FAULT_SYSTEM_CALL:
         put(text, "a system call that is not allowed");
         if (fault->system_call >= 0) {
@@ -329,4 +375,21 @@ void cr_fault_sentence(const struct cr_fault *fault, struct cr_text *text)
     case CR_FAULT_ABORT: put_abort(text, fault); break;
     case CR_FAULT_SENT: put_sent(text, fault); break;
     }
+}
+
+void cr_fault_sentence(const struct cr_fault *fault, struct cr_text *text)
+{
+    put_verdict(fault, text);
+    const struct cr_fault *handled = fault->handled;
+    const struct cr_signal *signal = handled ? cr_signal_find(handled->signal) : NULL;
+    if (!signal)
+        return;
+    put(text, fault->kind == CR_FAULT_SENT ? ", in its handler of " : ", in the program's handler of ");
+    put(text, signal->name);
+    if (handled->has_address) {
+        put(text, " at ");
+        cr_text_hex(text, handled->address);
+    }
+    put(text, ": ");
+    put_verdict(handled, text);
 }

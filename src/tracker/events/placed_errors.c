@@ -48,7 +48,7 @@ void cr_placed_tell_live(struct cr_thread *thread, const struct cr_placed_block 
     tell_zones(thread, &error, &damage);
 }
 
-void cr_placed_tell_freed(struct cr_thread *thread, const struct cr_freed *freed)
+void cr_placed_tell_freed(struct cr_thread *thread, const struct cr_freed *freed, const struct cr_freed_damage *damage)
 {
     struct cr_error error = {
         .flags = CR_ERROR_BLOCK | CR_ERROR_WRITES,
@@ -60,20 +60,14 @@ void cr_placed_tell_freed(struct cr_thread *thread, const struct cr_freed *freed
         .block_size = cr_freed_size(freed),
         .block_kind = cr_freed_kind(freed),
     };
-    struct cr_damage damage = {.bytes = 0};
-    if (cr_freed_looks(freed, CR_FREED_LOOK_INSIDE))
-        damage = cr_fill_damage((const void *)freed->block, error.block_size);
-    if (damage.bytes) {
+    if (damage->inside.bytes) {
         error.kind = CR_ERROR_WRITE_AFTER_FREE;
-        error.detail[0] = (uint64_t)damage.first;
-        add_damage(&error, &damage);
+        error.detail[0] = (uint64_t)damage->inside.first;
+        add_damage(&error, &damage->inside);
         cr_error_report(thread, &error);
     }
-    if (!cr_freed_looks(freed, CR_FREED_LOOK_AROUND))
-        return;
-    damage = cr_zone_damage((const void *)freed->block, error.block_size);
-    if (damage.bytes)
-        tell_zones(thread, &error, &damage);
+    if (damage->around.bytes)
+        tell_zones(thread, &error, &damage->around);
 }
 
 void cr_placed_tell_fault(uintptr_t address, enum cr_access access, const struct cr_os_registers *registers)

@@ -9,8 +9,8 @@
 /* What lies around a live block was written to. */
 void cr_placed_tell_live(struct cr_thread *thread, const struct cr_placed_block *placed,
                          const struct cr_placed_call *call);
-/* A freed block in quarantine was, or what lies around it. */
-void cr_placed_tell_freed(struct cr_thread *thread, const struct cr_freed *freed);
+/* A freed block in quarantine was, or what lies around it. Does not look at the block, which may have left meanwhile. */
+void cr_placed_tell_freed(struct cr_thread *thread, const struct cr_freed *freed, const struct cr_freed_damage *damage);
 
 /* A fault's access, at an address of guarded blocks' space (events/guard.h): which block it missed. In the handler of a fault, also
  * while the thread is in crunch, or another thread keeps a lock: nothing is told then, and why it crashed is said all the same. access: what the processor says. */

@@ -83,9 +83,20 @@ static void *place_between_zones(struct cr_thread *thread, size_t size, size_t a
     return base ? cr_zone_lay(base, size, align) : NULL;
 }
 
+/* A guarded block's place in the block table is mostly on a page that nobody has touched. Reading it first, as the recorder does, costs a
+ * page fault more than writing. */
+static void *new_guarded(size_t size, size_t align)
+{
+    void *block = cr_guard_new(size, align);
+    _Atomic uint32_t *slot = block ? cr_block_slot((uintptr_t)block, true) : NULL;
+    if (slot)
+        atomic_fetch_or_explicit(slot, 0, memory_order_relaxed);
+    return block;
+}
+
 void *cr_place(struct cr_thread *thread, size_t size, size_t align, bool zeroed, unsigned *tag)
 {
-    void *block = guard_is_due(thread) ? cr_guard_new(size, align) : NULL;
+    void *block = guard_is_due(thread) ? new_guarded(size, align) : NULL;
     if (!block && cr_options.check)
         block = place_between_zones(thread, size, align, zeroed);
     if (!block)
@@ -125,9 +136,14 @@ static void give_back(const struct cr_placed_block *placed, bool locks)
         heap->release(base);
 }
 
-bool cr_placed_is_known(void *block, size_t size, unsigned tag)
+static bool is_record_of(uint32_t index, const void *block)
 {
-    if (CR_LIKELY(cr_block_peek((uintptr_t)block) != 0))
+    return index && atomic_load_explicit(&cr_record(index)->address, memory_order_relaxed) == (uintptr_t)block;
+}
+
+bool cr_placed_is_known(const struct cr_thread *thread, void *block, size_t size, unsigned tag)
+{
+    if (CR_LIKELY(is_record_of(thread->last_record, block)) || cr_block_peek((uintptr_t)block))
         return true;
     struct cr_placed_block placed = {block, size, tag, 0, 0};
     give_back(&placed, true);
@@ -153,11 +169,21 @@ bool cr_placed_find(const void *block, struct cr_placed_block *found)
 
 bool cr_placed_check(struct cr_thread *thread, const struct cr_placed_block *placed, const struct cr_placed_call *call)
 {
-    bool guarded = cr_guard_is_guarded(placed->block);
-    if (CR_LIKELY((guarded ? cr_guard_is_whole : cr_zone_is_whole)(placed->block, placed->size)))
+    bool whole = cr_guard_is_guarded(placed->block) ? cr_guard_is_whole(placed->block, placed->size)
+                                                    : cr_zone_is_whole(placed->block, placed->size);
+    if (CR_LIKELY(whole))
         return true;
     cr_placed_tell_live(thread, placed, call);
     return false;
+}
+
+static CR_COLD void retire_guarded(const struct cr_thread *thread, const struct cr_placed_block *placed, uint32_t site)
+{
+    struct cr_guarded guarded = as_guarded(placed);
+    cr_extent_gone((uintptr_t)placed->block);
+    guarded.freed = site;
+    guarded.freed_thread = thread->number;
+    cr_guard_free(&guarded);
 }
 
 void cr_placed_retire(struct cr_thread *thread, const struct cr_placed_block *placed,
@@ -166,11 +192,7 @@ void cr_placed_retire(struct cr_thread *thread, const struct cr_placed_block *pl
     uint32_t site = cr_site_here(thread, start);
     cr_freed_tell_site(thread->freed, (uintptr_t)placed->block, site);
     if (cr_guard_is_guarded(placed->block)) {
-        cr_extent_gone((uintptr_t)placed->block);
-        struct cr_guarded guarded = as_guarded(placed);
-        guarded.freed = site;
-        guarded.freed_thread = thread->number;
-        cr_guard_free(&guarded);
+        retire_guarded(thread, placed, site);
         return;
     }
     unsigned look = CR_FREED_LOOK_INSIDE | (whole ? CR_FREED_LOOK_AROUND : 0);
@@ -178,9 +200,24 @@ void cr_placed_retire(struct cr_thread *thread, const struct cr_placed_block *pl
                       placed->allocated, placed->thread, site);
 }
 
+bool cr_placed_may_ask(const void *block)
+{
+    uint64_t number = (uintptr_t)block >> CR_REGION_SHIFT;
+    const struct cr_region *region =
+        atomic_load_explicit(&cr_region_front[number & (CR_FRONT_ENTRIES - 1)], memory_order_acquire);
+    if (CR_LIKELY(region && region->number == number && !((uintptr_t)block & 15)))
+        return true;
+    if (!cr_lock_soon(&cr_regions_lock))
+        return false;
+    cr_unlock(&cr_regions_lock);
+    return true;
+}
+
 bool cr_placed_free_unseen(void *block)
 {
     struct cr_placed_block placed;
+    if (!cr_placed_may_ask(block))
+        return true;
     if (!cr_placed_find(block, &placed))
         return false;
     uint32_t index = cr_block_take((uintptr_t)block, 0);

@@ -29,7 +29,7 @@ void cr_placement_start(const struct cr_heap *heap);
  * the block as usual. */
 void *cr_place(struct cr_thread *thread, size_t size, size_t align, bool zeroed, unsigned *tag);
 /* Whether the block was recorded. If not (no memory), it is gone. */
-bool cr_placed_is_known(void *block, size_t size, unsigned tag);
+bool cr_placed_is_known(const struct cr_thread *thread, void *block, size_t size, unsigned tag);
 
 /* What a function was asked to do, for reports. */
 struct cr_placed_call {
@@ -53,9 +53,13 @@ bool cr_placed_check(struct cr_thread *thread, const struct cr_placed_block *pla
 void cr_placed_retire(struct cr_thread *thread, const struct cr_placed_block *placed,
                       const struct cr_unwind_start *start, bool whole);
 
-/* ---- for hooks of threads that cannot enter ---- */
+/* ---- for hooks of threads that cannot enter, maybe since a signal handler interrupted crunch ---- */
 
-/* Gives a placed block back at once, without checks; false: it is none. Its record stays, as of any block freed behind crunch's back. */
+/* Whether the block table can be asked about a block, which may need its lock. If not, the block is to be left alone: it may be a placed one, which
+ * the allocator does not know, and memory that stays taken does less harm. */
+bool cr_placed_may_ask(const void *block);
+/* Gives a placed block back at once, without checks; false: it is none. Its record stays, as of any block freed behind crunch's back. True as well
+ * where nobody can be asked. */
 bool cr_placed_free_unseen(void *block);
 
 /* ---- at the end, and when asked ---- */

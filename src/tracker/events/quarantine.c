@@ -46,6 +46,12 @@ void *cr_quarantine_kept(struct cr_thread *thread, size_t size)
     return (void *)staged->keep[class][--staged->kept[class]];
 }
 
+static CR_COLD void tell(struct cr_thread *thread, const struct cr_freed *freed)
+{
+    struct cr_freed_damage damage = cr_freed_damage(freed);
+    cr_quarantine.ways.tell(thread, freed, &damage);
+}
+
 /* staged: NULL, if it was never kept. */
 static void let_go(struct cr_thread *thread, struct cr_staged *staged, const struct cr_freed *freed)
 {
@@ -54,7 +60,7 @@ static void let_go(struct cr_thread *thread, struct cr_staged *staged, const str
     if (CR_LIKELY(whole && around && staged && keep(staged, freed)))
         return;
     if (CR_UNLIKELY(!whole))
-        cr_quarantine.ways.tell(thread, freed);
+        tell(thread, freed);
     void *base = CR_LIKELY(whole && around) ? cr_zone_whole_base(block) : cr_zone_base(block, cr_freed_size(freed));
     cr_extent_gone(freed->block);
     if (CR_LIKELY(base != NULL)) /* else the memory stays taken */

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/lock.h"
+#include "state/zones.h"
 
 /* A block that was freed. */
 struct cr_freed {
@@ -36,6 +37,11 @@ static inline bool cr_freed_looks(const struct cr_freed *freed, enum cr_freed_lo
     return freed->size_look_kind & look;
 }
 
+/* What was changed of it, as far as it is still looked at: found while nobody else can give it back. */
+struct cr_freed_damage {
+    struct cr_damage inside, around;
+};
+
 struct cr_thread;
 struct cr_staged;
 extern struct cr_lock cr_quarantine_lock;
@@ -43,7 +49,7 @@ extern struct cr_lock cr_quarantine_lock;
 /* What becomes of blocks that leave. tell: it was written to. */
 struct cr_quarantine_ways {
     void (*release)(void *base);
-    void (*tell)(struct cr_thread *thread, const struct cr_freed *freed);
+    void (*tell)(struct cr_thread *thread, const struct cr_freed *freed, const struct cr_freed_damage *damage);
 };
 
 /* Once, at the start. limit: bytes, of blocks and of what is known of them. */

@@ -40,10 +40,11 @@ static bool each(visitor *visit, void *context)
     return false;
 }
 
-#define SPOILT_MOST 64u
+#define SPOILT_MOST 16u /* at once, since this may run on a stack for signal handlers */
 
 struct spoilt {
     struct cr_freed found[SPOILT_MOST];
+    struct cr_freed_damage damage[SPOILT_MOST]; /* found under the lock: after that the block may go */
     uint32_t count;
 };
 
@@ -53,7 +54,8 @@ static bool is_spoilt(struct cr_freed *freed, void *context)
     struct spoilt *spoilt = context;
     if (cr_freed_is_whole(freed))
         return false;
-    spoilt->found[spoilt->count++] = *freed;
+    spoilt->found[spoilt->count] = *freed;
+    spoilt->damage[spoilt->count++] = cr_freed_damage(freed);
     freed->size_look_kind &= ~(uint64_t)CR_FREED_LOOK;
     return spoilt->count == SPOILT_MOST;
 }
@@ -68,7 +70,7 @@ void cr_quarantine_check(struct cr_thread *thread)
         each(is_spoilt, &spoilt);
         cr_unlock(&cr_quarantine_lock);
         for (uint32_t i = 0; i < spoilt.count; i++)
-            cr_quarantine.ways.tell(thread, &spoilt.found[i]);
+            cr_quarantine.ways.tell(thread, &spoilt.found[i], &spoilt.damage[i]);
     } while (spoilt.count == SPOILT_MOST);
 }
 

@@ -54,4 +54,16 @@ static inline bool cr_freed_is_whole(const struct cr_freed *freed)
            (!cr_freed_looks(freed, CR_FREED_LOOK_AROUND) || cr_zone_is_whole(block, size));
 }
 
+/* What they wrote. */
+static inline struct cr_freed_damage cr_freed_damage(const struct cr_freed *freed)
+{
+    const void *block = (const void *)freed->block;
+    struct cr_freed_damage damage = {.inside = {.bytes = 0}};
+    if (cr_freed_looks(freed, CR_FREED_LOOK_INSIDE))
+        damage.inside = cr_fill_damage(block, cr_freed_size(freed));
+    if (cr_freed_looks(freed, CR_FREED_LOOK_AROUND))
+        damage.around = cr_zone_damage(block, cr_freed_size(freed));
+    return damage;
+}
+
 #endif

@@ -264,13 +264,6 @@ static int begin(const char *folder, enum trigger trigger)
     return error ? -EIO : 0; /* never what take() says of its own */
 }
 
-static char fit_for_a_line(char c)
-{
-    if ((unsigned char)c < ' ' || c == 127)
-        return ' ';
-    return c;
-}
-
 /* Whether one is being written, for all that is known; whoever writes it may have been killed, so that is looked at now and then. A
  * program whose peak goes on rising asks very often. */
 static bool is_busy(void)
@@ -298,8 +291,7 @@ static int take(enum trigger trigger, const char *name, const void *context)
         struct cr_text text = CR_TEXT(state.name);
         state.name[0] = '\0';
         state.context = context;
-        for (const char *c = name ? name : ""; *c; c++)
-            cr_text_char(&text, fit_for_a_line(*c));
+        cr_text_shown(&text, name ? name : "", "\\");
         if (is_free())
             error = begin(folder, trigger);
         atomic_store(&state.taking, false);

@@ -23,6 +23,15 @@ size_t cr_os_list_registers(const void *context, struct cr_os_register *list);
 /* The name of a general register by its DWARF number; sp and fp by their own names. */
 const char *cr_os_register_name(unsigned number);
 
+/* What a signal handler of the program's was given: sp is that of the frame it returns to. The context, copied into static memory, for cr_os_read_context
+ * and the like; NULL: it cannot be read, or nobody knows where it lies. info may be anything where the handler did not ask for it. */
+const void *cr_os_handled(uintptr_t sp, siginfo_t *info);
+/* Whether info tells of the fault that a context says was the thread's last one. */
+bool cr_os_is_last_fault(const siginfo_t *info, const void *context);
+/* info as the kernel makes it of a page fault, from a context: of the thread's last one, whether or not it is what the context is of. false: that was no
+ * page fault, or is not known. */
+bool cr_os_last_page_fault(const void *context, siginfo_t *info);
+
 /* ---- the access ---- */
 
 enum cr_access { CR_ACCESS_UNKNOWN, CR_ACCESS_READ, CR_ACCESS_WRITE, CR_ACCESS_EXECUTE };
@@ -31,14 +40,19 @@ enum cr_access cr_os_access(const void *context);
 
 /* What an instruction was going to touch. */
 struct cr_os_operand {
-    enum { CR_OPERAND_NONE, CR_OPERAND_MEMORY, CR_OPERAND_TARGET, CR_OPERAND_RETURN } kind;
-    int base, index;  /* DWARF numbers of the registers the address is made of; -1: none */
-    uint64_t address; /* MEMORY: of the access, TARGET: jumped to, RETURN: where the return address lies */
+    enum { CR_OPERAND_NONE, CR_OPERAND_MEMORY, CR_OPERAND_TARGET, CR_OPERAND_RETURN, CR_OPERAND_SYSTEM } kind;
+    int base, index; /* DWARF numbers of the registers the address is made of; -1: none */
+    uint64_t
+        address; /* MEMORY: of the access, TARGET: jumped to, RETURN: where the return address lies; SYSTEM: the instruction is
+                       * the operating system's */
 };
 #define CR_OS_CODE_BYTES 16 /* the longest instruction is not longer */
 /* Reads the instruction, of which `count` bytes are there. NONE where the processor tells the address anyway, or the instruction is
  * not understood. */
 struct cr_os_operand cr_os_operand(const struct cr_os_registers *registers, const uint8_t *bytes, size_t count);
+
+/* What an instruction divides by; false: it does not divide, or what it divides by is not known. */
+bool cr_os_divisor(const struct cr_os_registers *registers, const uint8_t *bytes, size_t count, uint64_t *divisor);
 
 /* The size of what the processor loads at once: an address has this many bits, the rest are copies of the highest of them. */
 #define CR_OS_ADDRESS_BITS 48

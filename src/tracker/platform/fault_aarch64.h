@@ -42,4 +42,10 @@ struct cr_os_operand cr_os_operand(const struct cr_os_registers *registers, cons
     return operand;
 }
 
+bool cr_os_divisor(const struct cr_os_registers *registers, const uint8_t *bytes, size_t count, uint64_t *divisor)
+{
+    (void)registers, (void)bytes, (void)count, (void)divisor;
+    return false; /* a division by zero is 0 here, and no fault */
+}
+
 #endif

@@ -59,6 +59,25 @@ size_t cr_os_list_registers(const void *context, struct cr_os_register *list)
     return GENERAL_REGISTERS + list_more(context, &registers, list + GENERAL_REGISTERS);
 }
 
+/* Stacks are walked by frame pointers, which lead past the frame. */
+const void *cr_os_handled(uintptr_t sp, siginfo_t *info)
+{
+    (void)sp, (void)info;
+    return NULL;
+}
+
+bool cr_os_is_last_fault(const siginfo_t *info, const void *context)
+{
+    (void)info, (void)context;
+    return false;
+}
+
+bool cr_os_last_page_fault(const void *context, siginfo_t *info)
+{
+    (void)context, (void)info;
+    return false;
+}
+
 /* ---- last words ---- */
 
 /* libSystem keeps them for the system's own crash report, in a place that it does not tell. */

@@ -81,6 +81,72 @@ enum cr_access cr_os_access(const void *context)
 
 #endif
 
+/* Frames of signals, as the kernel lays them (arch/x86/include/asm/sigframe.h, arch/arm64/kernel/signal.c): on x86-64 the context, as the
+ * kernel knows it, then siginfo_t; on aarch64 the other way round. */
+#if defined(__x86_64__)
+enum { CONTEXT_AT = 0, CONTEXT_LEAST = 304, INFO_AT = 304 };
+#else
+enum { CONTEXT_AT = 128, CONTEXT_LEAST = 176 + 280, INFO_AT = 0 };
+#endif
+
+#if defined(__x86_64__)
+
+bool cr_os_is_last_fault(const siginfo_t *info, const void *context)
+{
+    enum { DIVISION = 0, OPCODE = 6, PROTECTION = 13 };
+    const greg_t *words = ((const ucontext_t *)context)->uc_mcontext.gregs;
+    uint64_t address = (uintptr_t)info->si_addr;
+    switch (words[REG_TRAPNO]) {
+    case DIVISION: return info->si_signo == SIGFPE && address == (uint64_t)words[REG_RIP];
+    case OPCODE: return info->si_signo == SIGILL && address == (uint64_t)words[REG_RIP];
+    case PROTECTION: return info->si_signo == SIGSEGV && info->si_code == SI_KERNEL;
+    case CR_ARCH_PAGE_FAULT:
+        return (info->si_signo == SIGSEGV || info->si_signo == SIGBUS) && info->si_code > 0 &&
+               address == (uint64_t)words[REG_CR2];
+    default: return false;
+    }
+}
+
+bool cr_os_last_page_fault(const void *context, siginfo_t *info)
+{
+    const greg_t *words = ((const ucontext_t *)context)->uc_mcontext.gregs;
+    if (words[REG_TRAPNO] != CR_ARCH_PAGE_FAULT)
+        return false;
+    memset(info, 0, sizeof *info);
+    info->si_signo = SIGSEGV;
+    info->si_code = words[REG_ERR] & 1 ? SEGV_ACCERR : SEGV_MAPERR;
+    info->si_addr = (void *)words[REG_CR2];
+    return true;
+}
+
+#else
+
+bool cr_os_is_last_fault(const siginfo_t *info, const void *context)
+{
+    const mcontext_t *machine = &((const ucontext_t *)context)->uc_mcontext;
+    uint64_t address = (uintptr_t)info->si_addr;
+    bool access = info->si_signo == SIGSEGV || info->si_signo == SIGBUS;
+    bool code = info->si_signo == SIGILL || info->si_signo == SIGFPE;
+    return info->si_code > 0 && ((access && address == machine->fault_address) || (code && address == machine->pc));
+}
+
+bool cr_os_last_page_fault(const void *context, siginfo_t *info)
+{
+    (void)context, (void)info;
+    return false; /* instructions are not read here so far that the address could be compared */
+}
+
+#endif
+
+const void *cr_os_handled(uintptr_t sp, siginfo_t *info)
+{
+    static ucontext_t context;
+    memset(&context, 0, sizeof context);
+    bool whole = cr_os_read_memory(sp + INFO_AT, info, sizeof *info) == sizeof *info &&
+                 cr_os_read_memory(sp + CONTEXT_AT, &context, sizeof context) >= CONTEXT_LEAST;
+    return whole ? &context : NULL;
+}
+
 /* ---- last words ---- */
 
 /* Kept by glibc for debuggers (assert.c, libc_fatal.c); weak, since it is private. */

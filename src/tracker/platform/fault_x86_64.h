@@ -29,6 +29,7 @@ enum { RAX, RDX, RCX, RBX, RSI, RDI, RBP, RSP, NO_REGISTER = -1 };
 struct cr_decode {
     const uint8_t *at, *end;
     uint8_t rex;  /* its low four bits, those of VEX and EVEX prefixes too */
+    bool half;    /* operands of 16 bits */
     bool segment; /* the address counts from fs or gs, which is not known here */
     bool scaled;  /* EVEX: a one-byte displacement counts in units that depend on the instruction */
 };
@@ -46,6 +47,7 @@ static inline void cr_decode_prefixes(struct cr_decode *code)
 {
     for (; code->at < code->end; code->at++) {
         uint8_t byte = *code->at;
+        code->half = code->half || byte == 0x66;
         if (byte == 0x64 || byte == 0x65)
             code->segment = true;
         else if (byte >= 0x40 && byte <= 0x4f) {
@@ -155,11 +157,25 @@ static inline void cr_decode_vex(struct cr_decode *code, uint8_t first)
     cr_decode_byte(code);
 }
 
+/* hlt, cli and sti, ports, and int with a number that is not the program's; behind 0F what loads and stores control, debug and model
+ * registers, and descriptor tables. All of them are general protection faults. */
+static inline bool cr_decode_is_system(uint8_t opcode, uint8_t next)
+{
+    if (opcode != 0x0f)
+        return opcode == 0xf4 || opcode == 0xfa || opcode == 0xfb || opcode == 0xcd ||
+               (opcode >= 0x6c && opcode <= 0x6f) || (opcode >= 0xe4 && opcode <= 0xe7) ||
+               (opcode >= 0xec && opcode <= 0xef);
+    return next <= 0x01 || next == 0x06 || next == 0x07 || next == 0x08 || next == 0x09 ||
+           (next >= 0x20 && next <= 0x23) || next == 0x30 || next == 0x32 || next == 0x33 || next == 0x35;
+}
+
 struct cr_os_operand cr_os_operand(const struct cr_os_registers *registers, const uint8_t *bytes, size_t count)
 {
     struct cr_decode code = {.at = bytes, .end = bytes + count};
     cr_decode_prefixes(&code);
     uint8_t opcode = cr_decode_byte(&code);
+    if (cr_decode_is_system(opcode, code.at < code.end ? *code.at : 0xff))
+        return (struct cr_os_operand){CR_OPERAND_SYSTEM, NO_REGISTER, NO_REGISTER, 0};
     if (opcode == 0x62 || opcode == 0xc4 || opcode == 0xc5) {
         cr_decode_vex(&code, opcode);
         return cr_decode_modrm(&code, registers, false);
@@ -185,6 +201,32 @@ struct cr_os_operand cr_os_operand(const struct cr_os_registers *registers, cons
         return cr_decode_modrm(&code, registers, false);
     }
     return cr_decode_has_operand(opcode) ? cr_decode_modrm(&code, registers, opcode == 0xff) : cr_decode_none();
+}
+
+bool cr_os_divisor(const struct cr_os_registers *registers, const uint8_t *bytes, size_t count, uint64_t *divisor)
+{
+    struct cr_decode code = {.at = bytes, .end = bytes + count};
+    cr_decode_prefixes(&code);
+    uint8_t opcode = cr_decode_byte(&code), modrm = code.at < code.end ? *code.at : 0;
+    unsigned size = opcode == 0xf6 ? 1 : code.rex & 8 ? 8 : code.half ? 2 : 4;
+    if ((opcode != 0xf6 && opcode != 0xf7) || (modrm >> 3 & 6) != 6) /* div, idiv */
+        return false;
+    if (modrm >> 6 == 3) {
+        bool high = opcode == 0xf6 && code.at - bytes == 1 && (modrm & 4); /* ah to bh */
+        int number = cr_decode_register(high ? modrm & 3 : modrm & 7, code.rex & 1);
+        uint64_t word = registers->word[number] >> (high ? 8 : 0);
+        *divisor = size == 8 ? word : word & ((UINT64_C(1) << 8 * size) - 1);
+        return true;
+    }
+    struct cr_os_operand operand = {CR_OPERAND_NONE, NO_REGISTER, NO_REGISTER, 0};
+    if ((modrm & 0xc7) == 5) { /* beside the code, counted from the next instruction */
+        code.at++;
+        operand.address = (uint64_t)cr_decode_displacement(&code, 2, true);
+        operand.address += registers->pc + (uint64_t)(code.at - bytes);
+    } else if ((operand = cr_decode_modrm(&code, registers, false)).kind != CR_OPERAND_MEMORY)
+        return false;
+    *divisor = 0;
+    return cr_os_read_memory((uintptr_t)operand.address, divisor, size) == size; /* little endian */
 }
 
 #endif

@@ -16,7 +16,7 @@ static size_t zone_size(malloc_zone_t *self, const void *block)
 {
     struct cr_placed_block placed;
     (void)self;
-    if (!cr_may_be_placed(block) || !cr_placed_find(block, &placed))
+    if (!cr_may_be_placed(block) || !cr_placed_may_ask(block) || !cr_placed_find(block, &placed))
         return 0;
     return placed.size ? placed.size : 1;
 }

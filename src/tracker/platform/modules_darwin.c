@@ -27,6 +27,18 @@ static _Atomic uint32_t image_count; /* entries ever used */
 
 /* ---- modules ---- */
 
+#define WRITE_OR_EXECUTE 6 /* VM_PROT_WRITE | VM_PROT_EXECUTE; not the linker's tables */
+#define PAGE_MOST 0x4000u
+
+/* How far an image reaches from its header: over code and data, each on the page behind the other. In the shared cache the data lies
+ * elsewhere, among that of others. */
+static uintptr_t end_with(uintptr_t end, const struct segment_command_64 *segment, uintptr_t slide)
+{
+    uintptr_t start = segment->vmaddr + slide;
+    bool follows = start - end < PAGE_MOST && segment->initprot & WRITE_OR_EXECUTE;
+    return follows ? start + segment->vmsize : end;
+}
+
 static void read_commands(struct image *image, const struct mach_header_64 *header)
 {
     const char *command = (const char *)(header + 1);
@@ -35,8 +47,8 @@ static void read_commands(struct image *image, const struct mach_header_64 *head
         const struct segment_command_64 *segment = (const void *)command;
         if (load->cmd == LC_UUID)
             image->uuid = ((const struct uuid_command *)(const void *)command)->uuid;
-        else if (load->cmd == LC_SEGMENT_64 && !strncmp(segment->segname, SEG_TEXT, sizeof segment->segname))
-            image->end = (uintptr_t)header + segment->vmsize;
+        else if (load->cmd == LC_SEGMENT_64)
+            image->end = end_with(image->end, segment, image->slide);
         command += load->cmdsize;
     }
 }

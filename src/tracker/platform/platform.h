@@ -17,7 +17,9 @@
 
 /* What offsets in mapped files must be multiples of: 4 KiB, on Apple silicon 16 KiB. */
 size_t cr_os_page_bytes(void);
-/* Zeroed private memory that costs nothing until touched; NULL if there is none. Keeps errno. */
+/* Where so much memory of the tracker's own should lie, if there is room: far from the program's. NULL: the system's choice will do. */
+void *cr_os_own_place(size_t bytes);
+/* Zeroed private memory that costs nothing until touched, between closed pages; NULL if there is none. Keeps errno. */
 void *cr_os_map(size_t bytes);
 /* `bytes`, halved until it is a small share of the address space the process may have (RLIMIT_AS): how much to map at once. */
 size_t cr_os_modest(size_t bytes);
@@ -26,6 +28,8 @@ void *cr_os_reserve(size_t bytes);
 void cr_os_unmap(void *memory, size_t bytes);
 /* Calls visit for every mapping made by the functions of this part: the tracker's own memory (the first 4,096 of them). */
 void cr_os_each_own(void (*visit)(void *context, uintptr_t start, uintptr_t end), void *context);
+/* Whether an address is in one of them, or in the closed page before or behind it. */
+bool cr_os_is_own(uintptr_t address);
 /* Memory of which nearly every page will be used: let the system give it in large pieces, if it can. */
 void cr_os_expect_use(void *memory, size_t bytes);
 /* Memory that somebody may still read, without caring for what: gives the whole pages in it back. They read as they were, or as zeroes. */
@@ -73,9 +77,11 @@ void cr_os_release_signals(const struct cr_os_held *held);
 #endif
 #define CR_OS_BUS_ACCESS 0x81 /* SIGBUS for what is SIGSEGV with SEGV_ACCERR elsewhere */
 
-/* Makes what a handler was given say what it promises: si_code the cause, SI_USER only if a process sent the signal. Returns
- * whether the signal is sure to come again, in all its details, when the handler returns to the default action. */
-bool cr_os_read_signal(siginfo_t *info, const void *context);
+/* Makes what a handler was given say what it promises: si_code the cause, SI_USER only if a process sent the signal. */
+void cr_os_read_signal(siginfo_t *info, const void *context);
+/* Makes the signal that a handler was given come again when the handler returns, with all its details where the system allows that.
+ * The instruction alone is not enough: what has been mapped since may let it pass. */
+void cr_os_signal_again(const siginfo_t *info);
 
 /* ---- time ---- */
 

@@ -24,6 +24,13 @@
 
 /* ---- memory ---- */
 
+/* Mappings grow down from the libraries, and blocks up from the program. */
+void *cr_os_own_place(size_t bytes)
+{
+    (void)bytes;
+    return NULL;
+}
+
 #define HUGE_PAGE_BYTES ((uintptr_t)2 << 20)
 
 void cr_os_expect_use(void *memory, size_t bytes)
@@ -156,14 +163,16 @@ uint64_t cr_os_max_rss(void)
 }
 
 /* The first bytes of a file of /proc; how many. By raw system calls, at which a thread cannot be cancelled, and by pread, which
- * does nothing to whatever another thread may have put in the descriptor's place. */
+ * does nothing to whatever another thread may have put in the descriptor's place. Keeps errno: a hook may be on its way back. */
 static size_t read_proc(const char *path, char *text, size_t bytes)
 {
-    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return 0;
-    long n = syscall(SYS_pread64, fd, text, bytes, 0L);
-    syscall(SYS_close, fd);
+    int saved = errno;
+    long fd = syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC), n = 0;
+    if (fd >= 0) {
+        n = syscall(SYS_pread64, fd, text, bytes, 0L);
+        syscall(SYS_close, fd);
+    }
+    errno = saved;
     return n > 0 ? (size_t)n : 0;
 }
 
@@ -267,16 +276,17 @@ void cr_os_describe_process(void (*emit)(void *context, const char *key, const c
 
 /* ---- signals ---- */
 
-bool cr_os_read_signal(siginfo_t *info, const void *context)
+void cr_os_read_signal(siginfo_t *info, const void *context) { (void)info, (void)context; }
+
+void cr_os_signal_again(const siginfo_t *info)
 {
-    (void)context;
-    switch (info->si_signo) {
-    case SIGSEGV:
-    case SIGBUS:
-    case SIGILL:
-    case SIGFPE: return info->si_code > 0; /* a fault, not sent */
-    default: return false;
-    }
+    int number = info->si_signo;
+    bool fault = info->si_code > 0 && (number == SIGSEGV || number == SIGBUS || number == SIGILL || number == SIGFPE);
+    bool filtered = prctl(PR_GET_SECCOMP, 0, 0, 0, 0); /* an unusual system call might be punished */
+    if (filtered && fault)
+        return; /* the instruction has to do */
+    if (filtered || syscall(SYS_rt_tgsigqueueinfo, (long)getpid(), cr_os_thread_id(), (long)number, info))
+        raise(number);
 }
 
 /* ---- the runtimes' own blocks ---- */

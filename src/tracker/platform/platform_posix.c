@@ -16,6 +16,16 @@ size_t cr_os_page_bytes(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
 /* ---- own mappings ---- */
 
+#define ANONYMOUS (MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE)
+
+static size_t whole_pages(size_t bytes) { return (bytes + cr_os_page_bytes() - 1) & ~(cr_os_page_bytes() - 1); }
+
+/* The closed space before and behind a mapping: a page. Large ones, which the kernel lays so that huge pages fit in if their size says that they
+ * do, stay so. */
+#define LARGE_BYTES ((size_t)16 << 20)
+#define LARGE_MARGIN_BYTES ((size_t)2 << 20)
+static size_t margin_of(size_t bytes) { return bytes < LARGE_BYTES ? cr_os_page_bytes() : LARGE_MARGIN_BYTES; }
+
 #define OWN_MOST 4096u
 
 /* An entry is taken by its start (0: free) and holds when it has an end. */
@@ -58,14 +68,59 @@ void cr_os_each_own(void (*visit)(void *context, uintptr_t start, uintptr_t end)
     }
 }
 
+struct search {
+    uintptr_t address;
+    bool found;
+};
+
+static void look(void *context, uintptr_t start, uintptr_t end)
+{
+    struct search *search = context;
+    uintptr_t margin = margin_of(end - start), last = start + whole_pages(end - start) + margin;
+    search->found = search->found || (search->address >= start - margin && search->address < last);
+}
+
+bool cr_os_is_own(uintptr_t address)
+{
+    struct search search = {address, false};
+    cr_os_each_own(look, &search);
+    return search.found;
+}
+
+/* Address space of whole pages with closed ones before and behind it: a program that writes on and on beyond a block of its own faults
+ * there, and what crunch knows of it is unharmed. */
+static void *reserve_between(size_t bytes)
+{
+    size_t margin = margin_of(bytes), whole = whole_pages(bytes) + 2 * margin;
+    char *space = mmap(cr_os_own_place(whole), whole, PROT_NONE, ANONYMOUS, -1, 0);
+    return space == MAP_FAILED ? NULL : space + margin;
+}
+
+static void give_back(void *memory, size_t bytes)
+{
+    size_t margin = margin_of(bytes);
+    munmap((char *)memory - margin, whole_pages(bytes) + 2 * margin);
+}
+
+static void *map_between(int fd, off_t offset, size_t bytes)
+{
+    int kind = fd < 0 ? ANONYMOUS : MAP_SHARED;
+    void *memory = reserve_between(bytes);
+    if (!memory)
+        return NULL;
+    if (mmap(memory, bytes, PROT_READ | PROT_WRITE, kind | MAP_FIXED, fd, offset) == MAP_FAILED) {
+        give_back(memory, bytes);
+        return NULL;
+    }
+    remember(memory, bytes);
+    return memory;
+}
+
 void *cr_os_map(size_t bytes)
 {
     int saved = errno;
-    void *memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *memory = map_between(-1, 0, bytes);
     errno = saved;
-    if (memory == MAP_FAILED)
-        return NULL;
-    remember(memory, bytes);
     return memory;
 }
 
@@ -84,36 +139,32 @@ size_t cr_os_modest(size_t bytes)
 void *cr_os_reserve(size_t bytes)
 {
     int saved = errno;
-    void *space = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *space = reserve_between(bytes);
     errno = saved;
-    if (space == MAP_FAILED)
-        return NULL;
-    remember(space, bytes);
+    if (space)
+        remember(space, bytes);
     return space;
 }
 
 int cr_os_map_closed(void *pages, size_t bytes)
 {
-    int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
-    return mmap(pages, bytes, PROT_NONE, flags, -1, 0) == MAP_FAILED ? -errno : 0;
+    return mmap(pages, bytes, PROT_NONE, ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED ? -errno : 0;
 }
 
 void cr_os_unmap(void *memory, size_t bytes)
 {
     forget(memory);
-    munmap(memory, bytes);
+    give_back(memory, bytes);
 }
 
 void *cr_os_map_file(int fd, uint64_t offset, size_t bytes, void *at)
 {
     int kind = fd < 0 ? MAP_PRIVATE | MAP_ANONYMOUS : MAP_SHARED;
     off_t from = fd < 0 ? 0 : (off_t)offset;
-    void *memory = mmap(at, bytes, PROT_READ | PROT_WRITE, kind | (at ? MAP_FIXED : 0), fd, from);
-    if (memory == MAP_FAILED)
-        return NULL;
     if (!at)
-        remember(memory, bytes);
-    return memory;
+        return map_between(fd, from, bytes);
+    void *memory = mmap(at, bytes, PROT_READ | PROT_WRITE, kind | MAP_FIXED, fd, from);
+    return memory == MAP_FAILED ? NULL : memory;
 }
 
 static bool is_waiting(int number)

@@ -68,7 +68,7 @@ static int cause_of_segv(enum fault fault)
     }
 }
 
-bool cr_os_read_signal(siginfo_t *info, const void *context)
+void cr_os_read_signal(siginfo_t *info, const void *context)
 {
     enum fault fault = last_fault(context);
     switch (info->si_signo) {
@@ -89,7 +89,7 @@ bool cr_os_read_signal(siginfo_t *info, const void *context)
         if (!info->si_code && info->si_pid)
             info->si_code = SI_USER;
     }
-    /* Never sure: a thread that was interrupted may show an old fault. Nothing is lost by sending the signal once more: it strikes at
-     * the faulting instruction, and the system's crash report is about the fault, which the kernel remembers. */
-    return false;
 }
+
+/* It strikes at the faulting instruction, and the system's crash report is about the fault, which the kernel remembers. */
+void cr_os_signal_again(const siginfo_t *info) { raise(info->si_signo); }

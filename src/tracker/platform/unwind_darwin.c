@@ -58,4 +58,6 @@ bool cr_unwind_returns(uintptr_t address, struct cr_unwind_return *found)
 void cr_unwind_flush(void) {}
 
 bool cr_unwind_modules_refresh(void) { return false; }
+bool cr_unwind_modules_retry(void) { return false; }
+void cr_unwind_modules_stir(void) {}
 void cr_unwind_modules_forked(void) {}

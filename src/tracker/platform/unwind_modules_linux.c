@@ -21,6 +21,7 @@ static struct {
     _Atomic uint32_t version; /* table[version % 2] holds; the other is written */
     atomic_flag writing;
     unsigned long long changes; /* that the loader had made when the table was */
+    _Atomic uint32_t in_vain;   /* captures that asked since it changed or the loader stirred */
 } modules = {.writing = ATOMIC_FLAG_INIT};
 
 static bool find_in(const struct table *table, uintptr_t address, struct cr_unwind_module *module)
@@ -119,6 +120,7 @@ static bool make_table(void)
     dl_iterate_phdr(add_module, next);
     modules.changes = changes;
     atomic_store_explicit(&modules.version, version + 1, memory_order_release);
+    atomic_store_explicit(&modules.in_vain, 0, memory_order_relaxed);
     cr_unwind_flush();
     return true;
 }
@@ -130,6 +132,24 @@ bool cr_unwind_modules_refresh(void)
     bool changed = make_table();
     atomic_flag_clear_explicit(&modules.writing, memory_order_release);
     return changed;
+}
+
+/* The loader allocates both before and after it enters a module into its list, so a capture after that asks again. */
+#define IN_VAIN_MOST 16u
+#define IN_VAIN_RARELY 64u /* one in so many asks still */
+
+bool cr_unwind_modules_retry(void)
+{
+    if (cr_find_object)
+        return false;
+    uint32_t before = atomic_fetch_add_explicit(&modules.in_vain, 1, memory_order_relaxed);
+    return (before < IN_VAIN_MOST || before % IN_VAIN_RARELY == 0) && cr_unwind_modules_refresh();
+}
+
+void cr_unwind_modules_stir(void)
+{
+    if (!cr_find_object && atomic_load_explicit(&modules.in_vain, memory_order_relaxed))
+        atomic_store_explicit(&modules.in_vain, 0, memory_order_relaxed);
 }
 
 void cr_unwind_modules_forked(void) { atomic_flag_clear_explicit(&modules.writing, memory_order_release); }

@@ -105,26 +105,44 @@ static struct pieces pieces_of(size_t size)
     return (struct pieces){CR_FILL_MOST / 2, size - CR_FILL_MOST / 2};
 }
 
-/* Not by memset for the many small ones: it is a call into whatever the program has put in its place. */
+/* Not by memset for the many small ones: it is a call into whatever the program has put in its place. Pieces that overlap at the end and in
+ * the middle make one way through for each power of two. */
 #define SMALL 512u
 
 typedef uint64_t wide __attribute__((vector_size(16)));
 
-static void fill_small(char *at, size_t bytes, uint8_t byte)
+CR_HOT void store_wide(char *at, wide two) { __builtin_memcpy(at, &two, 16); }
+
+static void fill_tiny(char *at, size_t bytes, uint64_t pattern)
+{
+    char *end = at + bytes;
+    if (bytes >= 8) {
+        cr_zone_store(at, pattern);
+        cr_zone_store(end - 8, pattern);
+    } else
+        while (at < end)
+            *at++ = (char)pattern;
+}
+
+CR_HOT void fill_small(char *at, size_t bytes, uint8_t byte)
 {
     uint64_t pattern = CR_ZONE_REPEAT(byte);
     wide two = {pattern, pattern};
     char *end = at + bytes;
-    if (bytes < 16) {
-        for (; end - at >= 8; at += 8)
-            cr_zone_store(at, pattern);
-        while (at < end)
-            *at++ = (char)byte;
+    if (CR_UNLIKELY(bytes < 16)) {
+        fill_tiny(at, bytes, pattern);
         return;
     }
-    for (; end - at >= 16; at += 16)
-        __builtin_memcpy(at, &two, 16);
-    __builtin_memcpy(end - 16, &two, 16);
+    for (; end - at > 64; at += 32) {
+        store_wide(at, two);
+        store_wide(at + 16, two);
+    }
+    if (end - at > 32) {
+        store_wide(at + 16, two);
+        store_wide(end - 32, two);
+    }
+    store_wide(at, two);
+    store_wide(end - 16, two);
 }
 
 static void fill_piece(char *at, size_t bytes, uint8_t byte)
@@ -135,25 +153,37 @@ static void fill_piece(char *at, size_t bytes, uint8_t byte)
         fill_small(at, bytes, byte);
 }
 
-static bool small_is_whole(const char *at, size_t bytes)
+CR_HOT wide differs(const char *at, wide two)
 {
-    uint64_t pattern = CR_ZONE_REPEAT(CR_FILL_FREED), changed = 0;
-    wide two = {pattern, pattern}, found, differs = {0, 0};
+    wide found;
+    __builtin_memcpy(&found, at, 16);
+    return found ^ two;
+}
+
+static bool tiny_is_whole(const char *at, size_t bytes, uint64_t pattern)
+{
     const char *end = at + bytes;
-    if (bytes < 16) {
-        for (; end - at >= 8; at += 8)
-            changed |= cr_zone_load(at) ^ pattern;
-        while (at < end)
-            changed |= (uint8_t)*at++ ^ CR_FILL_FREED;
-        return !changed;
-    }
-    for (; end - at >= 16; at += 16) {
-        __builtin_memcpy(&found, at, 16);
-        differs |= found ^ two;
-    }
-    __builtin_memcpy(&found, end - 16, 16);
-    differs |= found ^ two;
-    return !(differs[0] | differs[1]);
+    uint64_t changed = 0;
+    if (bytes >= 8)
+        return cr_zone_load(at) == pattern && cr_zone_load(end - 8) == pattern;
+    while (at < end)
+        changed |= (uint8_t)*at++ ^ CR_FILL_FREED;
+    return !changed;
+}
+
+CR_HOT bool small_is_whole(const char *at, size_t bytes)
+{
+    uint64_t pattern = CR_ZONE_REPEAT(CR_FILL_FREED);
+    wide two = {pattern, pattern}, changed = {0, 0};
+    const char *end = at + bytes;
+    if (CR_UNLIKELY(bytes < 16))
+        return tiny_is_whole(at, bytes, pattern);
+    for (; end - at > 64; at += 32)
+        changed |= differs(at, two) | differs(at + 16, two);
+    if (end - at > 32)
+        changed |= differs(at + 16, two) | differs(end - 32, two);
+    changed |= differs(at, two) | differs(end - 16, two);
+    return !(changed[0] | changed[1]);
 }
 
 static bool piece_is_whole(const char *at, size_t bytes)
