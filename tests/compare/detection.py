@@ -123,7 +123,7 @@ def generally(sentence: str) -> str:
     """A sentence about a crash without what differs from run to run."""
     sentence = re.sub(r"0x[0-9a-f]{6,}", "0x…", sentence)
     sentence = re.sub(r"\br[a-z0-9]{2}\b", "a register", sentence)
-    sentence = re.sub(r"\d+\.\d MB", "n MB", sentence)
+    sentence = re.sub(r"\d+\.\d MiB", "n MiB", sentence)
     sentence = re.sub(r"#\d+", "#n", re.sub(r"(\w\.c):\d+", r"\1:n", sentence))
     return re.sub(r"(?:/[^/\s]+)*/([^/\s]+)", r"\1", sentence).replace("|", "\\|")
 

@@ -33,7 +33,7 @@ VERDICTS = {
     "overflow": ("SIGSEGV", "write", r"stack overflow, \d+\.\d MiB used in the main thread"),
     "unlimited_overflow": ("SIGSEGV", "write", r"stack overflow, 24\.0 MiB used in the main thread"),
     "string": ("SIGSEGV", "write", r"a write to a read-only mapping of \S*/crashes, where string constants and other constants lie"),
-    "large_frame": ("SIGSEGV", "write", r"stack overflow, \d\.\d MB used in the main thread, and a large array or alloca wanted (39|40)\.\d MB more"),
+    "large_frame": ("SIGSEGV", "write", r"stack overflow, \d\.\d MiB used in the main thread, and a large array or alloca wanted (39|40)\.\d MiB more"),
     "read_only_file": ("SIGSEGV", "write", r"a write to a read-only mapping of /etc/passwd"),
     "code": ("SIGSEGV", "write", r"a write to the code of \S*/crashes"),
     "beyond_file": ("SIGBUS", "read", r"a read from the mapped file \S+ \(deleted\) where it has no bytes: it has become shorter"),
