@@ -2,7 +2,6 @@
 
 import os
 import shlex
-from pathlib import Path
 from typing import List
 
 from report import compare, frames, summary

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, Optional
 
-from report import reader
+from report import liveness, reader
 from report.errors import CrunchError
 from report.reader import MARKER
 from report.words import printable
@@ -140,7 +140,7 @@ def _recorded_process(path: Path) -> str:
         recording = reader.read_recording(path)
     except CrunchError:
         return ""
-    return str(recording.pid) if recording and reader.still_running(recording, path) else ""
+    return str(recording.pid) if recording and liveness.still_running(recording, path) else ""
 
 
 def _last_number(text: bytes) -> str:
@@ -153,7 +153,7 @@ def _leftovers(path: Path, kind: str) -> Iterator[Path]:
     pattern = re.compile(re.escape(f".{path.name}.{kind}-") + r"(\d+)")
     for entry in os.scandir(path.parent) if path.parent.is_dir() else ():
         match = pattern.fullmatch(entry.name)
-        if match and not reader.alive(int(match[1])) and (Path(entry.path) / MARKER).exists():
+        if match and not liveness.alive(int(match[1])) and (Path(entry.path) / MARKER).exists():
             yield Path(entry.path)
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, List, Optional
 
-from report import reader
+from report import liveness, reader
 from report import run as runs
 from report.errors import CrunchError
 from report.reader import Recording
@@ -67,7 +67,7 @@ def running() -> List[Process]:
         processes = in_folder(Path(os.path.realpath(link)))
         found += processes
         launcher = link.name[len(here):]
-        if not processes and not (launcher.isdigit() and reader.alive(int(launcher))):
+        if not processes and not (launcher.isdigit() and liveness.alive(int(launcher))):
             _remove(link)
     unique = {process.folder: process for process in found}
     return sorted(unique.values(), key=lambda process: process.pid)
@@ -86,7 +86,7 @@ def process(folder: Path) -> Optional[Process]:
         recording = reader.read_recording(folder)
     except CrunchError:
         return None
-    return Process(folder, recording) if recording and reader.still_running(recording, folder) else None
+    return Process(folder, recording) if recording and liveness.still_running(recording, folder) else None
 
 
 def find(wanted: str) -> Process:
@@ -105,14 +105,14 @@ def find(wanted: str) -> Process:
 
 def _not_listed(pid: int) -> Optional[Process]:
     """One that left no link here: another user's, seen by root, or one started where no link could be left."""
-    return next(filter(None, (process(Path(path).parent) for path in reader.mapped_recordings(pid) or [])), None)
+    return next(filter(None, (process(Path(path).parent) for path in liveness.mapped_recordings(pid) or [])), None)
 
 
 def _unknown(pid: int) -> str:
     """Why a process is none of those that run under crunch."""
-    if not reader.alive(pid):
+    if not liveness.alive(pid):
         return "does not exist; 'crunch --list' shows what runs under crunch"
-    if sys.platform != "darwin" and os.geteuid() and reader.mapped_recordings(pid) is None:
+    if sys.platform != "darwin" and os.geteuid() and liveness.mapped_recordings(pid) is None:
         return "is another user's; ask as that user, or as root"
     return "does not run under crunch; 'crunch --list' shows those that do"
 

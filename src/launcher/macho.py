@@ -2,7 +2,7 @@
 
 import struct
 from dataclasses import dataclass, replace
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterator, List, Tuple
 
 FAT_MAGICS = {b"\xca\xfe\xba\xbe": ">IIIII", b"\xca\xfe\xba\xbf": ">IIQQII"}
 MAGIC_64 = b"\xcf\xfa\xed\xfe"

@@ -7,10 +7,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from . import contents, holders, reader, vtables
+from . import block_file, contents, holders, vtables
 from .errors import CrunchError
 from .pack import Pack
-from .reader import Block, Blocks
+from .block_file import Block, Blocks
 from .run import Run
 from .words import plural, seconds, sized
 
@@ -105,7 +105,7 @@ def _pack(run: Run, blocks: Blocks, chosen: List[int], page_site: Sequence[int])
     pack.numbers("thread", column("thread"))
     pack.numbers("time", [time_ns // 1000 for time_ns in column("time_ns")], delta=True)
     kinds = column("kind")
-    if max(kinds, default=0) >= len(reader.KINDS):
+    if max(kinds, default=0) >= len(block_file.KINDS):
         raise CrunchError(f"{blocks.path} is damaged: a block is of an unknown kind")
     pack.numbers("kind", kinds)
     pack.numbers("flags", column("flags"))
@@ -121,7 +121,7 @@ def _pack(run: Run, blocks: Blocks, chosen: List[int], page_site: Sequence[int])
 def _contents(run: Run, blocks: Blocks, chosen: List[int]) -> Tuple[Optional[Pack], List[str], Dict[str, str]]:
     """The kept bytes, in the order of the blocks that have any; `block` is the place of a block among the chosen ones."""
     flags, addresses, sizes = blocks.column("flags"), blocks.column("address"), blocks.column("size")
-    with_file = [position for position, number in enumerate(chosen) if flags[number] & reader.BLOCK_CONTENTS]
+    with_file = [position for position, number in enumerate(chosen) if flags[number] & block_file.BLOCK_CONTENTS]
     if not with_file:
         return None, [], {}
     kept = contents.select(run.folder, [(addresses[chosen[position]], sizes[chosen[position]]) for position in with_file])
@@ -152,5 +152,5 @@ def _left_out(run: Run, shown: int) -> List[str]:
 def _row(block: Block) -> Row:
     return Row(
         address=f"0x{block.address:x}", size_words=sized(block.size), time_words=seconds(block.time_ns / 1e9), thread=block.thread,
-        kind=reader.KINDS[block.kind], inherited=bool(block.flags & reader.BLOCK_INHERITED),
-        has_file=bool(block.flags & reader.BLOCK_CONTENTS))
+        kind=block_file.KINDS[block.kind], inherited=bool(block.flags & block_file.BLOCK_INHERITED),
+        has_file=bool(block.flags & block_file.BLOCK_CONTENTS))

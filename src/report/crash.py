@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 
-from . import frames, reader
+from . import block_file, frames, reader
 from .errors import CrunchError
 from .stacks import MARKERS, Module, Stacks
 from .symbols import Frame, Symbols
@@ -238,7 +238,7 @@ class _Reader:
             explains = where == explained_by
             if address in found and not explains:
                 continue
-            found[address] = Neighbour(where, address, size, state, reader.KINDS[kind] if kind < len(reader.KINDS) else "", thread,
+            found[address] = Neighbour(where, address, size, state, block_file.KINDS[kind] if kind < len(block_file.KINDS) else "", thread,
                                        explains, self._site(site), self._freed(state, freed_site, freed_node))
         return [found[address] for address in sorted(found)]
 

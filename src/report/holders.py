@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Dict, List, Optional, Tuple
 
-from . import reader
+from . import block_file
 from .leaks import Leaks
 from .run import Run
 from .suppressions import REACHABLE
@@ -29,12 +29,12 @@ def holders(run: Run, chosen: List[int]) -> Tuple[List[int], List[int], List[str
         return [], [], []
     held = [*map(run.blocks.column("holder").__getitem__, chosen)]
     place = {number: position for position, number in enumerate(chosen)}
-    most = [root for root, _ in Counter(value for value in held if value & reader.HOLDER_ROOT).most_common(NAMED_ROOTS)]
+    most = [root for root, _ in Counter(value for value in held if value & block_file.HOLDER_ROOT).most_common(NAMED_ROOTS)]
     texts: Dict[str, int] = {"a root": 0}
     root_of = {root: texts.setdefault(run.leaks.path(chosen[held.index(root)])[-1].text, len(texts)) for root in most}
     distances, roots = [0] * len(held), [0] * len(held)
     for position, value in enumerate(held):
-        if value & reader.HOLDER_ROOT:
+        if value & block_file.HOLDER_ROOT:
             roots[position] = 1 + root_of.get(value, 0)
         elif value:
             distances[position] = place.get(value - 1, position) - position

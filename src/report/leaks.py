@@ -8,10 +8,10 @@ from functools import cached_property
 from itertools import compress, count
 from typing import TYPE_CHECKING, Dict, FrozenSet, List, Optional, Set, Tuple
 
-from . import data_names, reader
+from . import block_file, data_names, reader
 from .errors import CrunchError
 from .frames import where
-from .reader import HOLDER_ROOT, Block, Root
+from .block_file import HOLDER_ROOT, Block, Root
 from .symbols import Frame
 from .suppressions import DEFINITE, INDIRECT, POSSIBLE, REACHABLE
 from .words import plural, printable, size
@@ -83,7 +83,7 @@ class Leaks:
         return run.tree.stack(run.tree.leaves[record.site])
 
     def kinds(self, record: Record) -> FrozenSet[str]:
-        """The kinds of functions its blocks come from (reader.KINDS)."""
+        """The kinds of functions its blocks come from (block_file.KINDS)."""
         return frozenset(self._kinds.get((record.site, record.kind), ()))
 
     @cached_property
@@ -95,8 +95,8 @@ class Leaks:
         seen = Counter(zip(blocks.column("site"), blocks.column("leak"), blocks.column("kind")))
         for site, leak, kind in seen:
             place = stacks.place_of[site] if site < len(stacks.place_of) else -1
-            if leak < len(KINDS) and kind < len(reader.KINDS):
-                found.setdefault((place, KINDS[leak]), set()).add(reader.KINDS[kind])
+            if leak < len(KINDS) and kind < len(block_file.KINDS):
+                found.setdefault((place, KINDS[leak]), set()).add(block_file.KINDS[kind])
         return found
 
     def largest(self, records: List[Record]) -> Dict[Tuple[int, str], int]:
@@ -140,17 +140,17 @@ class Leaks:
     def _root_step(self, root: Root) -> Step:
         thread = f"thread {root.thread}"
         frames: Tuple[Frame, ...] = ()
-        if root.kind == reader.ROOT_STACK:
+        if root.kind == block_file.ROOT_STACK:
             frames = self._run.symbols.at(root.pc, root.name, root.base) if root.pc else ()
             inside = f", in {frames[-1].name}" + (f" ({where(frames[-1], self._run.cwd)})" if where(frames[-1]) else "") if frames else ""
             return Step(f"stack of {thread}{inside}", frames=frames)
-        if root.kind == reader.ROOT_REGISTER:
+        if root.kind == block_file.ROOT_REGISTER:
             machine = self._run.recording.facts.get("machine", "") if self._run.recording else ""
             return Step(f"register {REGISTERS.get((machine, root.address), f'x{root.address}')} of {thread}")
-        if root.kind == reader.ROOT_DATA:
+        if root.kind == block_file.ROOT_DATA:
             return Step(self._data_words(root))
-        return Step({reader.ROOT_RUNTIME: "the C or C++ runtime", reader.ROOT_USER: "the program, by crunch.h",
-                     reader.ROOT_FAR: "a root"}.get(root.kind, f"memory at 0x{root.address:x}"))
+        return Step({block_file.ROOT_RUNTIME: "the C or C++ runtime", block_file.ROOT_USER: "the program, by crunch.h",
+                     block_file.ROOT_FAR: "a root"}.get(root.kind, f"memory at 0x{root.address:x}"))
 
     def _data_words(self, root: Root) -> str:
         path = os.path.join(self._run.cwd, root.name)

@@ -4,7 +4,7 @@ import shlex
 from dataclasses import dataclass, replace
 from typing import Any, Dict, List, Optional, Tuple
 
-from . import (about_view, block_view, crash_view, error_view, leak_view, overview, reader, snapshot_view, stack_view, suppression_view, thread_view,
+from . import (about_view, block_file, block_view, crash_view, error_view, leak_view, overview, snapshot_view, stack_view, suppression_view, thread_view,
                time_view)
 from .about_view import AboutView
 from .block_view import BlockView
@@ -153,7 +153,7 @@ def left_out(made: Page) -> List[str]:
 def facts(run: Run, made: Page, editor: str) -> Dict[str, Any]:
     """What the scripts know besides the packs."""
     rows = made.snapshots.rows if made.snapshots else []
-    return {"folder": run.cwd, "editor": editor, "kinds": reader.KINDS, "classes": made.blocks.classes, "verdicts": [verdict.value for verdict in VERDICTS],
+    return {"folder": run.cwd, "editor": editor, "kinds": block_file.KINDS, "classes": made.blocks.classes, "verdicts": [verdict.value for verdict in VERDICTS],
             "snapshots": [[row.column, f"Snapshot {row.number}{f' {row.name}' if row.name else ''}, {row.time}", row.time_us] for row in rows if row.column]}
 
 

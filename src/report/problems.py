@@ -4,7 +4,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, Dict, List, Tuple
 
-from . import reader
+from . import block_file, reader
 from .errors import CrunchError
 from .reader import Recording
 from .symbols import Frame
@@ -95,11 +95,11 @@ def errors(recording: Recording, path: str) -> List[Error]:
     for number, values in enumerate(ERROR.iter_unpack(recording.sections[reader.ERRORS].read())):
         *words, function, changed, expected, changed_bytes, block_kind = values
         head, detail, count = words[:12], tuple(words[12:16]), words[16]
-        if not 0 < head[0] < len(KINDS) or changed_bytes > len(changed) or block_kind >= len(reader.KINDS):
+        if not 0 < head[0] < len(KINDS) or changed_bytes > len(changed) or block_kind >= len(block_file.KINDS):
             raise CrunchError(f"{path} is damaged: its error {number} makes no sense")
         name = function.split(b"\0")[0].decode("ascii", "replace")
         found.append(Error(*head, detail, count, name if name.isprintable() else "", changed[:changed_bytes],
-                           expected[:changed_bytes], reader.KINDS[block_kind]))
+                           expected[:changed_bytes], block_file.KINDS[block_kind]))
     return found
 
 

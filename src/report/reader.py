@@ -4,18 +4,15 @@ Everything read is checked; a file that does not hold what it should raises Crun
 else. A file that is not there is None: which files a folder must have depends on how the program ended.
 """
 
-import heapq
-import mmap
 import os
 import struct
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple, Union
 
 from .errors import CrunchError
+from .files import FORMAT_VERSION, bytes_of, key_value
 
-FORMAT_VERSION = 4
 MARKER = ".crunch"
 
 HEADER_BYTES = 8192
@@ -24,12 +21,6 @@ META, THREADS, SITES, EXTRAS, NODES, PCS, MODULES, STRINGS, ERRORS, TIMELINE, SE
 ITEM_BYTES = (1, 128, 64, 32, 8, 8, 80, 1, 200, 64, 1024, 128, 128, 40)  # by section
 RUNNING, EXITED, SIGNALLED, EXECED = 0, 1, 2, 3
 FORKED, CHILD, STOPPED, SNAPSHOT, CLASSIFIED = 1, 2, 4, 8, 16
-BLOCK_RUNTIME, BLOCK_INHERITED, BLOCK_CONTENTS = 1, 2, 4
-LEAK_UNKNOWN, LEAK_REACHABLE, LEAK_POSSIBLE, LEAK_INDIRECT, LEAK_DEFINITE = range(5)
-HOLDER_ROOT = 0x80000000
-ROOT_DATA, ROOT_STACK, ROOT_REGISTER, ROOT_MEMORY, ROOT_RUNTIME, ROOT_USER, ROOT_FAR = range(7)
-NO_NAME = 0xffffffff
-KINDS = ("malloc", "calloc", "realloc", "aligned", "new", "new[]", "zone")
 
 HEADER = struct.Struct("<8sIIQIIII" + "QQQQQQQ" + "QQ" + "qq" + "QQ" + "qq" + "QQQQQQ" + "256sI4xQQ120x")
 SNAPSHOTS = struct.Struct("<8IQ2q")
@@ -37,12 +28,6 @@ SNAPSHOTS_AT = HEADER.size - SNAPSHOTS.size
 SECTION = struct.Struct("<I4xQ")
 CHUNK = struct.Struct("<I4xQQ")
 SLOT = struct.Struct("<6Q5q40x")
-BLOCKS_HEADER = struct.Struct("<8sIIQQQQ16x")
-BLOCK = struct.Struct("<QQQIIBBBxI")
-ROOT = struct.Struct("<QQQIIQ")
-BLOCK_FIELDS = {"address": (0, "Q"), "size": (8, "Q"), "time_ns": (16, "Q"), "site": (24, "I"), "thread": (28, "I"), "kind": (32, "B"),
-                "flags": (33, "B"), "leak": (34, "B"), "holder": (36, "I")}  # where they lie in a record, and how: see struct
-UNFINISHED = 2**64 - 1
 REPEATED = frozenset(("block", "register", "frame", "frames_left_out", "frames_missing", "module", "note", "thread_stack"))
 
 
@@ -136,37 +121,6 @@ class Recording:
 
 
 @dataclass(frozen=True)
-class Block:
-    """One live block (struct cr_block_entry)."""
-
-    address: int
-    size: int
-    time_ns: int
-    site: int
-    thread: int
-    kind: int
-    flags: int
-    leak: int = LEAK_UNKNOWN
-    holder: int = 0  # 1 + number of a block, or HOLDER_ROOT | number of a root; 0: nothing known
-
-    @property
-    def runtime(self) -> bool:
-        return bool(self.flags & BLOCK_RUNTIME)
-
-
-@dataclass(frozen=True)
-class Root:
-    """A word that holds a block, and is none of a block's (struct cr_root_entry)."""
-
-    address: int  # ROOT_REGISTER: its DWARF number
-    pc: int  # ROOT_STACK: the return address of the frame it is in; 0: none
-    base: int  # where the module `name` begins
-    name: str
-    kind: int
-    thread: int  # the system's number; 0: none
-
-
-@dataclass(frozen=True)
 class Fatal:
     """The file `fatal`: its first line, and its key value lines."""
 
@@ -181,7 +135,7 @@ StatValue = Union[int, float, str, None]
 def read_recording(folder: Path) -> Optional[Recording]:
     """Reads `recording`, of a finished, a killed or a still running program."""
     heads = _heads(folder / "recording")
-    data = _bytes_of(folder / "recording")
+    data = bytes_of(folder / "recording")
     if heads is None or data is None:
         return None
     damage = f"{folder / 'recording'} is damaged"
@@ -272,98 +226,6 @@ def _facts(data: bytes) -> Tuple[Dict[str, str], Dict[str, List[str]]]:
     return facts, lists
 
 
-class Blocks:
-    """The file `blocks`, mapped: ten million records are looked at without making ten million objects."""
-
-    def __init__(self, path: Path, data: "Bytes") -> None:
-        damage = f"{path} is damaged"
-        if len(data) < BLOCKS_HEADER.size or data[:8] != b"crunch-b":
-            raise CrunchError(f"{damage}: it is no list of blocks of crunch")
-        _, version, record_bytes, count, _, roots, name_bytes = BLOCKS_HEADER.unpack_from(data)
-        if version != FORMAT_VERSION or record_bytes != BLOCK.size:
-            raise CrunchError(f"{path} has format version {version}; this crunch reads version {FORMAT_VERSION}")
-        if count == UNFINISHED:
-            raise CrunchError(f"{path} was not written to its end")
-        if BLOCKS_HEADER.size + count * BLOCK.size > len(data):
-            raise CrunchError(f"{damage}: it says it lists {count} blocks and is too short for them")
-        self._roots_at = BLOCKS_HEADER.size + count * BLOCK.size
-        self._names_at = self._roots_at + roots * ROOT.size
-        if self._names_at + name_bytes > len(data):
-            raise CrunchError(f"{damage}: it says it lists {roots} roots and is too short for them")
-        self.path = path
-        self._count = count
-        self._roots = roots
-        self._names_end = self._names_at + name_bytes
-        self._data = data
-        self._runtime: Optional[List[int]] = None
-        self._largest: List[Block] = []
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __getitem__(self, number: int) -> Block:
-        block = Block(*BLOCK.unpack_from(self._data, BLOCKS_HEADER.size + number * BLOCK.size))
-        if block.kind >= len(KINDS):
-            raise CrunchError(f"{self.path} is damaged: its block {number} is of an unknown kind")
-        holder = block.holder & ~HOLDER_ROOT
-        if block.leak > LEAK_DEFINITE or holder > self._count or (block.holder & HOLDER_ROOT and holder >= self._roots):
-            raise CrunchError(f"{self.path} is damaged: its block {number} is held by nothing there is")
-        return block
-
-    def root(self, number: int) -> Root:
-        """The root that a block's holder names, without HOLDER_ROOT."""
-        address, pc, base, name, kind, thread = ROOT.unpack_from(self._data, self._roots_at + number * ROOT.size)
-        at = self._names_at + name
-        if kind > ROOT_FAR or (name != NO_NAME and at >= self._names_end):
-            raise CrunchError(f"{self.path} is damaged: its root {number} makes no sense")
-        text = b"" if name == NO_NAME else bytes(self._data[at:self._names_end]).partition(b"\0")[0]
-        return Root(address, pc, base, os.fsdecode(text), kind, thread)
-
-    def column(self, name: str) -> "memoryview":
-        """One field of every record, by its name in BLOCK_FIELDS."""
-        offset, code = BLOCK_FIELDS[name]
-        width = struct.calcsize(code)
-        records = memoryview(self._data)[BLOCKS_HEADER.size:BLOCKS_HEADER.size + self._count * BLOCK.size]
-        return records.cast(code)[offset // width::BLOCK.size // width]
-
-    def _runtime_numbers(self) -> List[int]:
-        if self._runtime is None:
-            self._runtime = [number for number, flags in enumerate(self.column("flags")) if flags & BLOCK_RUNTIME]
-        return self._runtime
-
-    def live_by_thread(self) -> Dict[int, Tuple[int, int]]:
-        """Bytes and blocks of every thread that allocated some of them; what a parent's threads allocated is nobody's."""
-        found: Dict[int, Tuple[int, int]] = {}
-        for size, thread, flags in zip(self.column("size"), self.column("thread"), self.column("flags")):
-            if not flags & BLOCK_INHERITED:
-                before = found.get(thread, (0, 0))
-                found[thread] = (before[0] + size, before[1] + 1)
-        return found
-
-    def largest(self, limit: int) -> List[Block]:
-        """The program's own blocks, largest first, at most `limit`; a second call for fewer costs nothing."""
-        if limit > len(self._largest):
-            runtime = frozenset(self._runtime_numbers())
-            top = heapq.nlargest(limit + len(runtime), zip(self.column("size"), range(0, -self._count, -1)))
-            self._largest = [self[-number] for _, number in top if -number not in runtime]
-        return self._largest[:limit]
-
-    def runtime(self, limit: int) -> List[Block]:
-        """The runtime's own blocks, largest first, at most `limit`."""
-        return sorted(map(self.__getitem__, self._runtime_numbers()), key=lambda block: -block.size)[:limit]
-
-
-Bytes = Union[bytes, mmap.mmap]
-MAPPED_FROM_BYTES = 256 << 20 if sys.platform == "darwin" else 65536  # there Python has the disk write all it holds back, before each mapping
-
-
-def read_blocks(folder: Path) -> Optional[Blocks]:
-    """Reads `blocks`."""
-    path = folder / "blocks"
-    data = _bytes_of(path)
-    return None if data is None else Blocks(path, data)
-
-
 NUMBERS = (
     "pid", "ppid", "allocations", "frees", "reallocations", "bytes_allocated", "bytes_freed", "peak_bytes", "peak_blocks",
     "live_bytes", "live_blocks", "runtime_bytes", "runtime_blocks", "inherited_bytes", "inherited_blocks",
@@ -378,10 +240,10 @@ LEAK_NUMBERS = ("definitely_lost_bytes", "definitely_lost_blocks", "indirectly_l
 def read_stats(folder: Path) -> Optional[Dict[str, StatValue]]:
     """Reads `stats`: counts as int, wall_seconds as float or None where nobody knows it, the rest as text."""
     path = folder / "stats"
-    data = _bytes_of(path)
+    data = bytes_of(path)
     if data is None:
         return None
-    pairs = dict(_key_value(line) for line in os.fsdecode(bytes(data)).splitlines())
+    pairs = dict(key_value(line) for line in os.fsdecode(bytes(data)).splitlines())
     if pairs.get("format") != str(FORMAT_VERSION):
         raise CrunchError(f"{path} is damaged or of another version than {FORMAT_VERSION}")
     stats: Dict[str, StatValue] = {"end": pairs.get("end", "unknown"), "tracking": pairs.get("tracking", "complete")}
@@ -401,20 +263,20 @@ def read_stats(folder: Path) -> Optional[Dict[str, StatValue]]:
 def read_fatal(folder: Path) -> Optional[Fatal]:
     """Reads `fatal`."""
     path = folder / "fatal"
-    data = _bytes_of(path)
+    data = bytes_of(path)
     if data is None:
         return None
     lines = os.fsdecode(bytes(data)).splitlines()
     if not lines or not lines[0].strip():
         raise CrunchError(f"{path} is damaged: it is empty")
-    details = [_key_value(line) for line in lines[1:] if line.strip()]
+    details = [key_value(line) for line in lines[1:] if line.strip()]
     return Fatal(lines[0], {key: value for key, value in details if key not in REPEATED}, details)
 
 
 def read_pairs(path: Path) -> Optional[Dict[str, str]]:
     """Reads a file of `key value` lines."""
-    data = _bytes_of(path)
-    return None if data is None else dict(_key_value(line) for line in os.fsdecode(bytes(data)).splitlines())
+    data = bytes_of(path)
+    return None if data is None else dict(key_value(line) for line in os.fsdecode(bytes(data)).splitlines())
 
 
 def read_contents(folder: Path, address: int, limit: int) -> bytes:
@@ -424,65 +286,3 @@ def read_contents(folder: Path, address: int, limit: int) -> bytes:
             return file.read(limit)
     except OSError:
         return b""
-
-
-def alive(pid: int) -> bool:
-    """Whether a process with this number exists."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return pid > 0 and pid < 2**31
-    return True
-
-
-def still_running(recording: Recording, folder: Path) -> bool:
-    """Whether the recorded process goes on writing. One that nobody has waited for does not, nor does one that has its number since."""
-    return recording.state == RUNNING and 0 < recording.pid < 2**31 and alive(recording.pid) and \
-        mapped_recordings(recording.pid, folder) != []
-
-
-def mapped_recordings(pid: int, folder: Optional[Path] = None) -> Optional[List[str]]:
-    """The recordings that a process writes, on Linux; of `folder` alone, if given. None where nobody can tell."""
-    try:
-        maps = Path(f"/proc/{pid}/maps").read_bytes() or _maps_of_a_thread(pid)
-    except OSError:
-        return None
-    found = dict.fromkeys(line.split(None, 5)[5] for line in os.fsdecode(maps).splitlines() if line.endswith("/recording"))
-    return [path for path in found if folder is None or not _is_another(path, folder / "recording")]
-
-
-def _maps_of_a_thread(pid: int) -> bytes:
-    """Those that the first thread, which has ended, is not asked for any more; nothing if all have."""
-    for entry in os.scandir(f"/proc/{pid}/task"):
-        maps = Path(entry.path, "maps").read_bytes()
-        if maps:
-            return maps
-    return b""
-
-
-def _is_another(path: str, own: Path) -> bool:
-    """Whether both are there and are two; a process in a container of its own may know its file by another name."""
-    try:
-        return not os.path.samefile(path, own)
-    except OSError:
-        return False
-
-
-def _key_value(line: str) -> Tuple[str, str]:
-    key, _, value = line.partition(" ")
-    return key, value
-
-
-def _bytes_of(path: Path) -> Optional[Bytes]:
-    """A file's bytes, mapped where that pays; None if there is no such file."""
-    try:
-        with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size < MAPPED_FROM_BYTES:
-                return file.read()
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise CrunchError(f"{path} cannot be read: {error.strerror}") from None

@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Dict, List, Optional
 
-from . import crash, findings, fragmentation, growth, histograms, leaks, reader, stacks, summary, threads, timeline, tree
+from . import block_file, crash, findings, fragmentation, growth, histograms, leaks, reader, stacks, summary, threads, timeline, tree
 from .crash import Crash
 from .debuginfod import Debuginfod
 from .errors import CrunchError
@@ -16,7 +16,8 @@ from .fragmentation import Fragmentation
 from .growth import Growth
 from .histograms import Histograms
 from .leaks import Leaks
-from .reader import Blocks, Fatal, Recording, StatValue
+from .block_file import Blocks
+from .reader import Fatal, Recording, StatValue
 from .stacks import Stacks
 from .suppressions import Suppressions
 from .symbols import Progress, Symbols
@@ -43,7 +44,7 @@ class Run:
     @cached_property
     def blocks(self) -> Optional[Blocks]:
         """The remaining blocks, opened when asked for; None after an end the tracker did not see."""
-        return reader.read_blocks(self.folder)
+        return block_file.read_blocks(self.folder)
 
     @cached_property
     def stacks(self) -> Optional[Stacks]:

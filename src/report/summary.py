@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Optional, Tuple
 
-from . import reader
+from . import files, liveness, reader
 from .errors import CrunchError
 from .reader import Recording, Slot, StatValue
 from .words import printable
@@ -102,14 +102,14 @@ def complete(folder: Path, end: Optional[End] = None, max_rss: int = 0) -> bool:
             _tell_end(folder / "stats", end)
         return True
     recording = reader.read_recording(folder)
-    if recording is None or (end is None and reader.still_running(recording, folder)):
+    if recording is None or (end is None and liveness.still_running(recording, folder)):
         return False
     seen = end or recorded_end(recording)
     wall = _wall_seconds(recording, now=time.time() if end else None)
     if seen.signal is not None and not (folder / "fatal").exists():
         _write(folder / "fatal", fatal_lines(seen.signal, recording.pid))
     stats = stats_of(recording, seen, wall, max_rss or recording.max_rss)
-    _write(folder / "stats", [f"format {reader.FORMAT_VERSION}"] + [f"{key} {_value(key, value)}" for key, value in stats.items()])
+    _write(folder / "stats", [f"format {files.FORMAT_VERSION}"] + [f"{key} {_value(key, value)}" for key, value in stats.items()])
     return True
 
 

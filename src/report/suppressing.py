@@ -23,7 +23,7 @@ ALIGNED = ("memalign", "posix_memalign", "aligned_alloc", "valloc", "pvalloc")
 NEW = ("operator new", "operator new(unsigned long)", "operator new(unsigned int)", "_Znwm", "_Znwj", "_ZnwmRKSt9nothrow_t",
        "_ZnwmSt11align_val_t", "_ZnwmSt11align_val_tRKSt9nothrow_t")
 NEW_ARRAY = tuple(name.replace("new", "new[]").replace("_Znw", "_Zna") for name in NEW)
-ALLOCATORS: Dict[str, Tuple[str, ...]] = {  # by the kind of a block (reader.KINDS); realloc of nothing is malloc to memcheck
+ALLOCATORS: Dict[str, Tuple[str, ...]] = {  # by the kind of a block (block_file.KINDS); realloc of nothing is malloc to memcheck
     "malloc": ("malloc",), "calloc": ("calloc",), "realloc": ("realloc", "malloc"), "aligned": ALIGNED, "new": NEW, "new[]": NEW_ARRAY,
     "zone": ("malloc_zone_malloc", "malloc_zone_calloc", "malloc_zone_realloc", "malloc_zone_memalign", "malloc_zone_valloc")}
 PRINTED = {  # memcheck has one or two frames where a block is aligned, by its version
@@ -87,7 +87,7 @@ class Writings:
 
 
 def leak_stacks(frames: Sequence[StackFrame], kinds: Iterable[str]) -> List[List[StackFrame]]:
-    """An allocation's stack as memcheck and LSan see it; kinds: of the blocks (reader.KINDS), none if that is not known."""
+    """An allocation's stack as memcheck and LSan see it; kinds: of the blocks (block_file.KINDS), none if that is not known."""
     known = list(kinds) or list(ALLOCATORS)
     first = StackFrame(tuple(name for kind in known for name in ALLOCATORS[kind]))
     stacks = [[first, *frames]]

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Callable, Dict, FrozenSet, Iterable, List, Optional, Pattern, Sequence, Tuple
+from typing import Callable, FrozenSet, Iterable, List, Optional, Pattern, Sequence, Tuple
 
 from .errors import CrunchError
 from .words import printable

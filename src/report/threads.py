@@ -8,7 +8,8 @@ from typing import List, Optional
 
 from . import reader
 from .errors import CrunchError
-from .reader import Blocks, Recording
+from .block_file import Blocks
+from .reader import Recording
 
 INFO = struct.Struct("<4I7Q32s24x")
 RUNS, ENDED = 1, 2

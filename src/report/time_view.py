@@ -1,7 +1,7 @@
 """The heap over time as the page shows it: a curve in the HTML itself, and columns for the scripts."""
 
 from dataclasses import dataclass
-from typing import Dict, List, Optional, Sequence, Tuple
+from typing import Dict, List, Optional, Sequence
 
 from .growth import Growth, Verdict
 from .pack import Pack

@@ -27,7 +27,7 @@ sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests" / "report")]
 
 import folders  # noqa: E402 (found through the line above)
 from folders import site  # noqa: E402
-from report import leaks, perf_map, reader, run, stacks  # noqa: E402
+from report import block_file, leaks, perf_map, reader, run  # noqa: E402
 
 FUNCTIONS = 20_000
 CONTENTS = 10_000
@@ -79,14 +79,14 @@ def make_folder(path: Path, sites: int, blocks: int) -> None:
     earlier = [site(16 + n, 16, live_bytes=s // 2 + pick.randrange(2) * 100, live_blocks=b) for n, (s, b) in enumerate(live)]
     then = [item[:12] + old[12:] for (item, _), (old, _) in zip(items, earlier)]
     folders.run_folder(path / "snapshots" / "1", call_stacks=replace(found, sites=[(old, extra) for old, (_, extra) in zip(then, items)]), end="snapshot")
-    head = (path / "blocks").read_bytes()[:reader.BLOCKS_HEADER.size]
-    magic, version, width, _, pid, *_ = reader.BLOCKS_HEADER.unpack(head)
+    head = (path / "blocks").read_bytes()[:block_file.BLOCKS_HEADER.size]
+    magic, version, width, _, pid, *_ = block_file.BLOCKS_HEADER.unpack(head)
     with open(path / "blocks", "wb") as file:
-        file.write(reader.BLOCKS_HEADER.pack(magic, version, width, blocks, pid, 0, 0))
+        file.write(block_file.BLOCKS_HEADER.pack(magic, version, width, blocks, pid, 0, 0))
         for number, (address, size, when, owner, thread, kind) in enumerate(entries):
             leak = kinds[number]
             holder = 1 + max(0, number - int(pick.paretovariate(0.5))) if leak != 4 and number else 0
-            file.write(reader.BLOCK.pack(address, size, when, owner, thread, kind, reader.BLOCK_CONTENTS if number in kept else 0, leak, holder))
+            file.write(block_file.BLOCK.pack(address, size, when, owner, thread, kind, block_file.BLOCK_CONTENTS if number in kept else 0, leak, holder))
     with open(path / "recording", "r+b") as file:  # the leak check has looked
         file.seek(FLAGS_AT)
         file.write(struct.pack("<I", reader.CLASSIFIED))

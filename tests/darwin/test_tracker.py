@@ -2,7 +2,6 @@
 
 What dyld and the kernel of a Mac do is not shown by this; that the code does with their answers what it should, is."""
 
-import os
 import platform
 import re
 import shutil
@@ -17,7 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "src"), str(ROOT / "tests" / "e2e")]
 
 import harness  # noqa: E402 (found through the line above)
-from report import problems, reader  # noqa: E402
+from report import block_file, problems  # noqa: E402
 from report import run as runs  # noqa: E402
 
 HERE = Path(__file__).parent
@@ -118,15 +117,15 @@ def test_a_double_free(recorded):
 
 
 def test_leaks(recorded):
-    for word, expected in (("gone", {1001: reader.LEAK_DEFINITE, 1002: reader.LEAK_INDIRECT}),
-                           ("kept", {1001: reader.LEAK_REACHABLE, 1002: reader.LEAK_REACHABLE})):
+    for word, expected in (("gone", {1001: block_file.LEAK_DEFINITE, 1002: block_file.LEAK_INDIRECT}),
+                           ("kept", {1001: block_file.LEAK_REACHABLE, 1002: block_file.LEAK_REACHABLE})):
         _, folder = recorded(word)
         assert {block.size: block.leak for block in folder.own_blocks} == expected, word
 
 
 def test_what_another_threads_stack_holds_is_not_lost(recorded):
     _, folder = recorded("thread")
-    assert [block.leak for block in folder.own_blocks if block.size == 1001] == [reader.LEAK_REACHABLE]
+    assert [block.leak for block in folder.own_blocks if block.size == 1001] == [block_file.LEAK_REACHABLE]
 
 
 def test_a_crash(recorded):

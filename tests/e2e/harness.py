@@ -19,7 +19,7 @@ from typing import Dict, List, Mapping, Optional, Sequence, Tuple
 import pytest
 
 from launcher import inject
-from report import reader, summary
+from report import block_file, reader, summary
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build"
@@ -81,18 +81,18 @@ class Folder:
         return stats
 
     @cached_property
-    def blocks(self) -> List[reader.Block]:
-        blocks = reader.read_blocks(self.path)
+    def blocks(self) -> List[block_file.Block]:
+        blocks = block_file.read_blocks(self.path)
         assert blocks is not None, f"no blocks in {sorted(os.listdir(self.path))}"
         return [blocks[i] for i in range(len(blocks))]
 
     @property
-    def own_blocks(self) -> List[reader.Block]:
-        return [block for block in self.blocks if not block.flags & (reader.BLOCK_RUNTIME | reader.BLOCK_INHERITED)]
+    def own_blocks(self) -> List[block_file.Block]:
+        return [block for block in self.blocks if not block.flags & (block_file.BLOCK_RUNTIME | block_file.BLOCK_INHERITED)]
 
     def kinds(self) -> List[Tuple[str, int]]:
         """Kind and size of the program's own blocks."""
-        return sorted((reader.KINDS[block.kind], block.size) for block in self.own_blocks)
+        return sorted((block_file.KINDS[block.kind], block.size) for block in self.own_blocks)
 
     @property
     def recording(self) -> reader.Recording:
@@ -139,7 +139,7 @@ class Folder:
         assert len(self.blocks) == stats["live_blocks"]
         assert sum(block.size for block in self.blocks) == stats["live_bytes"]
         assert sum(block.runtime for block in self.blocks) == stats["runtime_blocks"]
-        kept = [block for block in self.blocks if block.flags & reader.BLOCK_CONTENTS]
+        kept = [block for block in self.blocks if block.flags & block_file.BLOCK_CONTENTS]
         assert sorted(f"0x{block.address:x}" for block in kept) == self.heap_files
         assert stats["heap_files"] == len(kept) and stats["heap_bytes"] == sum(block.size for block in kept)
         for block in kept:

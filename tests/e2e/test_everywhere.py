@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from harness import CRUNCH, Folder, bare, crunch, own_lines, preloaded, start, target, wait_until
-from report import problems, reader
+from report import block_file, problems, reader
 from report import run as runs
 
 FAULTS = (128 + signal.SIGSEGV, 128 + signal.SIGBUS)  # which of them is the system's choice
@@ -118,7 +118,7 @@ def test_leaks(folder, case):
         _, run = preloaded(folder / word, [target("leaks", "-pthread"), case, word, "exit"])
         found = {block.size: block.leak for block in run.own_blocks if 1000 < block.size < 1100}
         assert 1001 in found
-        assert all(leak in ((reader.LEAK_DEFINITE, reader.LEAK_INDIRECT) if leaked else (reader.LEAK_REACHABLE,)) for leak in found.values()), found
+        assert all(leak in ((block_file.LEAK_DEFINITE, block_file.LEAK_INDIRECT) if leaked else (block_file.LEAK_REACHABLE,)) for leak in found.values()), found
 
 
 def test_new_and_delete(folder):

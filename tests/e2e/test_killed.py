@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from harness import CRUNCH, ROOT, bare, crunch, preload_environment, start, target, wait_until
-from report import reader, summary
+from report import liveness, reader, summary
 from report import run as runs
 from report.errors import CrunchError
 
@@ -128,7 +128,7 @@ def test_report_after_the_launcher_and_the_program_were_killed(folder):
     process.kill()
     process.wait()
     os.kill(child, signal.SIGKILL)
-    wait_until(lambda: not reader.alive(child))
+    wait_until(lambda: not liveness.alive(child))
     assert not (folder / "stats").exists()
     result = bare([*CRUNCH, "--report", str(folder)])
     assert result.status == 0 and (folder / "report.html").exists(), result.said

@@ -14,7 +14,7 @@ import pytest
 
 from harness import CRUNCH, LIBRARY, Folder, bare, crunch, finish, preload_environment, start, target, wait_until
 from launcher import live, request
-from report import reader, snapshots, stacks, summary
+from report import liveness, reader, snapshots, stacks, summary
 from report import run as runs
 from report.errors import CrunchError
 
@@ -266,7 +266,7 @@ def test_copy_that_is_killed(folder):
     wait_until(lambda: all(str(folder) in os.readlink(path) for path in Path(f"/proc/{copy}/fd").iterdir()))  # nothing of the program's
     os.kill(copy, signal.SIGSTOP)
     os.kill(copy, signal.SIGKILL)
-    wait_until(lambda: not reader.alive(copy) or Path(f"/proc/{copy}/stat").read_text().split(") ")[1][0] == "Z")
+    wait_until(lambda: not liveness.alive(copy) or Path(f"/proc/{copy}/stat").read_text().split(") ")[1][0] == "Z")
     assert names(folder) == [".1"]
     assert request.ask(found).name == "2", "the process goes on, and so do snapshots"
     result = finish(process, stdin=b"")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from report import histograms, perf_map, problems, reader, stacks, threads, timeline
+from report import block_file, files, histograms, perf_map, problems, reader, stacks, threads, timeline
 
 LIVE = 1 << 22  # a process number that no Linux or macOS system gives out
 
@@ -126,21 +126,21 @@ def recording(slots: Sequence[bytes] = (), arguments: Sequence[bytes] = (b"prog"
             chunks += reader.CHUNK.pack(kind, reader.HEADER_BYTES + len(body), len(part))
             body += part
     *head, message, epoch, errors, errors_left_out = (fields[name] for name in DEFAULTS)
-    header = reader.HEADER.pack(b"crunch-r", reader.FORMAT_VERSION, reader.HEADER_BYTES, reader.HEADER_BYTES + len(body),
+    header = reader.HEADER.pack(b"crunch-r", files.FORMAT_VERSION, reader.HEADER_BYTES, reader.HEADER_BYTES + len(body),
                                 2 * len(reader.ITEM_BYTES), *head, message, epoch, errors, errors_left_out)
     return (header + table + chunks).ljust(reader.HEADER_BYTES, b"\0") + body
 
 
 def blocks(entries: Sequence[Tuple[int, int, int]], pid: int = LIVE) -> bytes:
     """A `blocks` file of (address, size, flags)."""
-    head = reader.BLOCKS_HEADER.pack(b"crunch-b", reader.FORMAT_VERSION, reader.BLOCK.size, len(entries), pid, 0, 0)
-    return head + b"".join(reader.BLOCK.pack(address, size, 1500, number, 1, 0, flags, 0, 0)
+    head = block_file.BLOCKS_HEADER.pack(b"crunch-b", files.FORMAT_VERSION, block_file.BLOCK.size, len(entries), pid, 0, 0)
+    return head + b"".join(block_file.BLOCK.pack(address, size, 1500, number, 1, 0, flags, 0, 0)
                            for number, (address, size, flags) in enumerate(entries, 1))
 
 
 def stats(**values: object) -> str:
     """A `stats` file."""
-    fields: Dict[str, object] = {"format": reader.FORMAT_VERSION, "pid": LIVE, "ppid": 1, "end": "exit 0"}
+    fields: Dict[str, object] = {"format": files.FORMAT_VERSION, "pid": LIVE, "ppid": 1, "end": "exit 0"}
     fields.update({key: 0 for key in reader.NUMBERS if key not in fields})
     fields.update({"threads": 1, "wall_seconds": "0.250000", "max_rss": 1 << 20, "tracking": "complete"})
     fields.update(values)
@@ -153,7 +153,7 @@ def run_folder(path: Path, entries: Sequence[Tuple[int, int, int]] = (), content
     """A complete run folder whose totals agree with its blocks; the first block belongs to site 1, the second to site 2, and so on."""
     path.mkdir(parents=True)
     (path / reader.MARKER).write_text("run folder of crunch, written by process 1\n")
-    runtime = [size for _, size, flags in entries if flags & reader.BLOCK_RUNTIME]
+    runtime = [size for _, size, flags in entries if flags & block_file.BLOCK_RUNTIME]
     kept = contents or {}
     totals = dict(
         allocations=len(entries), bytes_allocated=sum(size for _, size, _ in entries), live_blocks=len(entries),
@@ -163,7 +163,7 @@ def run_folder(path: Path, entries: Sequence[Tuple[int, int, int]] = (), content
     (path / "recording").write_bytes(recording(
         [slot(allocations=len(entries), bytes_allocated=totals["bytes_allocated"])], arguments, message=message,
         call_stacks=call_stacks))
-    flagged = [(address, size, flags | (reader.BLOCK_CONTENTS if address in kept else 0)) for address, size, flags in entries]
+    flagged = [(address, size, flags | (block_file.BLOCK_CONTENTS if address in kept else 0)) for address, size, flags in entries]
     (path / "blocks").write_bytes(blocks(flagged))
     (path / "stats").write_text(stats(**{**totals, **values}))
     if fatal:

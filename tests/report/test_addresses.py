@@ -5,9 +5,8 @@ import time
 
 import pytest
 
-import browser
 from browser import expect, in_sight, ready
-from tour import needed, page, text, tour  # noqa: F401 (two are fixtures)
+from tour import needed, page, tour  # noqa: F401 (two are fixtures)
 
 pytestmark = needed
 VIEWS = {"ends": ["overview", "leaks?open=0.1&inside=0.0", "sites?site=0", "sites?find=churn&site=1", "time?table=1", "blocks", "snapshots?site=0", "threads", "flame?table=1"],

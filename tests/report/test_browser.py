@@ -5,7 +5,7 @@ import pytest
 import browser
 import folders
 from browser import expect, in_sight, ready
-from report import reader
+from report import block_file
 from test_render import HOSTILE, hostile_folder
 
 pytestmark = browser.needed
@@ -15,7 +15,7 @@ pytestmark = browser.needed
 def many(tmp_path):
     """300 blocks with contents, sizes 1 to 300, addresses against the order of sizes."""
     entries = [(0x1000000 - 0x1000 * size, size, 0) for size in range(1, 301)]
-    return folders.run_folder(tmp_path / "out", entries + [(0x77, 72704, reader.BLOCK_RUNTIME)],
+    return folders.run_folder(tmp_path / "out", entries + [(0x77, 72704, block_file.BLOCK_RUNTIME)],
                               {address: bytes(n % 256 for n in range(size)) for address, size, _ in entries})
 
 

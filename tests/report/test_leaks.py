@@ -11,27 +11,27 @@ import pytest
 import folders
 import programs
 from folders import CallStacks, site
-from report import data_names, holders, leaks, macho_names, reader, run
+from report import block_file, data_names, files, holders, leaks, macho_names, reader, run
 from report.errors import CrunchError
 
-ROOT = reader.HOLDER_ROOT
-DEFINITE, INDIRECT, REACHABLE = reader.LEAK_DEFINITE, reader.LEAK_INDIRECT, reader.LEAK_REACHABLE
+ROOT = block_file.HOLDER_ROOT
+DEFINITE, INDIRECT, REACHABLE = block_file.LEAK_DEFINITE, block_file.LEAK_INDIRECT, block_file.LEAK_REACHABLE
 
 
 def leak(place, kind, blocks=1, size=8, more=0, more_bytes=0):
     return leaks.SUM.pack(place, kind, blocks, size, more, more_bytes)
 
 
-def root(kind=reader.ROOT_MEMORY, address=0x10, name=reader.NO_NAME, pc=0, base=0, thread=0):
-    return reader.ROOT.pack(address, pc, base, name, kind, thread)
+def root(kind=block_file.ROOT_MEMORY, address=0x10, name=block_file.NO_NAME, pc=0, base=0, thread=0):
+    return block_file.ROOT.pack(address, pc, base, name, kind, thread)
 
 
 def blocks_file(entries, found=(), names=b"", **header):
     """A `blocks` file of (class, holder)."""
     counts = {"count": len(entries), "roots": len(found), "name_bytes": len(names), **header}
-    head = reader.BLOCKS_HEADER.pack(b"crunch-b", reader.FORMAT_VERSION, reader.BLOCK.size, counts["count"], folders.LIVE, counts["roots"],
+    head = block_file.BLOCKS_HEADER.pack(b"crunch-b", files.FORMAT_VERSION, block_file.BLOCK.size, counts["count"], folders.LIVE, counts["roots"],
                                      counts["name_bytes"])
-    body = b"".join(reader.BLOCK.pack(0x1000 * number, 8, 1500, 1, 1, 0, 0, kind, holder) for number, (kind, holder) in enumerate(entries, 1))
+    body = b"".join(block_file.BLOCK.pack(0x1000 * number, 8, 1500, 1, 1, 0, 0, kind, holder) for number, (kind, holder) in enumerate(entries, 1))
     return head + body + b"".join(found) + names
 
 
@@ -107,7 +107,7 @@ def test_a_very_long_path_is_cut(loaded):
 
 
 @pytest.mark.parametrize("damaged", (
-    root(kind=reader.ROOT_FAR + 1), root(kind=0xffffffff), root(name=5), root(name=0xfffffffe)))
+    root(kind=block_file.ROOT_FAR + 1), root(kind=0xffffffff), root(name=5), root(name=0xfffffffe)))
 def test_a_root_that_makes_no_sense_is_a_sentence(loaded, damaged):
     one = loaded(data=blocks_file([(REACHABLE, ROOT | 1)], [root(), damaged], b"/lib\0"))
     for ask in (lambda: one.leaks.path(0), lambda: holders.holders(one, [0])):
@@ -119,13 +119,13 @@ def test_a_root_that_makes_no_sense_is_a_sentence(loaded, damaged):
 def test_tables_that_the_file_has_no_room_for_are_a_sentence(tmp_path, counts):
     (tmp_path / "blocks").write_bytes(blocks_file([(REACHABLE, ROOT)], [root()], b"/lib\0", **counts))
     with pytest.raises(CrunchError, match="is too short") as caught:
-        reader.read_blocks(tmp_path)
+        block_file.read_blocks(tmp_path)
     assert "\n" not in caught.value.message
 
 
 @pytest.mark.parametrize("which", (
-    root(reader.ROOT_DATA, 1, 0, base=1 << 63), root(reader.ROOT_STACK, 9, 0, pc=(1 << 64) - 1, base=(1 << 64) - 1, thread=(1 << 64) - 1),
-    root(reader.ROOT_REGISTER, (1 << 64) - 1), root(reader.ROOT_DATA, 0), root(reader.ROOT_STACK, pc=1), root(reader.ROOT_USER), root(reader.ROOT_FAR)))
+    root(block_file.ROOT_DATA, 1, 0, base=1 << 63), root(block_file.ROOT_STACK, 9, 0, pc=(1 << 64) - 1, base=(1 << 64) - 1, thread=(1 << 64) - 1),
+    root(block_file.ROOT_REGISTER, (1 << 64) - 1), root(block_file.ROOT_DATA, 0), root(block_file.ROOT_STACK, pc=1), root(block_file.ROOT_USER), root(block_file.ROOT_FAR)))
 @pytest.mark.parametrize("names", (b"/etc/hostname\0", b"no end", b"\xff\x1b[2J\0", b"/proc/self/mem\0", b"/dev/zero\0", b"." + b"/a" * 5000 + b"\0"))
 def test_wild_roots_and_hostile_names_are_words(loaded, which, names):
     (_, text) = texts(loaded(data=blocks_file([(REACHABLE, ROOT)], [which], names)), 0)
@@ -135,7 +135,7 @@ def test_wild_roots_and_hostile_names_are_words(loaded, which, names):
 def test_random_damage_of_blocks_and_leaks_is_a_sentence_or_a_run(loaded):
     chance = random.Random(11)
     whole = blocks_file([(REACHABLE, ROOT), (REACHABLE, 1), (INDIRECT, 4), (DEFINITE, 0), (REACHABLE, ROOT | 2)],
-                        [root(reader.ROOT_DATA, 0x2010, 0, base=0x2000), root(reader.ROOT_REGISTER, 3), root(reader.ROOT_STACK, 5, 0, pc=9)], b"/lib\0")
+                        [root(block_file.ROOT_DATA, 0x2010, 0, base=0x2000), root(block_file.ROOT_REGISTER, 3), root(block_file.ROOT_STACK, 5, 0, pc=9)], b"/lib\0")
     sums = b"".join(leak(1, kind) for kind in (DEFINITE, INDIRECT, REACHABLE))
     outcomes = set()
     for _ in range(300):

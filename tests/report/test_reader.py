@@ -11,7 +11,7 @@ import pytest
 
 import folders
 from conftest import ROOT
-from report import reader
+from report import block_file, reader
 from report.errors import CrunchError
 
 
@@ -19,19 +19,19 @@ def read_everything(folder: Path) -> None:
     reader.read_recording(folder)
     reader.read_stats(folder)
     reader.read_fatal(folder)
-    blocks = reader.read_blocks(folder)
+    blocks = block_file.read_blocks(folder)
     if blocks:
         blocks.largest(100)
         blocks.runtime(100)
 
 
 def test_what_is_written_is_read(tmp_path):
-    folder = folders.run_folder(tmp_path / "run", [(0x7F00, 10, 0), (0x8000, 99, reader.BLOCK_RUNTIME), (0x9000, 20, 0)],
+    folder = folders.run_folder(tmp_path / "run", [(0x7F00, 10, 0), (0x8000, 99, block_file.BLOCK_RUNTIME), (0x9000, 20, 0)],
                                 {0x7F00: b"0123456789"}, arguments=[b"./a", b"\xff", b"x=y"], message=b"disk full")
     recording = reader.read_recording(folder)
     assert recording.arguments == ("./a", "\udcff", "x=y") and recording.facts["exe"] == "/opt/prog"
     assert recording.message == "disk full" and recording.pid == folders.LIVE and len(recording.slots) == 1
-    blocks = reader.read_blocks(folder)
+    blocks = block_file.read_blocks(folder)
     assert [block.address for block in blocks.largest(10)] == [0x9000, 0x7F00]
     assert [block.address for block in blocks.largest(1)] == [0x9000]
     assert [block.size for block in blocks.runtime(10)] == [99]
@@ -40,13 +40,13 @@ def test_what_is_written_is_read(tmp_path):
 
 
 def test_a_file_that_is_not_there_is_none(tmp_path):
-    assert (reader.read_recording(tmp_path), reader.read_blocks(tmp_path), reader.read_stats(tmp_path),
+    assert (reader.read_recording(tmp_path), block_file.read_blocks(tmp_path), reader.read_stats(tmp_path),
             reader.read_fatal(tmp_path)) == (None, None, None, None)
 
 
 def test_equal_sizes_keep_the_order_of_the_file(tmp_path):
     (tmp_path / "blocks").write_bytes(folders.blocks([(3, 8, 0), (1, 8, 0), (2, 9, 0)]))
-    assert [block.address for block in reader.read_blocks(tmp_path).largest(3)] == [2, 3, 1]
+    assert [block.address for block in block_file.read_blocks(tmp_path).largest(3)] == [2, 3, 1]
 
 
 @pytest.mark.parametrize("name, data, words", [

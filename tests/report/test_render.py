@@ -8,7 +8,7 @@ import pytest
 
 import folders
 from conftest import ROOT
-from report import block_view, build, contents, model, reader, render, run, words
+from report import block_file, block_view, build, contents, model, reader, render, run, words
 from report.errors import CrunchError
 
 TEMPLATES = ROOT / "templates"
@@ -37,7 +37,7 @@ def page_of(folder):
 def hostile_folder(path):
     """Everything that comes from outside is hostile."""
     out = folders.run_folder(
-        path, [(0x10, 4, 0), (0x20, len(HOSTILE), 0), (0x30, 8, reader.BLOCK_RUNTIME)], {0x20: HOSTILE},
+        path, [(0x10, 4, 0), (0x20, len(HOSTILE), 0), (0x30, 8, block_file.BLOCK_RUNTIME)], {0x20: HOSTILE},
         fatal="SIGSEGV " + HOSTILE.decode("latin-1") + "\nsignal " + HOSTILE.decode("latin-1") + "\n",
         arguments=[HOSTILE, HOSTILE], message=HOSTILE, end="signal SIGSEGV")
     folders.run_folder(out / "children" / "12", arguments=[HOSTILE])
@@ -81,7 +81,7 @@ def test_without_a_script_the_answer_is_there(tmp_path):
 
 @pytest.mark.parametrize("values, entries, tone, headline", [
     ({}, [], "good", "Every heap block was freed"),
-    ({}, [(1, 2, reader.BLOCK_RUNTIME)], "good", "Every heap block was freed"),
+    ({}, [(1, 2, block_file.BLOCK_RUNTIME)], "good", "Every heap block was freed"),
     ({}, [(1, 2, 0)], "warn", "1 heap block of 2 bytes was never freed"),
     ({}, [(1, 2, 0), (9, 2, 0)], "warn", "2 heap blocks of 4 bytes in all were never freed"),
     ({"end": "signal SIGTERM"}, [], "warn", "Ended by SIGTERM"),

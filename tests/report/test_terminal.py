@@ -4,7 +4,7 @@ import dataclasses
 
 import folders
 from launcher import losses, terminal
-from report import reader, run
+from report import block_file, run
 
 FATAL = "SIGSEGV illegal access: address 0x7f828b402aef\nsignal SIGSEGV\nnumber 11\n"
 
@@ -43,7 +43,7 @@ def test_without_a_crash_it_begins_with_the_summary(tmp_path):
 
 
 def test_the_runtimes_own_are_counted_apart(tmp_path):
-    own = reader.BLOCK_RUNTIME
+    own = block_file.BLOCK_RUNTIME
     out = folders.run_folder(tmp_path / "out", [(0x10, 1, 0), (0x20, 72704, own), (0x30, 4096, own)])
     assert "1 remaining heap allocations\n  0x10 : 1 byte\n  and 2 of the runtime's own\n" in text(out)
 

@@ -1,4 +1,4 @@
-/* format.h - the bytes of a run folder's binary files, as the tracker writes them and src/report/reader.py reads them.
+/* format.h - the bytes of a run folder's binary files, as the tracker writes them; src/report/reader.py and block_file.py read them.
  *
  * This header and docs/format.md are the one contract between C and Python; change both together, and the version.
  * All integers are little endian (every platform crunch runs on is); offsets are in bytes from the start of the file.
