@@ -5,7 +5,7 @@ import pytest
 from harness import bare, preloaded, target
 
 
-@pytest.mark.parametrize("part", ["queries", "handled", "crash", "crash_on_own_stack", "on_stacks", "ignored", "back_to_default",
+@pytest.mark.parametrize("part", ["queries", "handled", "crash", "crash_on_own_stack", "ignored", "back_to_default",
                                   "default_with_siginfo"])
 def test_same_as_without_crunch(part, folder):
     program = [target("signals"), part]
@@ -15,14 +15,6 @@ def test_same_as_without_crunch(part, folder):
     run.check()
     assert run.end == ("signal SIGTERM" if "default" in part else f"exit {expected.status}")
     assert (run.fatal is not None) == ("default" in part)
-
-
-def test_a_handler_for_an_alternate_stack_where_there_is_none(folder):
-    """Crunch's own does not stand in for it: its handler is the program's, which cannot run when the stack is full."""
-    program = [target("signals"), "overflow_without_stack"]
-    expected = bare(program)
-    assert expected.status == -11 and not expected.stdout
-    assert preloaded(folder, program)[0] == expected
 
 
 def test_ignored_by_the_parent_stays_ignored(folder):

@@ -37,65 +37,6 @@ static void show_stack(const char *when)
 
 static void own(int number) { (void)number; }
 
-/* A handler that was asked to run on an alternate stack, where there is none or one, and uses more than crunch's own has. */
-static char *volatile frame_of_main;
-static char other_stack[1 << 20];
-
-static void where(int number)
-{
-    volatile char large[200000];
-    for (size_t i = 0; i < sizeof large; i += 4096)
-        large[i] = (char)number;
-    const char *at = (const char *)large;
-    const char *on = at > other_stack && at < other_stack + sizeof other_stack ? "alternate"
-                     : frame_of_main - at < 4 << 20                            ? "main"
-                                                                               : "another";
-    printf("signal %d on the %s stack\n", number, on);
-}
-
-static void show_flags(const char *when, int number)
-{
-    struct sigaction action;
-    sigaction(number, NULL, &action);
-    printf("%s: SA_ONSTACK of %d is %s\n", when, number, action.sa_flags & SA_ONSTACK ? "set" : "not set");
-}
-
-static void on_stacks(void)
-{
-    char here;
-    struct sigaction action = {.sa_handler = where, .sa_flags = SA_ONSTACK}, old;
-    stack_t mine = {.ss_sp = other_stack, .ss_size = sizeof other_stack}, none = {.ss_flags = SS_DISABLE};
-    frame_of_main = &here;
-    sigaction(SIGUSR1, &action, NULL);
-    sigaction(SIGUSR2, &action, NULL);
-    sigaction(SIGURG, &action, NULL);
-    signal(SIGURG, where);
-    show_flags("without a stack", SIGUSR1);
-    show_flags("by signal", SIGURG);
-    raise(SIGUSR1);
-    sigaction(SIGUSR2, &(struct sigaction){.sa_handler = own}, &old);
-    printf("replaced: %s\n", old.sa_flags & SA_ONSTACK ? "set" : "not set");
-    show_flags("then", SIGUSR2);
-    sigaction(SIGUSR2, &(struct sigaction){.sa_handler = where}, &old);
-    sigaltstack(&mine, NULL);
-    show_flags("with a stack", SIGUSR1);
-    show_flags("with a stack", SIGUSR2);
-    raise(SIGUSR1);
-    raise(SIGUSR2);
-    raise(SIGURG);
-    sigaction(SIGUSR2, &action, NULL);
-    raise(SIGUSR2);
-    sigaltstack(&none, NULL);
-    show_flags("without again", SIGUSR1);
-}
-
-static __attribute__((noinline)) int dig(int depth)
-{
-    volatile char here[4096];
-    here[0] = (char)depth;
-    return dig(depth + 1) + here[0];
-}
-
 static volatile sig_atomic_t seen;
 static void count(int number, siginfo_t *info, void *context)
 {
@@ -157,15 +98,6 @@ int main(int argc, char **argv)
         sigaltstack(&mine, NULL);
         sigaction(SIGSEGV, &action, NULL);
         *(volatile int *)16 = 1;
-    }
-    if (!strcmp(part, "on_stacks")) {
-        on_stacks();
-        return 7;
-    }
-    if (!strcmp(part, "overflow_without_stack")) { /* the handler cannot be called: the kernel ends the process */
-        struct sigaction action = {.sa_handler = last_words, .sa_flags = SA_ONSTACK};
-        sigaction(SIGSEGV, &action, NULL);
-        return dig(0);
     }
     if (!strcmp(part, "ignored")) {
         signal(SIGTERM, SIG_IGN);

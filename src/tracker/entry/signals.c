@@ -3,24 +3,15 @@
 #include "entry/hooks.h"
 
 #include "entry/crash.h"
-#include "entry/on_stack.h"
 #include "base/banned.h"
 
 CR_HOOK(int, sigaction, (int number, const struct sigaction *action, struct sigaction *old))
 {
     struct sigaction before;
     bool to_default = action && action->sa_handler == SIG_DFL; /* whatever SA_SIGINFO says */
-    uintptr_t kept = cr_on_stack_held(number);
-    struct sigaction room;
-    const struct sigaction *given = cr_on_stack_setting(number, action, &room);
-    int result = CR_REAL(sigaction)(number, given, &before);
+    int result = CR_REAL(sigaction)(number, action, &before);
     if (result)
         return result;
-    cr_on_stack_told(&before, kept);
-    if (given != action)
-        cr_on_stack_set(number, (uintptr_t)action->sa_handler);
-    else if (action && kept == (uintptr_t)action->sa_handler)
-        cr_on_stack_set(number, 0);
     if (cr_crash_is_handler(&before))
         before = cr_crash_replaced(number);
     if (old)
@@ -33,8 +24,6 @@ CR_HOOK(int, sigaction, (int number, const struct sigaction *action, struct siga
 /* What all functions of signal()'s shape do around the real one. */
 static cr_signal_handler disguise(int number, cr_signal_handler handler, cr_signal_handler before)
 {
-    if (before != SIG_ERR && (uintptr_t)handler == cr_on_stack_held(number))
-        cr_on_stack_set(number, 0); /* it has the same handler without the flag now */
     if (before != SIG_ERR)
         cr_crash_changed(number, handler == SIG_DFL);
     return cr_crash_is_function(before) ? SIG_DFL : before;
@@ -55,8 +44,6 @@ CR_IF_LINUX(SIGNAL_HOOK(__sysv_signal))
 
 CR_HOOK(int, sigaltstack, (const stack_t *stack, stack_t *old))
 {
-    if (stack && !(stack->ss_flags & SS_DISABLE) && !cr_os_is_own((uintptr_t)stack->ss_sp))
-        cr_on_stack_begin();
     int result = CR_REAL(sigaltstack)(stack, old);
     const struct cr_thread *thread = cr_tls_get();
     bool known = (uintptr_t)thread > CR_THREAD_BUSY && thread->altstack;
