@@ -80,11 +80,9 @@ def in_folder(folder: Path) -> List[Process]:
 
 def process(folder: Path) -> Optional[Process]:
     """The process that writes a run folder, if it lives."""
-    if (folder / "stats").exists():
-        return None
     try:
-        recording = reader.read_recording(folder)
-    except CrunchError:
+        recording = None if (folder / "stats").exists() else reader.read_recording(folder)
+    except (CrunchError, OSError):
         return None
     return Process(folder, recording) if recording and liveness.still_running(recording, folder) else None
 
@@ -105,7 +103,8 @@ def find(wanted: str) -> Process:
 
 def _not_listed(pid: int) -> Optional[Process]:
     """One that left no link here: another user's, seen by root, or one started where no link could be left."""
-    return next(filter(None, (process(Path(path).parent) for path in liveness.mapped_recordings(pid) or [])), None)
+    found = (process(Path(path).parent) for path in liveness.mapped_recordings(pid) or [])  # a child may map its parent's
+    return next((candidate for candidate in found if candidate and candidate.pid == pid), None)
 
 
 def _unknown(pid: int) -> str:

@@ -43,6 +43,11 @@ def test_stacks_lead_from_c_back_into_go(folder):
     assert said[2:5] == ["grab", "main.hold", "main.main"], "what leads from Go to C is left out"
 
 
+def test_signals_that_interrupt_go_are_handled_on_its_stacks(folder):
+    result, recorded = crunch(folder, built("signals_go.go", [needs("go"), "build", "-o"]), seconds=120)
+    assert result.status == 0 and result.stdout == b"20 heard\n", result.said
+
+
 def test_rust_is_told_by_its_own_functions(folder):
     program = built("forgets.rs", [needs("rustc"), "-g", "-O", "-o"])
     result, recorded = crunch(folder, program, options=["--max-listed", "0"])

@@ -39,8 +39,13 @@ static uint32_t find(const struct hash *hash, uint32_t parent, uintptr_t address
     for (uint32_t i = path & hash->mask;; i = (i + 1) & hash->mask) {
         const struct entry *entry = &hash->entries[i];
         uint32_t id = atomic_load_explicit(&entry->id, memory_order_acquire);
-        if (!id || (atomic_load_explicit(&entry->address, memory_order_relaxed) == address && entry->parent == parent))
-            return id;
+        if (!id)
+            return 0;
+        if (atomic_load_explicit(&entry->address, memory_order_relaxed) != address || entry->parent != parent)
+            continue;
+        atomic_thread_fence(
+            memory_order_acquire); /* in a table that was replaced all may have become 0 meanwhile: then it is, too */
+        return atomic_load_explicit(&entry->id, memory_order_relaxed);
     }
 }
 
