@@ -198,7 +198,7 @@ static void settle(uintptr_t address, uint32_t block, uintptr_t start)
 static void consider(uintptr_t value, uint32_t holder)
 {
     uintptr_t piece = value >> PIECE_SHIFT, start;
-    if (!cr_leak_may_find(value) || settled[piece % PIECES] == piece)
+    if (settled[piece % PIECES] == piece)
         return;
     uint32_t block = cr_leak_find(value, &start);
     if (block == CR_LEAK_NONE)

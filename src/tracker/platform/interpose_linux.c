@@ -158,11 +158,13 @@ CR_HOOK(void *, pvalloc, (size_t size))
 
 CR_HOOK(size_t, malloc_usable_size, (void *block))
 {
-    struct cr_placed_block placed;
-    if (CR_UNLIKELY(cr_may_be_placed(block)) && !cr_placed_may_ask(block))
-        return 0;
-    if (CR_UNLIKELY(cr_may_be_placed(block)) && cr_placed_find(block, &placed))
-        return placed.size;
+    if (CR_UNLIKELY(cr_may_be_placed(block))) {
+        struct cr_placed_block placed;
+        if (!cr_placed_may_ask(block))
+            return 0;
+        if (cr_placed_find(block, &placed))
+            return placed.size;
+    }
     return cr_is_early(block) ? early_size(block) : CR_REAL(malloc_usable_size)(block);
 }
 

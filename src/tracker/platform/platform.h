@@ -32,7 +32,8 @@ void cr_os_each_own(void (*visit)(void *context, uintptr_t start, uintptr_t end)
 bool cr_os_is_own(uintptr_t address);
 /* Memory of which nearly every page will be used: let the system give it in large pieces, if it can. */
 void cr_os_expect_use(void *memory, size_t bytes);
-/* Memory that somebody may still read, without caring for what: gives the whole pages in it back. They read as they were, or as zeroes. */
+/* Memory of cr_os_map's that somebody may still read, without caring for what: gives its whole pages back. They read as they were, or as
+ * zeroes. */
 void cr_os_done_with(void *memory, size_t bytes);
 /* Maps bytes of fd from offset, shared, and at `at` (replacing what is there) unless that is NULL. fd -1: fresh zeroed private
  * memory instead. NULL if it can't be had. */

@@ -44,10 +44,7 @@ void cr_os_expect_use(void *memory, size_t bytes)
 void cr_os_done_with(void *memory, size_t bytes)
 {
     int saved = errno;
-    uintptr_t page = cr_os_page_bytes(), from = ((uintptr_t)memory + page - 1) & ~(page - 1);
-    uintptr_t to = ((uintptr_t)memory + bytes) & ~(page - 1);
-    if (from < to)
-        madvise((void *)from, to - from, MADV_FREE);
+    madvise(memory, bytes & ~(cr_os_page_bytes() - 1), MADV_FREE);
     errno = saved;
 }
 
