@@ -40,7 +40,8 @@ def target(name: str, *options: str, compiler: str = "") -> str:
     shared = "-shared" in options
     suffix = "".join(re.sub(r"\W", "_", word) for word in (compiler, *options) if word != "-shared")
     program = BUILT / (name + suffix + (".so" if shared else ""))
-    if not program.exists() or program.stat().st_mtime <= source.stat().st_mtime:
+    newest = max(path.stat().st_mtime for path in (source, *TARGETS.glob("*.h")))
+    if not program.exists() or program.stat().st_mtime <= newest:
         BUILT.mkdir(parents=True, exist_ok=True)
         pic = ["-fPIC"] if shared else []
         usual, *standard = FLAGS[source.suffix]
