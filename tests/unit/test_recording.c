@@ -1,5 +1,4 @@
-/* services/recording: the file while it lives, in a forked child, and where it cannot be had. Each case in a process of its own,
- * since a recording is started once. */
+/* services/recording: the file while it lives, in a forked child, and where it cannot be had. */
 #include "services/recording.h"
 
 #include <errno.h>
@@ -7,17 +6,9 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 
+#include "recordings.h"
 #include "tap.h"
 #include "threads.h"
-#include "tracker.h"
-
-/* Whether `holds` holds in a process of its own. */
-static bool in_folder(bool (*holds)(void))
-{
-    bool held = in_child(holds);
-    unlink(tracker_path("recording"));
-    return held;
-}
 
 /* A section as a reader finds it in the file: its chunks, one behind the other. */
 static bool read_section(FILE *file, const struct cr_header *header, uint32_t section, char *bytes, size_t size)
@@ -44,15 +35,6 @@ static bool read_file(const char *path, struct cr_header *header, struct cr_slot
     if (file)
         fclose(file);
     return whole;
-}
-
-static bool begin(void) { return cr_recording_start(tracker_folder, 1000, 3, 0) == 0; }
-
-/* NULL: no room. */
-static struct cr_slot *new_slot(void)
-{
-    uint32_t item = cr_recording_append(CR_SECTION_THREADS, NULL, 1);
-    return item == CR_NO_ITEM ? NULL : cr_slot(item);
 }
 
 static bool is_in_the_file_at_once(void)
@@ -225,89 +207,9 @@ static bool refuses_what_has_no_room(void)
            cr_recording_append(CR_SECTION_META, "a=b", 4) == used;
 }
 
-/* ---- slots from many threads ---- */
+/* ---- the budget ---- */
 
 #define THREADS 8
-#define SLOTS 300
-
-static void *take_slots(void *argument)
-{
-    struct cr_slot **mine = argument;
-    for (int i = 0; i < SLOTS; i++)
-        if ((mine[i] = new_slot()))
-            atomic_fetch_add(&mine[i]->allocations, 1);
-    return NULL;
-}
-
-static void count_once(void *context, struct cr_slot *slot) { *(int *)context += atomic_load(&slot->allocations) == 1; }
-
-static bool gives_every_thread_its_own_slot(void)
-{
-    static struct cr_slot *slot[THREADS][SLOTS];
-    int once = 0;
-    if (!begin())
-        return false;
-    threads_run(THREADS, take_slots, slot, sizeof slot[0]);
-    cr_recording_each_slot(count_once, &once);
-    return once == THREADS * SLOTS && cr_recording_totals().allocations == THREADS * SLOTS;
-}
-
-/* ---- the peak ---- */
-
-static void set(struct cr_slot *slot, uint64_t bytes, uint64_t blocks, uint64_t high_bytes, uint64_t high_blocks)
-{
-    atomic_store(&slot->bytes_allocated, bytes);
-    atomic_store(&slot->allocations, blocks);
-    atomic_store(&slot->high_bytes, (int64_t)high_bytes);
-    atomic_store(&slot->high_blocks, (int64_t)high_blocks);
-}
-
-static bool peak_is_the_highest_sum(void)
-{
-    if (!begin())
-        return false;
-    struct cr_slot *one = new_slot(), *two = new_slot();
-    set(one, 100, 1, 100, 1);
-    cr_recording_hand_in(one);
-    set(two, 50, 2, 70, 3); /* had 70 for a moment, while the other had 100 */
-    cr_recording_hand_in(two);
-    bool right = cr_recording->peak_bytes == 170 && cr_recording->peak_blocks == 4 && cr_recording->shared_bytes == 150;
-    set(one, 20, 1, 100, 1);
-    cr_recording_hand_in(one);
-    return right && cr_recording->peak_bytes == 170 && cr_recording->shared_bytes == 70 &&
-           cr_recording->shared_blocks == 3;
-}
-
-static bool rises_to(struct cr_slot *slot, uint64_t bytes)
-{
-    uint32_t epoch = cr_recording->peak_epoch;
-    set(slot, bytes, 1, bytes, 1);
-    cr_recording_rise(slot);
-    return cr_recording->peak_epoch != epoch;
-}
-
-static bool every_new_peak_of_one_thread_counts(void)
-{
-    if (!begin())
-        return false;
-    struct cr_slot *slot = new_slot();
-    cr_recording->threads = 1;
-    bool right = rises_to(slot, 10) && rises_to(slot, 11) && rises_to(slot, 100000) && rises_to(slot, 100001);
-    set(slot, 50, 1, 100001, 1);
-    cr_recording_hand_in(slot); /* its high starts anew */
-    return right && !rises_to(slot, 60) && !rises_to(slot, 100001) && rises_to(slot, 100002);
-}
-
-static bool peaks_of_several_threads_count_in_steps(void)
-{
-    if (!begin())
-        return false;
-    struct cr_slot *slot = new_slot();
-    uint64_t step = (uint64_t)cr_recording_step;
-    cr_recording->threads = 2;
-    return !rises_to(slot, step) && rises_to(slot, step + 1) && cr_recording->peak_bytes == step + 1 &&
-           !rises_to(slot, step + 2);
-}
 
 static struct cr_budget budget;
 
@@ -440,10 +342,6 @@ int main(void)
     ok(in_folder(holds_in_the_file_what_is_in_memory),
        "the chunks in the file, one behind the other, are the sections");
     ok(in_folder(refuses_what_has_no_room), "what has no room leaves its section as it was");
-    ok(in_folder(gives_every_thread_its_own_slot), "no two threads have the same slot");
-    ok(in_folder(peak_is_the_highest_sum), "the peak is the highest sum of what was handed in");
-    ok(in_folder(every_new_peak_of_one_thread_counts), "of one thread every new peak is counted, and nothing else is");
-    ok(in_folder(peaks_of_several_threads_count_in_steps), "of several threads they are counted in steps");
     ok(in_folder(child_starts_with_what_was_live), "a forked child starts with what was live at the fork");
     ok(in_folder(sites_of_two_threads_share_no_line), "sites of two threads share no cache line");
     ok(in_folder(child_knows_the_sites), "and with all sites, their counters at zero");
